@@ -70,7 +70,9 @@ function unreadableFiles(config: Config, tree: ConfigTree, locate: Locate): stri
     path: ['federation', 'trusted_certificates', index],
     file,
   }))
-  return problemsOf([...key, ...certificates, ...trusted], locate)
+  const { logo } = config.branding
+  const logos = logo === undefined ? [] : [{ path: ['branding', 'logo'], file: logo }]
+  return problemsOf([...key, ...certificates, ...trusted, ...logos], locate)
 }
 
 function unreadableAppservices(files: readonly string[], locate: Locate): string[] {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { APIS, loadOperations } from '../../testing/openapi/operations.ts'
 import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import { ENDPOINTS } from './endpoints.ts'
+import { pageEndpoints } from './page-routes.ts'
 
 /** Operations that Hearth does not serve, each with the reason. A change that mounts one removes its line. */
 const NOT_SERVED: Record<string, string> = {
@@ -52,11 +53,14 @@ const NOT_JSON: Record<string, string> = {
 
 test('everything that is mounted is tried with bad input, under one of its names', () => {
   const tried = new Set([...APIS.flatMap(loadOperations), ...UNSTABLE_OPERATIONS, ...OLD_SERVER_OPERATIONS].map(nameOf))
+  const pages = new Set(pageEndpoints)
   const untried = Object.values(ENDPOINTS).flatMap((endpoints) =>
-    endpoints.flatMap(({ method, path }) => {
-      const names = [path].flat().map((each: string) => nameOf({ method, path: each }))
-      return names.some((name) => tried.has(name) || NOT_JSON[name]) ? [] : names
-    }),
+    endpoints
+      .filter((endpoint) => !pages.has(endpoint))
+      .flatMap(({ method, path }) => {
+        const names = [path].flat().map((each: string) => nameOf({ method, path: each }))
+        return names.some((name) => tried.has(name) || NOT_JSON[name]) ? [] : names
+      }),
   )
   expect(untried).toEqual([])
 })

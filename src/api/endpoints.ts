@@ -19,6 +19,7 @@ import { getHealth } from './health.ts'
 import type { AnyEndpoint } from './http/route.ts'
 import { mediaEndpoints } from './media/media-endpoints.ts'
 import { getMetrics } from './metrics.ts'
+import { pageEndpoints } from './page-routes.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {
@@ -36,6 +37,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     postUnstableSlidingSync,
     postSlidingSync,
     ...oldSyncEndpoints,
+    ...pageEndpoints,
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo],
   media: mediaEndpoints,

@@ -41,6 +41,7 @@ export function completeConfig(parsed: Parsed, locate: Locate): Config {
       parsed.server_name,
       locate,
     ),
+    branding: { ...parsed.branding, logo: parsed.branding.logo && resolve(parsed.branding.logo) },
     federation: {
       ...parsed.federation,
       trusted_certificates: parsed.federation.trusted_certificates.map((file) => resolve(file)),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
+import { branding } from './branding.ts'
 import { email } from './email.ts'
 import { limits } from './limits.ts'
 import { rateLimits } from './rate-limits.ts'
@@ -177,6 +178,9 @@ const sessions = z
     login_token_lifetime: duration
       .prefault('2m')
       .describe('Lifetime of login tokens, with which one client logs in another, for instance by a QR code.'),
+    web_session_lifetime: duration
+      .prefault('30d')
+      .describe('How long a browser stays signed in to the account pages after its last use.'),
   })
   .prefault({})
   .describe('Session and token lifetimes.')
@@ -295,6 +299,7 @@ export const configSchema = z.strictObject({
   registration,
   passwords,
   sessions,
+  branding,
   support,
   federation,
   appservices: z

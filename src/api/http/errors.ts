@@ -3,6 +3,7 @@ import { BadJsonError, InvalidParamError, MatrixError, MissingParamError, NotFou
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { outageError } from '../../infra/outage.ts'
 import { brokenReference, refusesText } from '../../storage/engine/database.ts'
+import type { ErrorAnswer } from './route.ts'
 
 /** Maps a thrown error to that of a remote server if it came from one: refusals are passed on, failures become 502. */
 export function blameOthers(error: unknown): unknown {
@@ -33,11 +34,7 @@ function deletedMeanwhile(foreignKey: string): MatrixError {
  * Returns the response for any thrown error: 503 for an outage of the disk or the database. Any other error that is not
  * a MatrixError is a fault of this server: 500, without details.
  */
-export function errorResponse(error: unknown): {
-  status: number
-  body: Record<string, unknown>
-  headers: Record<string, string>
-} {
+export function errorResponse(error: unknown): ErrorAnswer {
   const known = error instanceof MatrixError ? error : outageError(error)
   if (!known) return { status: 500, body: { errcode: 'M_UNKNOWN', error: 'Internal server error' }, headers: {} }
   const retryAfter = known.extra.retry_after_ms

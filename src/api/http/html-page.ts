@@ -4,7 +4,7 @@ import { Html, html } from '../../core/text/html.ts'
 import { Reply } from './route.ts'
 
 /** An HTML page. `script` runs in it, and may send requests to this server if it `connects`. */
-export type Page = { title: string; body: Html; script?: string; connects?: boolean; status?: number }
+export type FallbackPage = { title: string; body: Html; script?: string; connects?: boolean; status?: number }
 
 const STYLE = `:root { color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif }
 body { max-width: 34rem; margin: 10vh auto; padding: 0 1rem }
@@ -13,7 +13,7 @@ input[type=text], input[type=password] { width: 100%; box-sizing: border-box }
 [role=alert] { border-left: .3rem solid #c0392b; padding-left: .7rem }`
 
 /** Renders a page as a response. The headers forbid external resources and scripts, framing and the Referer. */
-function htmlPage({ title, body, script, connects = false, status = 200 }: Page): Reply {
+function htmlPage({ title, body, script, connects = false, status = 200 }: FallbackPage): Reply {
   const policy = [
     "default-src 'none'",
     `style-src ${hashOf(STYLE)}`,
@@ -41,7 +41,7 @@ ${body}
 }
 
 /** Renders a page, or the error as a page. */
-export async function asPage(make: () => Promise<Page>): Promise<Reply> {
+export async function asPage(make: () => Promise<FallbackPage>): Promise<Reply> {
   try {
     return htmlPage(await make())
   } catch (error) {

@@ -39,13 +39,16 @@ function answerError(app: App, context: Context, error: unknown, requestId: stri
     context.res.destroy()
     return
   }
-  const { status, body, headers } = errorResponse(error)
-  context.state.errcode = body.errcode
+  const answer = errorResponse(error)
+  const endpoint = context.state.endpoint as AnyEndpoint | undefined
+  const { status, body, headers } = endpoint?.renderError?.(answer, app, context.req) ?? answer
+  context.state.errcode = answer.body.errcode
   context.respond = true
   context.status = status
-  context.set(headers)
+  context.set(answer.headers)
   context.set('Content-Type', 'application/json')
-  context.body = JSON.stringify(body)
+  context.set(headers)
+  context.body = typeof body === 'string' ? body : JSON.stringify(body)
 }
 
 function isTimeout(error: unknown): boolean {

@@ -54,6 +54,9 @@ export class RawJson {
   }
 }
 
+/** The response for an error, before it is rendered. */
+export type ErrorAnswer = { status: number; body: Record<string, unknown>; headers: Record<string, string> }
+
 /** A response with a status other than 200, or with headers. */
 export class Reply {
   readonly status: number
@@ -118,6 +121,8 @@ export type Endpoint<
    * Absent: the body is not read. A schema receives `{}` for an empty body. 'stream': the handler reads `request.raw`.
    */
   body?: Body
+  /** Renders an error in another form than the specification's JSON: pages do, and OAuth. */
+  renderError?(error: ErrorAnswer, app: App, request: IncomingMessage): Reply
   handle(call: Call<Params, Query, Body, SessionOf<A>>, app: App): Promise<unknown> | unknown
 }
 

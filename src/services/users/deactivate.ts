@@ -8,6 +8,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import { deletePushRules } from '../../storage/push/push-rules.ts'
 import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
+import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
 import { deleteAllAccountData } from '../../storage/users/account-data.ts'
 import { noteErasure } from '../../storage/users/erasures.ts'
@@ -37,6 +38,7 @@ export async function deactivateUser(
     await deleteDevices(tx, userId, { except: [] })
     await deleteDevicelessTokens(tx, userId)
     await deleteLoginTokens(tx, userId)
+    await deleteWebSessions(tx, userId)
     await deleteOpenIdTokens(tx, userId)
     await deleteAllThreepids(tx, userId)
     await deleteCrossSigningReset(tx, userId)

@@ -1,10 +1,12 @@
 import type { App } from '../../app.ts'
 import { deleteDevices } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
+import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { deleteAccessToken, deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
 import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from './session.ts'
+import { hashToken } from './tokens.ts'
 
 /** Ends a session: deletes its device with all its tokens. */
 export async function logOut(app: Pick<App, 'database'>, session: Session): Promise<void> {
@@ -15,19 +17,24 @@ export async function logOut(app: Pick<App, 'database'>, session: Session): Prom
   })
 }
 
-/** The user whose sessions end, except `keep`. */
-type AllSessions = { userId: Session['userId']; keep?: Session | undefined }
+/** The user whose sessions end, except that of the device `keep`, or of the browser with the cookie `keepCookie`. */
+export type AllSessions = {
+  userId: Session['userId']
+  keep?: Pick<Session, 'deviceId'> | undefined
+  keepCookie?: string | undefined
+}
 
-/** Ends all sessions of a user, and invalidates login tokens; `keep`: except this session. */
+/** Ends all sessions of a user in clients and browsers, and invalidates login tokens. */
 export async function logOutEverywhere(app: Pick<App, 'database'>, which: AllSessions): Promise<void> {
   await app.database.write((tx) => endSessions(tx, which))
 }
 
 /** Ends sessions within a larger transaction. A concurrent login happens entirely before or after it. */
-export async function endSessions(tx: Tx, { userId, keep }: AllSessions): Promise<void> {
+export async function endSessions(tx: Tx, { userId, keep, keepCookie }: AllSessions): Promise<void> {
   const kept = keep?.deviceId
   await lockUser(tx, userId)
   await deleteDevices(tx, userId, { except: kept ? [kept] : [] })
   if (!keep || kept) await deleteDevicelessTokens(tx, userId)
   await deleteLoginTokens(tx, userId)
+  await deleteWebSessions(tx, userId, keepCookie === undefined ? undefined : hashToken(keepCookie))
 }

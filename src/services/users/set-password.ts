@@ -1,18 +1,12 @@
 import type { App } from '../../app.ts'
 import { NotFoundError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
 import { findUser, lockUser, updatePasswordHash } from '../../storage/users/users.ts'
-import { endSessions } from './log-out.ts'
+import { type AllSessions, endSessions } from './log-out.ts'
 import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
 import { checkNewPassword } from './new-password.ts'
-import type { Session } from './session.ts'
 
-type NewPassword = {
-  userId: UserId
-  /** Whether to end the user's sessions, except `keep`. */
-  logOutDevices: boolean
-  keep?: Session | undefined
-}
+/** `logOutDevices`: whether to end the user's sessions, except one. */
+type NewPassword = AllSessions & { logOutDevices: boolean }
 
 /** Sets a user's password. Throws M_WEAK_PASSWORD, and M_NOT_FOUND for unknown and deactivated users. */
 export async function setPassword(
@@ -26,15 +20,16 @@ export async function setPassword(
 /** Sets a user's password by the hash of an already validated one. Throws M_NOT_FOUND. */
 export async function setPasswordHash(
   app: Pick<App, 'database'> & NoticeCapabilities,
-  { userId, hash, logOutDevices, keep }: NewPassword & { hash: string },
+  { hash, logOutDevices, ...sessions }: NewPassword & { hash: string },
 ): Promise<void> {
   await app.database.write(async (tx) => {
+    const { userId } = sessions
     await lockUser(tx, userId)
     const user = await findUser(tx, userId)
     if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
     await updatePasswordHash(tx, userId, hash)
     // In one transaction: after a crash, nobody who knew the old password may keep a session.
     await enqueueNotice(app, tx, { userId, notice: { kind: 'password_changed' } })
-    if (logOutDevices) await endSessions(tx, { userId, keep })
+    if (logOutDevices) await endSessions(tx, sessions)
   })
 }

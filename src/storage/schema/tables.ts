@@ -14,6 +14,7 @@ import type { RoomListTables } from './room-lists.ts'
 import type { RoomTables } from './rooms.ts'
 import type { SearchTables } from './search.ts'
 import type { ServerKeyTables } from './server-keys.ts'
+import type { SignInTables } from './sign-in.ts'
 import type { SlidingSyncTables } from './sliding-sync.ts'
 import type { StreamTables } from './stream.ts'
 import type { ThreepidTables } from './third-party-ids.ts'
@@ -39,6 +40,7 @@ export type Tables = UserTables &
   StreamTables &
   DelayedEventTables &
   RoomListTables &
+  SignInTables &
   SlidingSyncTables & {
     server_secrets: { name: string; value: string }
   }

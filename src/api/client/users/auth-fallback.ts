@@ -6,7 +6,7 @@ import { completeStage, purposeOfSession } from '../../../services/users/uia-fal
 import type { UiaStageType } from '../../../services/users/uia-stages.ts'
 import { readFormBody } from '../../http/body.ts'
 import { v3 } from '../../http/client-paths.ts'
-import { asPage, type Page } from '../../http/html-page.ts'
+import { asPage, type FallbackPage } from '../../http/html-page.ts'
 import { route } from '../../http/route.ts'
 import { FALLBACK_FORMS } from './auth-fallback-forms.ts'
 
@@ -49,7 +49,7 @@ async function attempt(
   app: App,
   stage: { sessionId: string; type: UiaStageType },
   filled: URLSearchParams,
-): Promise<Page> {
+): Promise<FallbackPage> {
   const form = FALLBACK_FORMS[stage.type]
   const purpose = await purposeOfSession(app, stage)
   try {
@@ -75,11 +75,11 @@ function stageOf(authType: string): UiaStageType {
   throw new NotFoundError('This authentication stage is not supported')
 }
 
-function formPage(fields: Html): Page {
+function formPage(fields: Html): FallbackPage {
   return { title: 'Confirm your identity', body: html`<form method="post">${fields}</form>` }
 }
 
-const DONE: Page = {
+const DONE: FallbackPage = {
   title: 'Thank you',
   body: html`<p>You can close this page and go back to your client.</p>`,
   // The script is the specification's, verbatim.

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import type { App } from '../../app.ts'
+import { Html, html } from '../../core/text/html.ts'
+import { Reply } from '../http/route.ts'
+import { LOGO_PATH, STYLESHEETS } from './assets.ts'
+import { LANGUAGES, type Language } from './texts/language.ts'
+
+/** What a page shows. */
+export type Page = {
+  title: string
+  body: Html
+  status?: number
+  /** Runs in the page. Pages have to work without it as well. */
+  script?: string | undefined
+  /** Whether the script sends requests to this server. */
+  connects?: boolean
+  /** Whether the page is wide, for tables. */
+  wide?: boolean
+  /** Other origins or schemes to which a form of the page may lead in the end: the redirect URI of a client. */
+  formTargets?: readonly string[]
+  /** Origins of which the page runs scripts, and shows frames, such as those of a captcha. */
+  foreign?: readonly string[]
+  /** The new cookie of the browser, if it changes. */
+  cookie?: string | undefined
+}
+
+/** For whom a page is rendered. */
+export type Reader = { language: Language; userId?: string | undefined }
+
+/** Returns the name of this service: `branding.name`, or the server name. */
+export function serviceName({ config, serverName }: Pick<App, 'config' | 'serverName'>): string {
+  return config.branding.name ?? serverName
+}
+
+/**
+ * Renders a page with the header and footer of all pages. The headers forbid framing, the Referer, and whatever the
+ * page does not need.
+ */
+export function renderPage(app: Pick<App, 'config' | 'serverName'>, page: Page, { language, userId }: Reader): Reply {
+  const texts = LANGUAGES[language].layout
+  const { title, body, script, wide = false, status = 200 } = page
+  const name = serviceName(app)
+  const document = html`<!doctype html>
+<html lang="${language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title} – ${name}</title>
+${STYLESHEETS.map(({ path }) => html`<link rel="stylesheet" href="${path}">\n`)}</head>
+<body${wide ? html` class="wide"` : ''}>
+<a class="skip" href="#content">${texts.skip}</a>
+<header>${brand(app, name)}${userId === undefined ? '' : html`<a href="/account">${userId}</a>`}</header>
+<main id="content">
+<h1>${title}</h1>
+${body}
+</main>
+${footer(app, texts.otherLinks)}
+${scriptTags(page)}</body>
+</html>
+`
+  return new Reply(status, document.text, {
+    'Content-Type': 'text/html; charset=utf-8',
+    'Content-Language': language,
+    'Content-Security-Policy': policyOf(page, script),
+    'X-Frame-Options': 'DENY',
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store',
+  })
+}
+
+function brand({ config }: Pick<App, 'config'>, name: string): Html {
+  const logo = config.branding.logo === undefined ? '' : html`<img src="${LOGO_PATH}" alt="">`
+  return html`<a class="brand" href="/account">${logo}<span>${name}</span></a>`
+}
+
+function footer({ config }: Pick<App, 'config'>, label: string): Html {
+  const { links } = config.branding
+  if (links.length === 0) return html``
+  const items = links.map(({ name, url }) => html`<li><a href="${url}">${name}</a></li>`)
+  return html`<footer><nav aria-label="${label}"><ul>${items}</ul></nav></footer>`
+}
+
+function scriptTags({ script }: Page): Html {
+  return script === undefined ? html`` : html`<script>${new Html(script)}</script>\n`
+}
+
+function policyOf({ connects = false, formTargets = [], foreign = [] }: Page, script: string | undefined): string {
+  const scripts = [...(script === undefined ? [] : [hashOf(script)]), ...foreign]
+  return [
+    "default-src 'none'",
+    ["style-src 'self'", ...foreign].join(' '),
+    ["img-src 'self' data:", ...foreign].join(' '),
+    ...(scripts.length > 0 ? [`script-src ${scripts.join(' ')}`] : []),
+    ...(connects || foreign.length > 0 ? [["connect-src 'self'", ...foreign].join(' ')] : []),
+    ...(foreign.length > 0 ? [`frame-src ${foreign.join(' ')}`] : []),
+    ["form-action 'self'", ...formTargets].join(' '),
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
+}
+
+function hashOf(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+}

@@ -1,0 +1,110 @@
+import type { App } from '../../app.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import type { UserRow } from '../../storage/schema/users.ts'
+import { deleteWebSession, insertWebSession, takePendingSession } from '../../storage/sign-in/web-sessions.ts'
+import { findUser, lockUser } from '../../storage/users/users.ts'
+import { checkPassword } from '../users/check-password.ts'
+import { type AccountIdentifier, findAccount } from '../users/find-account.ts'
+import { hashToken } from '../users/tokens.ts'
+import { type Browser, newCookie } from './web-sessions.ts'
+
+/** How a user has passed the first step of a sign-in. */
+export type FirstStep = {
+  userId: UserId
+  by: 'password' | 'passkey' | 'upstream' | 'registration'
+  /** The hash that the password was checked against: the sign-in fails if it has changed since. */
+  passwordHash?: string | null
+}
+
+/** The browser's new cookie, and whether the second step is missing. */
+export type StepTaken = { cookie: string; next: 'done' | 'second factor' }
+
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'logger'>
+
+const PENDING_LIFETIME_MS = 15 * 60_000
+
+/**
+ * Passes the first step with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN, also for unknown and
+ * deactivated accounts, so that the answer reveals no account.
+ */
+export async function signInWithPassword(
+  app: Capabilities & Pick<App, 'serverName' | 'passwordHasher' | 'rateLimiter'>,
+  browser: Browser,
+  { identifier, password }: { identifier: AccountIdentifier; password: string },
+): Promise<StepTaken> {
+  const account = await findAccount(app, identifier)
+  const matches = await checkPassword(app, account, password)
+  const { user } = account
+  if (!user || !matches || user.deactivated_ts !== null) throw new ForbiddenError('Invalid user name or password')
+  return finishFirstStep(app, browser, { userId: user.user_id, by: 'password', passwordHash: user.password_hash })
+}
+
+/**
+ * Signs a browser in after the first step, or lets it wait for the second. The browser gets a new cookie, so that a
+ * cookie that somebody planted before stands for nobody. `alsoWrite` runs in the same transaction: whatever proves the
+ * step is consumed there. Throws M_USER_LOCKED, and M_FORBIDDEN if the account was deactivated or its password changed.
+ */
+export async function finishFirstStep(
+  app: Capabilities,
+  browser: Browser,
+  step: FirstStep,
+  alsoWrite: (tx: Tx) => Promise<void> = async () => {},
+): Promise<StepTaken> {
+  return app.database.write(async (tx) => {
+    await lockUser(tx, step.userId)
+    requireUsable(await findUser(tx, step.userId), step)
+    await alsoWrite(tx)
+    await deleteWebSession(tx, hashToken(browser.cookie))
+    return storeStep(app, tx, { browser, userId: step.userId, isComplete: true })
+  })
+}
+
+/**
+ * Signs a browser in after the second step. `prove` consumes the proof; it throws if that is wrong. Throws M_FORBIDDEN
+ * if the browser does not wait for this user's second step, and M_USER_LOCKED.
+ */
+export async function finishSecondStep(
+  app: Capabilities,
+  browser: Browser,
+  { userId, prove }: { userId: UserId; prove: (tx: Tx) => Promise<void> },
+): Promise<StepTaken> {
+  return app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    requireUsable(await findUser(tx, userId), { userId })
+    const pending = { cookieHash: hashToken(browser.cookie), userId, now: app.clock.now() }
+    if (!(await takePendingSession(tx, pending))) throw new ForbiddenError('Sign in again')
+    await prove(tx)
+    return storeStep(app, tx, { browser, userId, isComplete: true })
+  })
+}
+
+async function storeStep(
+  app: Capabilities,
+  tx: Tx,
+  { browser, userId, isComplete }: { browser: Browser; userId: UserId; isComplete: boolean },
+): Promise<StepTaken> {
+  const cookie = newCookie(app)
+  const now = app.clock.now()
+  await insertWebSession(tx, {
+    cookie_hash: hashToken(cookie),
+    user_id: isComplete ? userId : null,
+    pending_user_id: isComplete ? null : userId,
+    authenticated_ts: now,
+    created_ts: now,
+    last_seen_ts: now,
+    last_seen_ip: browser.ip,
+    last_seen_user_agent: browser.userAgent ?? null,
+    expires_ts: now + (isComplete ? app.config.sessions.web_session_lifetime : PENDING_LIFETIME_MS),
+  })
+  return { cookie, next: isComplete ? 'done' : 'second factor' }
+}
+
+function requireUsable(user: UserRow | undefined, { passwordHash }: Pick<FirstStep, 'userId' | 'passwordHash'>): void {
+  if (!user || user.deactivated_ts !== null) throw new ForbiddenError('This account does not exist any more')
+  if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
+  if (passwordHash !== undefined && user.password_hash !== passwordHash) {
+    throw new ForbiddenError('The account has changed since it was checked')
+  }
+}

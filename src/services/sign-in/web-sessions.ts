@@ -1,0 +1,80 @@
+import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
+import {
+  deleteWebSession,
+  findWebSession as loadWebSession,
+  touchWebSession,
+  type WebSessionHolder,
+} from '../../storage/sign-in/web-sessions.ts'
+import { hashToken } from '../users/tokens.ts'
+
+/** Somebody who is signed in on the pages of this server in one browser. */
+export type WebSession = {
+  userId: UserId
+  isAdmin: boolean
+  isLocked: boolean
+  isSuspended: boolean
+  /** When the user last proved who they are, in milliseconds since 1970. */
+  authenticatedTs: number
+}
+
+/** What a browser's cookie stands for: a session, a sign-in whose second step is missing, or neither. */
+export type KnownBrowser = { session: WebSession | undefined; pendingUserId: UserId | undefined }
+
+/** What is known about a browser. `cookie`: the secret that it sent, or that it gets with this answer. */
+export type Browser = { cookie: string; ip: string; userAgent: string | undefined }
+
+const COOKIE_LENGTH = 40
+const LAST_SEEN_INTERVAL_MS = 3 * 60_000
+/** How long a sign-in counts as recent, for pages on which an account could be taken over. */
+const RECENT_MS = 15 * 60_000
+
+/** Generates the secret of a browser's cookie. */
+export function newCookie(app: Pick<App, 'random'>): string {
+  return app.random.token(COOKIE_LENGTH)
+}
+
+/** Finds the session of a browser, and updates when it was last used. */
+export async function recognizeBrowser(
+  app: Pick<App, 'database' | 'clock' | 'config' | 'logger'>,
+  browser: Browser,
+): Promise<KnownBrowser> {
+  const now = app.clock.now()
+  const holder = await loadWebSession(app.database, { cookieHash: hashToken(browser.cookie), now })
+  if (!holder) return { session: undefined, pendingUserId: undefined }
+  if (holder.user_id !== null && holder.last_seen_ts <= now - LAST_SEEN_INTERVAL_MS) noteLastSeen(app, holder, browser)
+  return { session: sessionOf(holder), pendingUserId: holder.pending_user_id ?? undefined }
+}
+
+function sessionOf(holder: WebSessionHolder): WebSession | undefined {
+  if (holder.user_id === null) return undefined
+  return {
+    userId: holder.user_id,
+    isAdmin: holder.is_admin,
+    isLocked: holder.locked,
+    isSuspended: holder.suspended,
+    authenticatedTs: holder.authenticated_ts,
+  }
+}
+
+function noteLastSeen(
+  app: Pick<App, 'database' | 'clock' | 'config' | 'logger'>,
+  { cookie_hash }: WebSessionHolder,
+  { ip, userAgent }: Browser,
+): void {
+  const now = app.clock.now()
+  const seen = { ip, userAgent, now, expiresTs: now + app.config.sessions.web_session_lifetime }
+  app.database
+    .write((tx) => touchWebSession(tx, cookie_hash, seen))
+    .catch((error) => app.logger.warn({ err: error }, 'update of last_seen of a web session failed'))
+}
+
+/** Whether the user has proved recently who they are. */
+export function isRecent(app: Pick<App, 'clock'>, { authenticatedTs }: WebSession): boolean {
+  return app.clock.now() - authenticatedTs <= RECENT_MS
+}
+
+/** Signs a browser out. */
+export async function endWebSession(app: Pick<App, 'database'>, { cookie }: Pick<Browser, 'cookie'>): Promise<void> {
+  await app.database.write((tx) => deleteWebSession(tx, hashToken(cookie)))
+}

@@ -1,0 +1,71 @@
+import { sql } from 'kysely'
+import type { UserId } from '../../core/ids.ts'
+import type { Db, Tx } from '../engine/database.ts'
+import type { WebSessionRow } from '../schema/sign-in.ts'
+
+/** A web session with what its user may do; exactly one of `user_id` and `pending_user_id` is set. */
+export type WebSessionHolder = Pick<
+  WebSessionRow,
+  'cookie_hash' | 'user_id' | 'pending_user_id' | 'authenticated_ts' | 'last_seen_ts'
+> & { is_admin: boolean; locked: boolean; suspended: boolean }
+
+/** Finds the session of a cookie; undefined if it is unknown, has expired by `now`, or its user is deactivated. */
+export async function findWebSession(
+  db: Db,
+  { cookieHash, now }: { cookieHash: string; now: number },
+): Promise<WebSessionHolder | undefined> {
+  const { rows } = await sql<WebSessionHolder>`select cookie_hash, web_sessions.user_id, pending_user_id,
+      authenticated_ts, last_seen_ts, is_admin, locked, suspended
+    from web_sessions join users on users.user_id = coalesce(web_sessions.user_id, pending_user_id)
+    where cookie_hash = ${cookieHash} and expires_ts > ${now}::bigint and deactivated_ts is null`.execute(db.sql)
+  return rows[0]
+}
+
+/** How many browsers a user can be signed in with. */
+const MOST_SESSIONS = 100
+
+/**
+ * Adds a session, and deletes those that have expired, and the one of its user that was unused for the longest time if
+ * there are too many.
+ */
+export async function insertWebSession(tx: Tx, session: WebSessionRow): Promise<void> {
+  await tx.sql.deleteFrom('web_sessions').where('expires_ts', '<=', session.created_ts).execute()
+  const userId = session.user_id ?? session.pending_user_id
+  await sql`delete from web_sessions where cookie_hash in (select cookie_hash from web_sessions
+      where user_id = ${userId} or pending_user_id = ${userId} order by last_seen_ts desc offset ${MOST_SESSIONS - 1})`.execute(
+    tx.sql,
+  )
+  await tx.sql.insertInto('web_sessions').values(session).execute()
+}
+
+/** Notes that a session was used, and extends it. */
+export async function touchWebSession(
+  tx: Tx,
+  cookieHash: string,
+  seen: { ip: string; userAgent: string | undefined; now: number; expiresTs: number },
+): Promise<void> {
+  await sql`update web_sessions set last_seen_ts = ${seen.now}::bigint, last_seen_ip = ${seen.ip},
+      last_seen_user_agent = ${seen.userAgent ?? null}, expires_ts = ${seen.expiresTs}::bigint
+    where cookie_hash = ${cookieHash}`.execute(tx.sql)
+}
+
+/** Takes a session that waits for the second step of this user; false if there is none or it has expired. */
+export async function takePendingSession(
+  tx: Tx,
+  { cookieHash, userId, now }: { cookieHash: string; userId: UserId; now: number },
+): Promise<boolean> {
+  const result = await sql`delete from web_sessions where cookie_hash = ${cookieHash}
+    and pending_user_id = ${userId} and expires_ts > ${now}::bigint`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
+/** Ends the session of a cookie. */
+export async function deleteWebSession(tx: Tx, cookieHash: string): Promise<void> {
+  await tx.sql.deleteFrom('web_sessions').where('cookie_hash', '=', cookieHash).execute()
+}
+
+/** Ends all web sessions of a user, also those in the middle of a sign-in; except one of `keep`. */
+export async function deleteWebSessions(tx: Tx, userId: UserId, keep?: string): Promise<void> {
+  await sql`delete from web_sessions where (user_id = ${userId} or pending_user_id = ${userId})
+    and cookie_hash is distinct from ${keep ?? null}`.execute(tx.sql)
+}
