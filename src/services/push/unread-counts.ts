@@ -20,8 +20,8 @@ export type NewestEvents = { last: number; events: readonly StoredEvent[] }
 
 /**
  * Returns a user's unread notifications in some joined rooms by thread, `main` being the main timeline; threads without
- * any are left out. The user's rules are evaluated once per event, when counts are read: sending costs nothing, so that
- * its cost does not grow with the room.
+ * any are left out. The user's rules are evaluated when counts are read, about once per event: the results are cached,
+ * and stored when there are many. Sending evaluates nothing, so that its cost does not grow with the room.
  */
 export async function unreadCounts(
   app: Capabilities,

@@ -21,7 +21,7 @@ import { storeRoomSummaries } from './room-summaries.ts'
 import {
   type AppendedEvent,
   headOf,
-  isNews,
+  isNewForClients,
   type LockedRoom,
   roomIdOf,
   type StateChange,
@@ -124,7 +124,7 @@ function streamRowsOfRoom(room: LockedRoom): NewStreamRow[] {
 function streamRowsOf(version: RoomVersion, event: AppendedEvent): NewStreamRow[] {
   if (event.is_recomputed) return []
   // Other processes may have the event in their caches as it was.
-  if (!isNews(event)) {
+  if (!isNewForClients(event)) {
     const changed = { ...NO_ROW, kind: 'event_changed' as const, ref: event.event_nid }
     return [...(event.was_stored ? [changed] : []), ...historyRows(version, event)]
   }
@@ -225,7 +225,7 @@ async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
 
 /** Whether the new events move the room up in lists sorted by last event, and in those sorted by bump stamp. */
 function activityOf({ events }: LockedRoom): { isActive: boolean; isBumped: boolean } {
-  const told = events.filter(isNews)
+  const told = events.filter(isNewForClients)
   return { isActive: told.length > 0, isBumped: told.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }
 }
 

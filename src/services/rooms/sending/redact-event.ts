@@ -33,7 +33,8 @@ export type Redaction = {
 export const REDACT_RELATED = 'redact_related'
 
 /**
- * Redacts an event, and returns the ID of the redaction. Throws M_FORBIDDEN, M_USER_SUSPENDED, M_BAD_JSON, M_TOO_LARGE.
+ * Redacts an event, and returns the ID of the redaction. Throws M_NOT_FOUND for an unknown event, M_INVALID_PARAM for one
+ * of another room, M_FORBIDDEN, M_USER_SUSPENDED, M_BAD_JSON and M_TOO_LARGE.
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid
  */
 export async function redactEvent(app: App, redaction: Redaction): Promise<EventId> {

@@ -21,8 +21,8 @@ type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'tak
 /**
  * Appends an event to a room: selects its auth events, checks the authorization rules, signs it and advances the room's
  * head and state. The command that holds `room` stores it when it succeeds. Throws M_FORBIDDEN if the rules reject it,
- * M_BAD_JSON if they cannot read it, M_TOO_LARGE, and in rooms with a policy server PolicySignatureNeeded, which
- * `runInRoom` handles.
+ * M_BAD_JSON if they cannot read it, M_TOO_LARGE, for redactions the errors of `applyRedaction`, and in rooms with a
+ * policy server PolicySignatureNeeded, which `runInRoom` handles.
  */
 export async function appendEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<StoredEvent> {
   const { version, built, known, stateBefore } =

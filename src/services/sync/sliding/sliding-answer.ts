@@ -63,7 +63,7 @@ export async function slidingAnswer(
   const plans = planRooms(matched, { places, direct, extensions: request.extensions })
   const live = new Set(news.rows.flatMap(({ kind, ref }) => (kind === 'event' ? (ref ?? []) : [])))
   const told = await slidingRooms(app, viewer, {
-    spans: inTurn(plans.filter(({ isNews }) => isNews)).map(({ span }) => span),
+    spans: inTurn(plans.filter(({ mayHaveNews }) => mayHaveNews)).map(({ span }) => span),
     live,
   })
   const rooms = toldRooms(plans, told.rooms)
@@ -242,7 +242,7 @@ async function flagsOf(
       ? loadFlaggedRooms(app.database, connection.connection_nid, { flags: FOLLOWED, except: [...planned.keys()] })
       : new Map<RoomId, KnownRoom>(),
   ])
-  const isTold = ({ isNews, room }: SlidingRoomPlan) => !isNews || read.has(room.roomId)
+  const isTold = ({ mayHaveNews, room }: SlidingRoomPlan) => !mayHaveNews || read.has(room.roomId)
   const isFresh = (plan: SlidingRoomPlan, flag: number) =>
     (plan.flags & flag) !== 0 && ((plan.known?.flags ?? 0) & flag) === 0
   return {
@@ -268,10 +268,10 @@ function knownAfterwards(
 ): Map<RoomId, KnownRoom> {
   const read = new Map(contents.map((content) => [content.span.room.roomId, content.nowKnown]))
   const changed = new Map<RoomId, KnownRoom>()
-  for (const { room, known, isNews, configPlace, flags } of plans) {
+  for (const { room, known, mayHaveNews, configPlace, flags } of plans) {
     const now = read.get(room.roomId)
     // Rooms that could not be read stay unknown.
-    if (isNews && !now) continue
+    if (mayHaveNews && !now) continue
     const next = { ...(now ?? known!), config: configPlace, flags }
     if (!known || JSON.stringify(entries(known)) !== JSON.stringify(entries(next))) changed.set(room.roomId, next)
   }

@@ -16,7 +16,7 @@ export type SlidingRoomPlan = MatchedRoom & {
   flags: number
   isDirect: boolean
   /** Whether there may be changes to send. */
-  isNews: boolean
+  mayHaveNews: boolean
   span: PlannedSpan
 }
 
@@ -91,7 +91,7 @@ export function planRooms(
       configPlace,
       flags: (isDirect ? KNOWN.dm : 0) | (room.membership === 'join' ? extensionFlags(match, extensions) : 0),
       isDirect,
-      isNews: isContentNew(match) || isExpanded || wantsOther || isDirect !== wasDirect(known),
+      mayHaveNews: isContentNew(match) || isExpanded || wantsOther || isDirect !== wasDirect(known),
       span: { room, config, known, oldConfig, isExpanded },
     }
   })

@@ -89,7 +89,7 @@ export async function incrementalSync(
     new Map([...synced.join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])),
   )
   if (more) addFirstRooms(synced, more)
-  const isNews =
+  const hasNews =
     fullState ||
     more !== undefined ||
     accountData.global.length > 0 ||
@@ -97,7 +97,7 @@ export async function incrementalSync(
     presence.presence !== undefined ||
     [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
   const nextBatch = syncToken(to, { toDevice: encryption.toDevice, lastRoom: more?.lastRoom })
-  return isNews ? { ...syncResponse(synced, nextBatch), ...encryption.sections, ...presence } : undefined
+  return hasNews ? { ...syncResponse(synced, nextBatch), ...encryption.sections, ...presence } : undefined
 }
 
 const NONE: ReadonlySet<RoomId> = new Set()

@@ -123,7 +123,7 @@ export function headOf(room: LockedRoom): RoomHead {
 }
 
 /** Whether clients receive an event as the newest of its room. */
-export function isNews(event: AppendedEvent): boolean {
+export function isNewForClients(event: AppendedEvent): boolean {
   return event.event_order !== null && !event.soft_failed && !event.is_history && !event.is_recomputed
 }
 

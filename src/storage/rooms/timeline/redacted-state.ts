@@ -1,14 +1,14 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../../../core/ids.ts'
 import type { Db, Tx } from '../../engine/database.ts'
-import { headOf, isNews, type LockedRoom } from './locked-room.ts'
+import { headOf, isNewForClients, type LockedRoom } from './locked-room.ts'
 
 /** Records which events of rooms' current state were redacted, for clients that have received them unredacted. */
 export async function noteRedactedState(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const noted = rooms.flatMap((room) => {
     const { room_id, next_order } = headOf(room)
     // Without other new events, clients learn of it with the next event.
-    const order = room.events.some(isNews) ? next_order - 1 : next_order
+    const order = room.events.some(isNewForClients) ? next_order - 1 : next_order
     const emptied = room.redactions.filter(({ wasCurrent }) => wasCurrent)
     return emptied.map(({ event }) => ({ room_id, order, nid: event.event_nid }))
   })
