@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { patterns } from './patterns.ts'
 import { duration } from './units.ts'
 
 const smtpUrl = z
@@ -24,6 +25,12 @@ export const email = z
       .boolean()
       .prefault(true)
       .describe('Whether to refuse connections without TLS. A mail server on this machine may lack it.'),
+    allowed_domains: patterns.describe(
+      "The domains of addresses that accounts may have, such as [example.org, '*.example.org']. Empty: all except blocked_domains.",
+    ),
+    blocked_domains: patterns.describe(
+      "Domains of addresses that no account may have, such as ['*.mailinator.com']. Addresses that accounts have already stay valid.",
+    ),
     client_url: z
       .url('expected a URL')
       .prefault('https://matrix.to')

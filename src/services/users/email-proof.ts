@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { EmailAddress } from '../../core/text/email-address.ts'
+import { compileGlob } from '../../core/text/glob.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import type { ThreepidSessionRow } from '../../storage/schema/third-party-ids.ts'
@@ -53,13 +54,14 @@ const SESSION_ID_LENGTH = 24
 /**
  * Mails a verification link, once per `sendAttempt`, and returns the session ID with which the client can use the
  * verified address. An address that cannot be used gets a mail that says so, and the client the same response, as the
- * specification recommends. Throws M_THREEPID_DENIED without mail, M_LIMIT_EXCEEDED, and M_THREEPID_IN_USE for an
+ * specification recommends. Throws M_THREEPID_DENIED without mail and for a domain that the operator does not allow, M_LIMIT_EXCEEDED, and M_THREEPID_IN_USE for an
  * address that the user already has.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registeremailrequesttoken
  */
 export async function requestEmailProof(app: Capabilities, request: ProofRequest): Promise<string> {
   if (!app.mailer) throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use email addresses')
   const { purpose, address, clientSecret: client_secret, sendAttempt: send_attempt } = request
+  if (purpose !== 'password') requireAllowedDomain(app, address)
   await app.rateLimiter.take('login', address)
   const owner = await findThreepidOwner(app.database, { medium: 'email', address })
   if (owner !== undefined && owner === request.userId)
@@ -88,6 +90,14 @@ export async function requestEmailProof(app: Capabilities, request: ProofRequest
   })
   app.jobs.begin(job)
   return session_id
+}
+
+function requireAllowedDomain({ config }: Pick<App, 'config'>, address: EmailAddress): void {
+  const { allowed_domains: allowed, blocked_domains: blocked } = config.email
+  const domain = address.slice(address.lastIndexOf('@') + 1)
+  const matches = (pattern: string) => compileGlob(pattern)(domain)
+  if ((allowed.length === 0 || allowed.some(matches)) && !blocked.some(matches)) return
+  throw new MatrixError(403, 'M_THREEPID_DENIED', `This server does not accept addresses at ${domain}`)
 }
 
 /** Finds the session of a verification link. Throws M_NOT_FOUND for an unknown or expired link. */

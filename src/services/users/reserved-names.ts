@@ -1,12 +1,20 @@
 import type { App } from '../../app.ts'
 import { type Appservice, hasUser, isReserved } from '../../core/appservice.ts'
 import { MatrixError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
+import { localpartOf, type UserId } from '../../core/ids.ts'
+import { compileGlob } from '../../core/text/glob.ts'
 
-/** Throws M_EXCLUSIVE for a name in an exclusive namespace of an application service. */
+/**
+ * Checks a name that a user chooses. Throws M_EXCLUSIVE for a name in an exclusive namespace of an application service,
+ * and M_INVALID_USERNAME for one that the operator has blocked.
+ */
 export function requireUnreserved({ config }: Pick<App, 'config'>, userId: UserId): void {
   if (isReserved(config.appservices, 'users', userId)) {
     throw new MatrixError(400, 'M_EXCLUSIVE', 'This user name is reserved for an application service')
+  }
+  const localpart = localpartOf(userId)
+  if (config.registration.blocked_names.some((pattern) => compileGlob(pattern)(localpart))) {
+    throw new MatrixError(400, 'M_INVALID_USERNAME', 'This user name is reserved. Choose another one')
   }
 }
 
