@@ -1,12 +1,13 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PGlite } from '@electric-sql/pglite'
-import pg from 'pg'
+import type pg from 'pg'
 import { createCaches } from './caches.ts'
 import { lockDataFolder } from './data-folder-lock.ts'
 import type { Database, Db } from './database.ts'
 import { connectTo } from './embedded-connection.ts'
 import { startUpkeep } from './embedded-upkeep.ts'
+import { listenPostgres } from './listen-postgres.ts'
 import { loadPglite } from './load-pglite.ts'
 import { makeWrite } from './make-write.ts'
 import { openPool, type TimedOut, type TimeLimits } from './pool.ts'
@@ -58,47 +59,7 @@ function openPostgres(options: DatabaseOptions, url: string): Database {
   return {
     engine: 'postgresql',
     ...databaseOn(openPool({ connectionString: url, max: options.poolSize }, options), options),
-    listen: (channel, onHint) => listenPostgres(url, channel, onHint, options.reportError),
-  }
-}
-
-/**
- * A separate connection that listens, and reconnects after a failure; the stream's poll finds what it missed in
- * between.
- */
-async function listenPostgres(
-  url: string,
-  channel: string,
-  onHint: (payload: string) => void,
-  reportError: (error: unknown) => void,
-): Promise<() => Promise<void>> {
-  let client: pg.Client | undefined
-  let stopped = false
-  let retry: NodeJS.Timeout | undefined
-
-  async function connect(): Promise<void> {
-    const fresh = new pg.Client({ connectionString: url, application_name: 'hearth listener' })
-    fresh.on('notification', (message) => onHint(message.payload ?? ''))
-    fresh.on('error', (error) => {
-      reportError(error)
-      if (client === fresh) reconnect()
-    })
-    await fresh.connect()
-    await fresh.query(`listen ${pg.escapeIdentifier(channel)}`)
-    client = fresh
-  }
-
-  function reconnect(): void {
-    client = undefined
-    if (stopped) return
-    retry = setTimeout(() => connect().catch(reconnect), 1000)
-  }
-
-  await connect()
-  return async () => {
-    stopped = true
-    clearTimeout(retry)
-    await client?.end()
+    listen: (channel, onHint) => listenPostgres({ url, channel, onHint, reportError: options.reportError }),
   }
 }
 
