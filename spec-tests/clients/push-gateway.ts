@@ -33,7 +33,8 @@ createServer(async (request, response) => {
   const line = parsed.success
     ? parsed.data.notification
     : { fault: `${request.method} ${request.url}: ${parsed.error}` }
-  appendFileSync(file!, `${JSON.stringify(line)}\n`)
+  // Only once the response is sent: a test that kills this process when it sees the line must not cut the response off.
+  response.on('finish', () => appendFileSync(file!, `${JSON.stringify(line)}\n`))
   response.writeHead(parsed.success ? 200 : 400, { 'content-type': 'application/json' })
   response.end(JSON.stringify({ rejected: [] }))
 }).listen(Number(port), '127.0.0.1')
