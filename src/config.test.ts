@@ -54,7 +54,7 @@ describe('without any configuration', () => {
   })
 })
 
-describe('what depends on other keys', () => {
+describe('conditions on other keys', () => {
   test.each([
     [{ server_name: 'example.org' }, 'https://example.org'],
     [{ server_name: 'example.org:8448' }, 'https://example.org'],
@@ -183,7 +183,7 @@ describe('environment variables', () => {
     expect(config.listeners[0]).toMatchObject({ bind: '0.0.0.0', port: 80 })
   })
 
-  test('that name no key have no effect, and are told in one line', () => {
+  test('that name no key have no effect, and are listed in one line', () => {
     const warnings: string[] = []
     const env = {
       HEARTH_SERVERNAME: 'a.org',

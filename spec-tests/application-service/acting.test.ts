@@ -198,7 +198,7 @@ describe('aliases', () => {
     )
   })
 
-  test('that nobody has made yet are asked for', async () => {
+  test('that do not exist yet are queried', async () => {
     const alias = `#_irc_new${++made}:hearth.test`
     const asked: string[] = []
     irc.respond = async ({ method, path: target }) => {

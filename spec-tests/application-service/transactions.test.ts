@@ -65,7 +65,7 @@ test('the ids of transactions are numbers that grow', async () => {
 })
 
 describe('events', () => {
-  test('are told while one of its users is in the room, and no others', async () => {
+  test('are sent while one of its users is in the room, and no others', async () => {
     const ghost = await newGhost()
     const roomId = await newRoom()
     const before = await sendText(alice, roomId, 'before')
@@ -91,7 +91,7 @@ describe('events', () => {
     expect(irc.calls.every(({ token, query }) => token === irc.hsToken && !query.has('access_token'))).toBe(true)
   })
 
-  test('of rooms are told that have an alias in its namespace', async () => {
+  test('of rooms with an alias in its namespace are sent', async () => {
     const roomId = await newRoom()
     const name = `public_${++made}`
     await alice.put(`${v3}/directory/room/${encodeURIComponent(`#${name}:hearth.test`)}`, { room_id: roomId })
@@ -104,7 +104,7 @@ describe('events', () => {
     expect(archive.events().map(({ event_id }) => event_id)).not.toContain(unheard)
   })
 
-  test('that invite somebody in its namespace come with what the room is; who does not exist is asked for first', async () => {
+  test('that invite a user in its namespace include stripped state; an unknown user is queried first', async () => {
     const name = `_irc_unknown${++made}`
     const unknown = `@${name}:hearth.test`
     irc.respond = async ({ path }) => {
@@ -150,7 +150,7 @@ describe('ephemeral data', () => {
   const find = (what: string, matches: (event: Record<string, unknown>) => boolean) =>
     pollUntil(what, () => irc.under('ephemeral').find(matches))
 
-  test('is told of rooms with one of its users', async () => {
+  test('gets rooms with one of its users', async () => {
     const ghost = await newGhost()
     const roomId = await newRoom({}, ghost)
     const deaf = await newRoom()
@@ -224,7 +224,7 @@ describe('encryption', () => {
     expect(sync.body.to_device).toBeUndefined()
   })
 
-  test('devices of those who share a room are told of, and who leaves', async () => {
+  test('device changes of users who share a room are sent, and users who leave', async () => {
     const ghost = await newGhost()
     const carol = await registerUser(hearth.url)
     const roomId = await newRoom({}, ghost)

@@ -65,7 +65,7 @@ describe('account data', () => {
     expect(global.override[0].rule_id).toBe('.m.rule.master')
   })
 
-  test('what is not an object, and rooms that are none, are refused', async () => {
+  test('content that is no object, and invalid rooms, are refused', async () => {
     const user = await registerUser(url)
     const answer = await user.ask('PUT', `${base(user)}/account_data/t`, [1])
     expect([answer.status, answer.body.errcode]).toEqual([400, 'M_BAD_JSON'])

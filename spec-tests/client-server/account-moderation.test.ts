@@ -75,7 +75,7 @@ describe('administrators', () => {
     await user.post('/_matrix/client/v3/logout')
   })
 
-  test('others may not, and there are users they may not touch', async () => {
+  test('other users cannot, and administrators cannot be moderated', async () => {
     const [admin, user] = await Promise.all([registerAdmin(url, sharedSecret), registerUser(url)])
     expect((await user.ask('PUT', of('lock', user.userId), { locked: true })).body.errcode).toBe('M_FORBIDDEN')
     expect((await admin.ask('PUT', of('lock', admin.userId), { locked: true })).body.errcode).toBe('M_FORBIDDEN')
@@ -99,7 +99,7 @@ test('an account that ends leaves its rooms, and with erase its profile goes', a
   expect(profile.body.errcode).toBe('M_NOT_FOUND')
 })
 
-test('what an erased account has sent is seen by those who could see it before, and redacted for who joins later', async () => {
+test('events of an erased account stay visible to users who could see them, and are redacted for later members', async () => {
   const people = await Promise.all(Array.from({ length: 5 }, () => registerUser(url)))
   const [user, witness, returning, formerly, newcomer] = people as [TestUser, TestUser, TestUser, TestUser, TestUser]
   const roomId = await createRoom(user, { name: 'Tea' })

@@ -108,7 +108,7 @@ describe('upload and download', () => {
     }
   })
 
-  test('what is not there is not found', async () => {
+  test('an unknown file is not found', async () => {
     const [server] = (await upload(alice, { body: 'x' })).split('/')
     expect(await json(get(alice, `${download}/${server}/doesnotexist`))).toMatchObject({
       status: 404,
@@ -218,7 +218,7 @@ describe('thumbnails', () => {
     expect(await Promise.all([framesOf(true), framesOf(false)])).toEqual([3, 1])
   })
 
-  test('what cannot be done', async () => {
+  test('invalid requests', async () => {
     const path = await upload(alice, { body: 'no image', type: 'image/png' })
     for (const query of ['', '?width=32', '?width=-1&height=32', '?width=x&height=32', '?width=32&height=32']) {
       expect((await json(get(alice, `${thumbnail}/${path}${query}`))).status).toBe(400)

@@ -57,7 +57,7 @@ test('a repeated request schedules nothing more', async () => {
   await manage(first, 'cancel')
 })
 
-test('many who send at the same time send it once, and are all told that it is sent', async () => {
+test('concurrent requests to send it send it once, and all succeed', async () => {
   const delayId = await delayMessage('now', LONG)
   const answers = await Promise.all(Array.from({ length: 16 }, () => manage(delayId, 'send')))
   expect(answers.map((answer) => answer.status)).toEqual(Array(16).fill(200))
@@ -98,7 +98,7 @@ test('state is set when it is due; restarting puts that off, and a cancelled one
   await alice.post(`${DELAYED}/${restarted}`, { action: 'cancel' })
 })
 
-test('what the sender may not send when it is due fails, and says so; asked for earlier it stays scheduled', async () => {
+test('an event that its sender may not send when it is due fails with the reason; sent early it stays scheduled', async () => {
   const bob = await registerUser(url)
   const path = `${room}/send/m.room.message/x?org.matrix.msc4140.delay=`
   const { delay_id: later } = await bob.put(`${path}${LONG}`, { body: 'no member' })

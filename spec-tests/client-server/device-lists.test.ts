@@ -30,7 +30,7 @@ async function keysOf(asker: TestUser, user: TestUser): Promise<string> {
   return Object.values<string>(device_keys[user.userId]?.[user.deviceId]?.keys ?? {})[0] ?? 'none'
 }
 
-test('who is met in one room is told of, though they have come into another one since', async () => {
+test('a user of one shared room is reported, though they have since joined another one', async () => {
   const [alice, bob] = [await registerUser(url), await registerUser(url)]
   const [first, second] = [await createRoom(alice), await createRoom(alice)]
   const { next_batch: before } = await alice.get(`${v3}/sync?timeout=0`)

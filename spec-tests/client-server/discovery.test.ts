@@ -32,7 +32,7 @@ test('capabilities', async () => {
   expect(capabilities['m.change_password']).toEqual({ enabled: true })
 })
 
-test('what a server without bridges, TURN and email answers', async () => {
+test('the answers of a server without bridges, TURN and e-mail', async () => {
   const user = await registerUser(url)
   expect(await user.get('/_matrix/client/v3/thirdparty/protocols')).toEqual({})
   expect((await user.ask('GET', '/_matrix/client/v3/thirdparty/protocol/irc')).status).toBe(404)

@@ -77,7 +77,7 @@ async function readsEverywhere(sender: MatrixClient, text: string): Promise<void
   )
 }
 
-test('each sets up cross-signing on one device, and takes in the other by comparing numbers', async () => {
+test('each user sets up cross-signing on one device, and verifies the other by comparing numbers', async () => {
   for (const person of [alice, bob]) {
     const crypto = person.phone.getCrypto()!
     const key = await crypto.createRecoveryKeyFromPassphrase()
@@ -131,7 +131,7 @@ test('they verify each other in their room; the other devices learn of it, and a
   for (const sender of devices()) await readsEverywhere(sender, `from ${sender.getDeviceId()}`)
 })
 
-test('who has lost the keys makes new ones, which the password allows; others see that, and verify again', async () => {
+test('a user who lost the keys makes new ones with the password; others see that, and verify again', async () => {
   const crypto = alice.phone.getCrypto()!
   const old = await crypto.getCrossSigningKeyId()
   const refused = await crypto

@@ -110,7 +110,7 @@ async function startNewDevice(): Promise<MatrixClient> {
   return client
 }
 
-test('who is logged in nowhere gets the keys by a dehydrated device', async () => {
+test('a user without a session gets the keys by a dehydrated device', async () => {
   const crypto = alice.getCrypto()!
   expect(await crypto.isDehydrationSupported()).toBe(true)
   await crypto.startDehydration()

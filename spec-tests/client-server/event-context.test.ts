@@ -67,7 +67,7 @@ describe('the context of an event', () => {
     expect(members.map(({ state_key }: ClientEvent) => state_key)).toEqual([alice.userId])
   })
 
-  test('of what is not there or nonsense', async () => {
+  test('of unknown events and invalid ids', async () => {
     const path = (id: string, query = '') => roomPath(roomId, eventPath('context', id) + query)
     expect(await refusal(alice, 'GET', path('$unknown'))).toEqual([404, 'M_NOT_FOUND'])
     expect((await alice.ask('GET', path(ids[0]!, '?limit=many'))).status).toBe(400)

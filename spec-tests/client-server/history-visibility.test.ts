@@ -187,7 +187,7 @@ test('the sync of a room that was left ends with the leaving', async () => {
   expect(state.some(({ type }) => type === 'm.room.name')).toBe(false)
 })
 
-test('who was banned or forgot the room reads as who left, or not at all', async () => {
+test('a banned user reads like one who left; a user who forgot the room reads nothing', async () => {
   const { alice, bob, roomId } = await roomWithPast('shared', 'joined')
   await alice.post(roomPath(roomId, 'ban'), { user_id: bob.userId })
   await sendText(alice, roomId, 'banned')

@@ -57,7 +57,7 @@ test('state that they set still is state', async () => {
   expect(JSON.stringify([timeline.events, state.events])).toContain('Bob’s')
 })
 
-test('their invites are not told', async () => {
+test('their invites are not shown', async () => {
   await ignore(alice, bob)
   const { next_batch } = await alice.get(`${v3}/sync`)
   const invited = await createRoom(bob, { preset: 'private_chat', invite: [alice.userId] })
@@ -67,7 +67,7 @@ test('their invites are not told', async () => {
   expect((await alice.get(`${v3}/sync`)).rooms.invite?.[invited]).toBeUndefined()
 })
 
-test('their receipts are not told, neither first nor later, by either sync', async () => {
+test('their receipts are sent by neither sync, at first or later', async () => {
   const eventId = await sendText(alice, roomId, 'read me')
   await ignore(alice, bob)
   const { next_batch } = await alice.get(`${v3}/sync`)

@@ -20,7 +20,7 @@ const invite = (user: TestUser, roomId: string) =>
   user.ask('POST', `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/invite`, { user_id: alice.userId })
 const invites = async () => Object.keys((await alice.get('/_matrix/client/v3/sync?timeout=0')).rooms?.invite ?? {})
 
-test('who blocks all invites gets none in any way, and sees none of before; each works again without it', async () => {
+test('a user who blocks all invites gets none and sees no earlier one; both work again without the block', async () => {
   const before = await createRoom(bob, { invite: [alice.userId] })
   expect(await invites()).toEqual([before])
   const { next_batch: since } = await alice.get('/_matrix/client/v3/sync?timeout=0')
@@ -48,7 +48,7 @@ test('users and servers are blocked by patterns, and those who are allowed may i
   expect(await invites()).toEqual([roomId])
 })
 
-test('who is ignored seems to invite, but neither the invite nor its end is told or notified', async () => {
+test("an ignored user's invite succeeds for the sender, but neither it nor its end is shown or notified", async () => {
   const { next_batch: since } = await alice.get('/_matrix/client/v3/sync?timeout=0')
   await filter({ ignored_users: [bob.userId] })
   const roomId = await createRoom(bob)

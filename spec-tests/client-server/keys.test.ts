@@ -43,7 +43,7 @@ test('64 claims at the same time get each of 50 keys once, and then the fallback
   expect(device_unused_fallback_key_types).toEqual([])
 })
 
-test('who shares a room learns of new keys at once', async () => {
+test('a user who shares a room gets new keys at once', async () => {
   const { room_id } = await alice.post('/_matrix/client/v3/createRoom', { preset: 'public_chat' })
   await bob.post(`/_matrix/client/v3/rooms/${encodeURIComponent(room_id)}/join`)
   const { next_batch } = await bob.get('/_matrix/client/v3/sync')

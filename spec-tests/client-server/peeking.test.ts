@@ -35,7 +35,7 @@ beforeAll(async () => {
   await sendEvent(alice, roomId, { ...relating('m.thread', root), body: 'in a thread' })
 })
 
-test('what is readable of the history, of the state and of single events', async () => {
+test('history, state and single events that are world-readable', async () => {
   expect(bodiesOf(await historyOf(peeker, roomId))).toEqual(['open', 'in a thread'])
   const state: ClientEvent[] = await peeker.get(roomPath(roomId, 'state'))
   expect(state.map(({ type }) => type)).toContain('m.room.name')

@@ -35,7 +35,7 @@ async function told(user: TestUser, since: string, of: TestUser, presence: strin
   })
 }
 
-test('who says nothing is offline; what one says others see, with the message', async () => {
+test('a user who sets no presence is offline; others see a set presence and its message', async () => {
   expect((await alice.get(statusPath(alice))).presence).toBe('offline')
   const { next_batch } = await bob.get('/_matrix/client/v3/sync?set_presence=offline')
   await setStatus(alice, { presence: 'online', status_msg: 'tea' })
@@ -72,7 +72,7 @@ test.each([
   await expect.poll(async () => (await bob.get(statusPath(alice))).presence).toBe('offline')
 })
 
-test('a newcomer to the room is told of those inside, and they of the newcomer', async () => {
+test("a new member gets the presence of the members, and they get the new member's", async () => {
   const newcomer = await registerUser(url)
   await setStatus(newcomer, { presence: 'online' })
   await setStatus(alice, { presence: 'online' })

@@ -102,7 +102,7 @@ describe('push gateways', () => {
   const arrived = (count: number) =>
     pollUntil(`${count} notifications arrive`, () => gateway.received.length >= count && gateway.received)
 
-  test('are told of events in full', async () => {
+  test('get complete events', async () => {
     const { alice, roomId, wanted } = await roomWithPusher({ data: { url: gateway.url, own: { x: 1 } } })
     const eventId = await sendText(alice, roomId, 'hello')
     const [notification] = await arrived(1)
@@ -130,7 +130,7 @@ describe('push gateways', () => {
     expect(Math.abs(notification!.devices[0].pushkey_ts - Date.now() / 1000)).toBeLessThan(600)
   })
 
-  test('are told ids only, if that is asked for, and how urgent it is', async () => {
+  test('get only ids if configured, and the priority', async () => {
     const { alice, bob, roomId } = await roomWithPusher({ data: { url: gateway.url, format: 'event_id_only' } })
     const { event_id } = await alice.put(path(roomId, 'send/m.room.message/1'), {
       msgtype: 'm.text',
@@ -146,7 +146,7 @@ describe('push gateways', () => {
     })
   })
 
-  test('are told each event once, and that it was read', async () => {
+  test('get each event once, and that it was read', async () => {
     const { alice, bob, roomId } = await roomWithPusher()
     const sent = [await sendText(alice, roomId, 'one')]
     await sendText(bob, roomId, 'two')
@@ -162,7 +162,7 @@ describe('push gateways', () => {
     expect(events()).toEqual(sent)
   })
 
-  test('are told of invites', async () => {
+  test('get invites', async () => {
     const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
     await bob.post(SET, pusher())
     const { room_id } = await alice.post('/_matrix/client/v3/createRoom', { invite: [bob.userId] })
@@ -180,7 +180,7 @@ describe('push gateways', () => {
     expect(again).toMatchObject({ event_id: eventId })
   })
 
-  test('that reject a key hear no more of it', async () => {
+  test('that reject a key get nothing more for it', async () => {
     const { alice, bob, roomId, wanted } = await roomWithPusher()
     gateway.answer.rejected = [wanted.pushkey]
     await sendText(alice, roomId, 'hello')

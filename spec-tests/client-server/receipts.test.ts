@@ -35,7 +35,7 @@ async function receiptsFor(user: TestUser): Promise<Record<string, ClientEvent>>
   return ephemeral.events.find(({ type }: ClientEvent) => type === 'm.receipt')?.content ?? {}
 }
 
-test('a receipt is told to all in the room, with the time', async () => {
+test('a receipt reaches all members of the room, with its time', async () => {
   await read()
   for (const user of [alice, bob]) {
     const receipt = (await receiptsFor(user))[eventId]!['m.read'][bob.userId]
@@ -57,7 +57,7 @@ test('each comes once, and only the newest stays', async () => {
   expect(Object.keys(await receiptsFor(alice))).toEqual([later])
 })
 
-test('a private one is told to its owner alone', async () => {
+test('a private one reaches only its owner', async () => {
   await read({}, 'm.read.private')
   expect(await receiptsFor(alice)).toEqual({})
   expect((await receiptsFor(bob))[eventId]!['m.read.private'][bob.userId]).toBeDefined()
@@ -127,7 +127,7 @@ test.each<[string, (user: TestUser) => Promise<unknown>]>([
   expect(JSON.stringify(await receiptsFor(bob))).not.toContain(leaver.userId)
 })
 
-test('who is not in the room gives none', async () => {
+test('a user who is not in the room cannot send one', async () => {
   const stranger = await registerUser(url)
   expect(await refusal(stranger, 'POST', receiptPath())).toEqual([403, 'M_FORBIDDEN'])
 })

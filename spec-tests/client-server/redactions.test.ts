@@ -124,7 +124,7 @@ test('strangers redact nothing, and nobody does from another room', async () => 
   expect((await read(roomId, eventId)).content.body).toBe('x')
 })
 
-test.each(['$unknown', `$${'A'.repeat(43)}`, 'nothing'])('nobody redacts an unknown event: %s', async (eventId) => {
+test.each(['$unknown', `$${'A'.repeat(43)}`, 'nothing'])('an unknown event cannot be redacted: %s', async (eventId) => {
   const roomId = await sharedRoom()
   const refused: [number, string][] = [[404, 'M_NOT_FOUND']]
   if (!eventId.startsWith('$')) refused.push([400, 'M_INVALID_PARAM'])
@@ -153,7 +153,7 @@ describe.each(['10', '12'])('a redaction that is redacted, in a room of version 
   })
 })
 
-test('what a room is made of cannot be redacted', async () => {
+test('the create event cannot be redacted', async () => {
   const roomId = await sharedRoom()
   const [create] = await historyOf(alice, roomId)
   expect(await refusal(alice, 'PUT', redactPath(roomId, create!.event_id))).toEqual([403, 'M_FORBIDDEN'])
@@ -172,7 +172,7 @@ test('sent as an event', async () => {
   expect(await refusal(bob, 'PUT', path, { redacts: foreign })).toEqual([403, 'M_FORBIDDEN'])
 })
 
-test('what was redacted is found no more', async () => {
+test('a redacted message is not found by searches', async () => {
   const roomId = await sharedRoom()
   const eventId = await sendText(alice, roomId, 'a very rare quokka')
   const found = async () => {

@@ -201,7 +201,7 @@ describe('a registration whose answer was lost', () => {
   })
 })
 
-test('what was sent first is remembered for a request with nothing but auth', async () => {
+test('the parameters of the first request hold for a request with nothing but auth', async () => {
   const username = uniqueName()
   const request = { username, password, device_id: 'xyzzy', initial_device_display_name: 'display name' }
   const { session } = (await post(request)).body
@@ -214,7 +214,7 @@ test('what was sent first is remembered for a request with nothing but auth', as
   expect(login.status).toBe(200)
 })
 
-test('a name that was taken meanwhile can be replaced by another in the same session', async () => {
+test('a name that was taken in the meantime can be replaced in the same session', async () => {
   const username = uniqueName()
   const { session } = (await post({ username, password })).body
   await registerUser(url, username)
@@ -274,7 +274,7 @@ const getNonce = async () => (await ask(url, { method: 'GET', path: shared })).b
 const macOf = (secret: string, ...fields: string[]) =>
   createHmac('sha1', secret).update(fields.join('\0')).digest('hex')
 
-test('whoever knows the shared secret registers, administrators too', async () => {
+test('the shared secret registers users, administrators too', async () => {
   expect((await registerAdmin(url, sharedSecret)).accessToken).toEqual(expect.any(String))
   const [nonce, username] = [await getNonce(), uniqueName()]
   const mac = macOf(sharedSecret, nonce, username, password, 'notadmin')

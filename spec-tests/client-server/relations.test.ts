@@ -214,7 +214,7 @@ describe('bundled wherever events are served', () => {
     expect(event.unsigned.redacted_because.redacts ?? event.unsigned.redacted_because.content.redacts).toBe(target)
   })
 
-  test('not what is redacted', async () => {
+  test('no redacted events', async () => {
     const first = await edit(alice, 'first')
     await redact(alice, await edit(alice, 'second'))
     const event = await alice.get(roomPath(roomId, eventPath('event', target)))
@@ -224,7 +224,7 @@ describe('bundled wherever events are served', () => {
     expect(unedited.unsigned?.['m.relations']?.['m.replace']).toBeUndefined()
   })
 
-  test('not what ignored users send', async () => {
+  test('no events of ignored users', async () => {
     const carol = await registerUser(url)
     await joinRoom(roomId, carol)
     await sendEvent(bob, roomId, relating('m.reference', target))
@@ -248,7 +248,7 @@ describe('edits count only', () => {
     return event.unsigned?.['m.relations']?.['m.replace']?.event_id
   }
 
-  test('by who sent the original', async () => {
+  test('by the sender of the original', async () => {
     await edit(bob, 'not mine')
     expect(await bundledEdit()).toBeUndefined()
   })
@@ -264,7 +264,7 @@ describe('edits count only', () => {
     expect(await bundledEdit()).toBeUndefined()
   })
 
-  test('of what is no edit itself', async () => {
+  test('of an event that is no edit', async () => {
     const first = await edit(alice, 'first')
     await edit(alice, 'second', {}, first)
     expect(await bundledEdit()).toBe(first)
@@ -272,7 +272,7 @@ describe('edits count only', () => {
     expect(event.unsigned?.['m.relations']?.['m.replace']).toBeUndefined()
   })
 
-  test('of what is no state', async () => {
+  test('of an event that is no state event', async () => {
     const topic = await sendState(alice, roomId, { type: 'm.room.topic', content: { topic: 'x' } })
     const content = { 'm.new_content': { topic: 'y' }, 'm.relates_to': { rel_type: 'm.replace', event_id: topic } }
     await sendEvent(alice, roomId, content, 'm.room.topic')

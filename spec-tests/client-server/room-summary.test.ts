@@ -86,7 +86,7 @@ test('of knockable and restricted rooms to who may knock or join', async () => {
   expect(await bob.get(summaryPath(restricted))).toMatchObject({ join_rule: 'restricted', allowed_room_ids: [space] })
 })
 
-test('of what is not there: not found', async () => {
+test('of an unknown room: not found', async () => {
   const server = alice.userId.split(':').slice(1).join(':')
   for (const room of [`#${uniqueName('none')}:${server}`, `!none:${server}`])
     expect((await bob.ask('GET', summaryPath(room))).status).toBe(404)

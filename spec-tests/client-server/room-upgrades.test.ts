@@ -191,7 +191,7 @@ test.each([
   expect((await syncedRoom(alice, roomId)).timeline.events.at(-1).content.body).toBe('x')
 })
 
-test('who may not end the room may not upgrade it', async () => {
+test('a user who may not end the room may not upgrade it', async () => {
   const roomId = await createRoom(alice)
   await joinRoom(roomId, bob)
   const before = (await bob.get(`${v3}/joined_rooms`)).joined_rooms

@@ -78,7 +78,7 @@ test('results come in pages, the newest first or the closest first', async () =>
   expect(closer.results[0].rank).toBeLessThan(ranked.results[0].rank)
 })
 
-test('what surrounds a result, its people and the state come along', async () => {
+test('a result includes its context, profiles and state', async () => {
   const roomId = await createRoom(alice)
   await alice.put(`${v3}/profile/${encodeURIComponent(alice.userId)}/displayname`, { displayname: 'Alice' })
   const sent: string[] = []

@@ -29,7 +29,7 @@ async function createScene() {
   return { alice, bob, carol, roomId, membersIn, hasEvents }
 }
 
-test.each(['unstable', 'stable'] as const)('members are told once, and again after a gap (%s)', async (form) => {
+test.each(['unstable', 'stable'] as const)('members are sent once, and again after a gap (%s)', async (form) => {
   const { alice, bob, carol, roomId, membersIn, hasEvents } = await createScene()
   const client = slidingClient(bob, { form })
   expect(membersIn(await client.sync(FORMS[form]))).toEqual([carol.userId])
@@ -51,7 +51,7 @@ test.each(['unstable', 'stable'] as const)('members are told once, and again aft
   expect(await afterSending(carol)).toEqual([carol.userId])
 })
 
-test('another connection is told for itself', async () => {
+test('another connection gets its own members', async () => {
   const { alice, bob, roomId, membersIn, hasEvents } = await createScene()
   const clients = ['one', 'two'].map((connId) => slidingClient(bob, { connId }))
   for (const client of clients) await client.sync(FORMS.unstable)
@@ -62,7 +62,7 @@ test('another connection is told for itself', async () => {
   }
 })
 
-test('members of an answer that was lost are told again, by whichever process', async () => {
+test('members of a lost answer are sent again, by any process', async () => {
   const { alice, bob, roomId, membersIn, hasEvents } = await createScene()
   const client = slidingClient(bob)
   const { pos } = await client.sync(FORMS.unstable)
@@ -73,7 +73,7 @@ test('members of an answer that was lost are told again, by whichever process', 
   expect(membersIn(await client.until(hasEvents))).toEqual([])
 })
 
-test('over a WebSocket, what was on its way as it broke is told again, members included', async () => {
+test('over a WebSocket, an answer that was lost with the connection is sent again, members included', async () => {
   const { alice, bob, roomId, membersIn } = await createScene()
   const socket = openSlidingSocket(bob)
   onTestFinished(() => socket.close())

@@ -75,7 +75,7 @@ test('asking for something else is answered at once', async () => {
   expect(bodies(more, roomId)).toEqual(['one', 'two'])
 })
 
-test('what was on its way when something else is asked comes again, and says which request it answers', async () => {
+test('an answer that was on its way when the request changed is sent again, with the request that it answers', async () => {
   const alice = await registerUser(url)
   const roomId = await createRoom(alice)
   const headers = { Authorization: `Bearer ${alice.accessToken}` }
@@ -97,7 +97,7 @@ test('what was on its way when something else is asked comes again, and says whi
   expect(heard.slice(1).map(({ response }) => bodies(response, roomId))).toEqual([['on its way'], ['on its way']])
 })
 
-test('messages to devices are told once each', async () => {
+test('to-device messages are sent once each', async () => {
   const alice = await registerUser(url)
   const socket = open(alice)
   socket.request({ extensions: { to_device: { enabled: true } } })
@@ -142,7 +142,7 @@ function rawSocket(user?: TestUser) {
   return { raw, heard, closed }
 }
 
-test('who says no, or a wrong token is turned away', async () => {
+test('a connection without a token, or with a wrong one, is refused', async () => {
   const stranger = { ...(await registerUser(url)), accessToken: 'nonsense' }
   for (const authenticate of ['header', 'message', 'not'] as const) {
     const socket = open(stranger, { authenticate })

@@ -95,7 +95,7 @@ test('opening a room tells its history at once', async () => {
   expect(chunk[0].type).not.toBe('m.room.message')
 })
 
-test('members are told as they matter', async () => {
+test('members are sent when they matter', async () => {
   const [alice, bob, carol] = [await registerUser(url), await registerUser(url), await registerUser(url)]
   const roomId = await createRoom(alice)
   await join(bob, roomId)
@@ -221,7 +221,7 @@ test('a room becomes a direct chat', async () => {
   expect((await client.until((body) => roomId in body.rooms)).rooms[roomId].is_dm).toBe(true)
 })
 
-test('who is ignored wakes nobody', async () => {
+test('an ignored user wakes no sync', async () => {
   const [alice, bob] = [await registerUser(url), await registerUser(url)]
   const roomId = await createRoom(alice)
   await join(bob, roomId)

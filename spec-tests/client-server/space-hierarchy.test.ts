@@ -120,7 +120,7 @@ describe('the hierarchy', () => {
   })
 })
 
-describe('who sees what', () => {
+describe('visibility', () => {
   test('private rooms are shown to who is in them or invited', async () => {
     const [space, hidden] = [await createSpace(), await createRoom(alice, { preset: 'private_chat' })]
     await addChild(space, hidden)
@@ -150,7 +150,7 @@ describe('who sees what', () => {
     expect(found.rooms[1]).toMatchObject({ join_rule: 'restricted', allowed_room_ids: [space] })
   })
 
-  test('those where one may knock instead to all', async () => {
+  test('rooms where users may knock are shown to all', async () => {
     const space = await createSpace()
     const initial_state = [restricted('knock_restricted', space)]
     const room = await createRoom(alice, { preset: 'private_chat', initial_state })

@@ -12,7 +12,7 @@ const { url } = inject('homeserver')
 describe.each(Object.keys(DEPARTURES))('a user who %s', (name) => {
   const departure = DEPARTURES[name]!
 
-  test.each(Object.keys(DEPARTURE_FILTERS))('is told so, with %s', async (filter) => {
+  test.each(Object.keys(DEPARTURE_FILTERS))('gets the departure, with %s', async (filter) => {
     const [alice, bob] = (await Promise.all([registerUser(url), registerUser(url)])) as [TestUser, TestUser]
     const roomId = await createRoom(alice, { topic: 'secret topic' })
     const cast = { alice, bob, roomId, via: alice.userId.replace(/^[^:]*:/, '') }

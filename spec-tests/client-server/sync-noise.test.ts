@@ -108,7 +108,7 @@ describe.each(Object.keys(FILTERED))('%s that a filter leaves out', (name) => {
   })
 })
 
-test('what ignored users write, however much it is, neither shows their room nor ends the waiting', async () => {
+test('messages of ignored users, however many, neither show their room nor end the wait', async () => {
   await ignore(alice, bob)
   const filter = { room: { timeline: { limit: 1 } } }
   const { next_batch } = await sync(alice, '', filter)
@@ -141,12 +141,12 @@ describe('lazy loading', () => {
   }
   const MOST_PROCESSES = 3
 
-  test('tells a member whom an initial sync has told of once more at most', async () => {
+  test('repeats a member of an initial sync at most once in each other process', async () => {
     const { next_batch } = await sync(alice, '', LAZY)
     expect(await timesTold(bob, next_batch)).toBeLessThan(MOST_PROCESSES)
   })
 
-  test('tells a member whom the client has not been told of', async () => {
+  test('sends a member that the client does not have', async () => {
     const { carol, since } = await quietCarol()
     await sendText(carol, roomId, 'one')
     const first = await sync(alice, since, LAZY)
@@ -156,7 +156,7 @@ describe('lazy loading', () => {
     expect(await timesTold(carol, first.next_batch)).toBeLessThan(MOST_PROCESSES)
   })
 
-  test('tells redundant members to a client that asks for them', async () => {
+  test('sends redundant members to a client that requests them', async () => {
     const { carol, since } = await quietCarol()
     const filter = { room: { state: { lazy_load_members: true, include_redundant_members: true } } }
     await sendText(carol, roomId, 'one')
@@ -166,7 +166,7 @@ describe('lazy loading', () => {
     for (const { rooms } of [first, second]) expect(membersIn(rooms.join[roomId])).toEqual([carol.userId])
   })
 
-  test('tells all again to a client that begins anew, and to another device', async () => {
+  test('sends all members again to a client that starts from scratch, and to another device', async () => {
     const { carol, since } = await quietCarol()
     await sendText(carol, roomId, 'one')
     await sync(alice, since, LAZY)

@@ -27,7 +27,7 @@ test('are set, changed, listed and removed', async () => {
   expect(await tags()).toEqual({ 'u.Work & more': {} })
 })
 
-test('are account data of the room, and told as they change', async () => {
+test('are account data of the room, and announced when they change', async () => {
   const { next_batch } = await alice.get(`${v3}/sync`)
   await alice.put(tagsPath('u.one'), { order: 1 })
   const find = (events: ClientEvent[] = []) => events.find(({ type }) => type === 'm.tag')?.content

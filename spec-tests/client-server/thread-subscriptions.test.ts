@@ -23,7 +23,7 @@ const reply = async (threadId: string, body: string): Promise<string> => {
 }
 const rule = (ruleId: string) => `/_matrix/client/v3/pushrules/global/postcontent/.io.element.msc4306.rule.${ruleId}`
 
-test('what the user decides stands against what a client does by itself', async () => {
+test("a user's decision is not overridden by an automatic subscription", async () => {
   const root = await sendText(bob, roomId, 'root')
   const first = await reply(root, 'first')
   const path = subscription(root)

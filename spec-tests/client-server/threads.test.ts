@@ -135,7 +135,7 @@ describe('counts and receipts', () => {
   }
   const read = (eventId: string, body: object) => bob.post(roomPath(roomId, eventPath('receipt/m.read', eventId)), body)
 
-  test('what relates to an event in a thread is in the thread', async () => {
+  test('an event that relates to an event in a thread is in the thread', async () => {
     const root = await sendText(alice, roomId, 'root')
     const inThread = await reply(alice, root)
     await sendEvent(alice, roomId, relating('m.reference', inThread))

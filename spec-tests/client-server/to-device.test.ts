@@ -15,7 +15,7 @@ function send(txnId: string, content: object) {
   return alice.put(`/_matrix/client/v3/sendToDevice/my.type/${txnId}`, { messages })
 }
 
-test('a message wakes its device, and is told until the device comes back with the token of the answer', async () => {
+test('a message wakes its device, and is sent until the device acknowledges it with the next token', async () => {
   const { next_batch: start } = await bob.get(SYNC)
   const waiting = bob.get(`${SYNC}?timeout=30000&since=${start}`)
   await send('one', { my_key: 'my_value' })

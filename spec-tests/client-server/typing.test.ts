@@ -23,7 +23,7 @@ async function hears(user: TestUser, since: string, expected: string[]): Promise
   })
 }
 
-test('is told, and its end too', async () => {
+test('is announced, and its end too', async () => {
   const { next_batch } = await alice.get(`${v3}/sync`)
   await bob.put(path(bob), { typing: true, timeout: 30_000 })
   const since = await hears(alice, next_batch, [bob.userId])
@@ -78,7 +78,7 @@ test('goes on when the user logs out of another device', async () => {
   await hears(alice, since, [alice.userId, bob.userId])
 })
 
-test('is told of nobody who has left', async () => {
+test('does not include users who have left', async () => {
   await bob.put(path(bob), { typing: true, timeout: 30_000 })
   await bob.post(roomPath(roomId, 'leave'))
   const { rooms } = await alice.get(`${v3}/sync`)

@@ -104,7 +104,7 @@ describe('unread counts', () => {
     expect(await unreadOf(bob, roomId)).toEqual(count(1))
   })
 
-  test('what happened while away does not count', async () => {
+  test('events of the absence do not count', async () => {
     const { alice, bob, roomId } = await roomOfThree()
     await sendText(alice, roomId, 'one')
     expect(await unreadOf(bob, roomId)).toEqual(count(1))

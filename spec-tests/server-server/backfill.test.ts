@@ -52,7 +52,7 @@ async function say(roomId: string, from: number, to: number): Promise<string[]> 
 }
 
 /** https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events */
-test('what was said before a server joined is fetched when somebody pages back to it, whole and in order', async () => {
+test('history before a join is fetched when a user pages back to it, complete and in order', async () => {
   const roomId = await createRoom()
   const said = await say(roomId, 0, 140)
   await join(bob, roomId)
@@ -74,7 +74,7 @@ test('of a room where only those who are there may read, nothing is shown of bef
   expect(bodies(await history(bob, roomId))).toEqual(['welcome'])
 })
 
-test('what a server missed while nobody of it was there lies in its place', async () => {
+test('events that a server missed while it had no members are in their place', async () => {
   const roomId = await createRoom()
   await join(bob, roomId)
   await sendText(alice, roomId, 'first')
@@ -97,7 +97,7 @@ test('what a server missed while nobody of it was there lies in its place', asyn
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#server-side-search */
-test('what was fetched is found by searches, but for what was redacted', async () => {
+test('fetched history is found by searches, except redacted events', async () => {
   const roomId = await createRoom()
   await sendText(alice, roomId, 'an old gingko')
   const redacted = await sendText(alice, roomId, 'a gingko that is gone')

@@ -218,7 +218,7 @@ async function sendWithGap({ hearth: to, peer, shared }: Scene) {
   return last
 }
 
-test('a server that answers well is heard meanwhile', { timeout: PATIENCE_MS }, async () => {
+test('a server that answers well is served in the meantime', { timeout: PATIENCE_MS }, async () => {
   const user = await registerUser(hearth.url)
   const scene = await setScene(hearth, healthy, user)
   const [message] = scene.shared.say(1, 'hello')

@@ -60,7 +60,7 @@ describe.each(['1', '2', '3', '5', '6', '9', '10', '11', '12'])('rooms of versio
 })
 
 describe('joining again', () => {
-  test('works after all of the server have left, with what has happened meanwhile', async () => {
+  test('works after all users of the server have left, with the events of the absence', async () => {
     const roomId = await createRoom()
     expect((await join(bob, roomId)).status).toBe(200)
     await bob.post(room(roomId, 'leave'))
@@ -88,7 +88,7 @@ describe('joining again', () => {
   })
 })
 
-describe('what cannot be joined', () => {
+describe('rooms that cannot be joined', () => {
   test('a room that nobody has invited to, or that does not exist, or whose server is down', async () => {
     const roomId = await createRoom({ preset: 'private_chat' })
     expect(await join(bob, roomId)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })

@@ -145,7 +145,7 @@ test(
   4 * PATIENCE_MS,
 )
 
-test('what was sent into a room whose join comes to nothing is dropped', async () => {
+test('events sent into a room whose join fails are dropped', async () => {
   const alice = await registerUser(first.url)
   const { room, friend } = sharedRoom()
   hanging.lie('send_join', 'cut')

@@ -63,7 +63,7 @@ test('thumbnails of the other server’s images', async () => {
   }
 })
 
-test('what the other server does not have is not found', async () => {
+test('a file that the other server does not have is not found', async () => {
   for (const { viewer, owner } of pairs()) {
     const server = owner.userId.slice(owner.userId.indexOf(':') + 1)
     expect((await get(viewer, `download/${server}/nothing`)).status).toBe(404)

@@ -193,7 +193,7 @@ describe.each(['pglite', 'postgresql'] as const)('on %s', (place) => {
       peer.lie('hierarchy', undefined)
     })
 
-    test('no knocking: the client is told so', async () => {
+    test('no knocking: the client gets an error', async () => {
       const room = peer.room()
       refuse('make_knock')
       const answer = await alice.ask('POST', `${v3}/knock/${name(room.roomId)}?via=${name(peer.serverName)}`, {})

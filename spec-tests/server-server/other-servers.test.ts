@@ -24,7 +24,7 @@ afterAll(() => federation.dispose())
 
 const name = encodeURIComponent
 
-describe.each(['1', '5', '10', '11', '12'])('what permits the events of a room of version %s', (version) => {
+describe.each(['1', '5', '10', '11', '12'])('the auth events in a room of version %s', (version) => {
   let roomId: string
   let join: string
   let answer: Awaited<ReturnType<typeof visitRoom>>['answer']

@@ -57,7 +57,7 @@ describe('in a room with a policy server', () => {
     expect(policy.asked).toHaveLength(3)
   })
 
-  test('what it refuses is not sent, with its own words, and what comes of another server is hidden', async () => {
+  test("a refused event is not sent, with the server's reason, and refused events of other servers are hidden", async () => {
     const roomId = await protectedRoom()
     const refused = await say(alice, roomId, 'cheap spam', '1')
     expect([refused.status, refused.body]).toMatchObject([

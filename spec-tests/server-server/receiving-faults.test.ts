@@ -119,7 +119,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
   })
 
   /** https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu */
-  test('what a server hands over of a room counts only as its senders have signed it', async () => {
+  test('events from a server count only with the signatures of their senders', async () => {
     const [peer, stranger, alice] = await Promise.all([
       startLyingServer(federation),
       startLyingServer(federation),
@@ -157,7 +157,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     expect(await bodies(alice, room)).toEqual(['before 2'])
   })
 
-  test('what is repeated comes once, and gets the same answer', async () => {
+  test('a repeated transaction takes effect once, and gets the same answer', async () => {
     const { peer, room, alice } = await shared(hearth)
     const events = room.say(30)
     const answers = await Promise.all(
@@ -213,7 +213,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     expect(await hasEvent(alice, late)).toBe(false)
   })
 
-  test(`${MANY} missing events before one: it arrives, others too meanwhile, and memory stays bounded`, async () => {
+  test(`${MANY} missing events before one: it arrives, others arrive in the meantime, and memory stays bounded`, async () => {
     const { peer, room, alice } = await shared(hearth)
     const { peer: another, room: elsewhere, alice: bob } = await shared(hearth)
     room.say(MANY)
@@ -234,7 +234,7 @@ describe.each(Object.keys(SERVERS))('%s', { timeout: 3 * PATIENCE_MS }, (where) 
     expect(peakMemory(hearth.pid) - before).toBeLessThan(MEMORY_MIB)
   })
 
-  test('an event with a deep and wide past of permissions is taken in', async () => {
+  test('an event with a deep and wide auth chain is accepted', async () => {
     const { peer, room, alice } = await shared(hearth)
     const users = room.version.privilegedCreators ? {} : { [room.creator]: 100 }
     const levels = (i: number) => ({ users, events: { [`t${i}`]: 50 } })

@@ -137,7 +137,7 @@ async function sayUntilKilled(user: TestUser, roomId: string, prefix: string): P
   }
 }
 
-test('what a killed process has acknowledged arrives, in order, by the other process', async () => {
+test('events that a killed process acknowledged arrive in order through the other process', async () => {
   const roomId = await sharedRoom()
   const [first, second] = senders as [TestHearth, TestHearth]
   const saying = sayUntilKilled(alice, roomId, 'before')
@@ -158,7 +158,7 @@ function credentials({ userId, deviceId, accessToken }: TestUser) {
   return { user_id: userId, device_id: deviceId, access_token: accessToken }
 }
 
-test('what a killed server has acknowledged arrives when it is back', async () => {
+test('events that a killed server acknowledged arrive when it is back', async () => {
   const carol = await registerUser(alone.url)
   const { room_id: roomId } = await carol.post(`${CLIENT}/createRoom`, { preset: 'public_chat' })
   await bob.post(`${CLIENT}/join/${encodeURIComponent(roomId)}?via=${alone.serverName}`, {})

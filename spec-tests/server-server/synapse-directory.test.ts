@@ -54,7 +54,7 @@ describe.each(WAYS)('what is of %s, as users of %s find it', (here, there) => {
   })
 
   /** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1queryprofile */
-  test('a profile is told as a whole and by its parts', async () => {
+  test('a profile is served as a whole and by field', async () => {
     await owner.put(profile('displayname'), { displayname: 'Otto' })
     await owner.put(profile('avatar_url'), { avatar_url: `mxc://${serverOf(owner)}/otto` })
     expect(await seeker.get(profile('avatar_url'))).toEqual({ avatar_url: `mxc://${serverOf(owner)}/otto` })

@@ -168,7 +168,7 @@ describe.each(WAYS)('into rooms of %s from %s', (here, there) => {
     await seesMember(owner, roomId, { of: guest, membership: 'join' })
   }
 
-  test('who is banned neither joins nor knocks nor is invited, until the ban is lifted', async () => {
+  test('a banned user cannot join, knock or be invited until the ban is lifted', async () => {
     const guest = await newUser(there)
     const roomId = await createRoom(owner)
     await owner.post(roomPath(roomId, 'ban'), { user_id: guest.userId })

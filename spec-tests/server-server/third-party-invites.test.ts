@@ -83,7 +83,7 @@ test.each(['null@example.org', ' Null2@EXAMPLE.org\t'])(
 )
 
 /** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1openiduserinfo */
-test('who an OpenID token is of is told with the token only', async () => {
+test('the owner of an OpenID token is shown only for the token', async () => {
   const { access_token } = await alice.post(`${CLIENT}/user/${encodeURIComponent(alice.userId)}/openid/request_token`)
   const { serverName } = federation.servers[0]!
   const ask = (query: string) => askServer(federation, serverName, `/_matrix/federation/v1/openid/userinfo${query}`)
@@ -100,7 +100,7 @@ test('an identity server may tell by POST', async () => {
   expect(await invitesOf(bob)).toContain(invited.roomId)
 })
 
-test('what the identity server has not signed brings nobody in', async () => {
+test('an invite that the identity server has not signed admits no user', async () => {
   const invited = await invitedRoom('c@example.org')
   await bind(1, bob, { ...invited, token: 'another' })
   expect(await invitesOf(bob)).not.toContain(invited.roomId)
@@ -113,7 +113,7 @@ test('an address that is bound already is the invite of its user', async () => {
   await pollUntil('bob is invited', async () => (await invitesOf(bob)).includes(roomId))
 })
 
-test('who may not invite does not have mails sent', async () => {
+test('a user who may not invite cannot have mails sent', async () => {
   const { room_id: roomId } = await alice.post(`${CLIENT}/createRoom`, { preset: 'public_chat' })
   await carol.post(`${CLIENT}/join/${encodeURIComponent(roomId)}`)
   const before = identity.calls.length

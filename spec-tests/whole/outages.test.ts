@@ -85,7 +85,7 @@ describe('a database that stops', () => {
     await hearth?.dispose()
   })
 
-  test('is told to clients as an outage', async () => {
+  test('is reported to clients as an outage', async () => {
     const alice = await registerUser(hearth.url)
     const roomId = await createRoom(alice)
     await postgres.stop()

@@ -104,7 +104,7 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     await hearsTyping(bob, since, { roomId, users: [] })
   })
 
-  test('delayed events outlive a crash: one that came due meanwhile is sent once, another can still be managed', async () => {
+  test('delayed events survive a crash: one that came due in the meantime is sent once, another can still be managed', async () => {
     const alice = await registerUser(hearth.url)
     const { room_id: roomId } = await alice.post('/_matrix/client/v3/createRoom')
     const room = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}`

@@ -32,7 +32,7 @@ test.each(APIS)('every operation of the %s API is mounted, or said not to be', (
   expect(operations.filter((name) => !mounted.has(name) && !NOT_SERVED[name])).toEqual([])
 })
 
-test('what is said not to be served is an operation, and not mounted', () => {
+test('every operation that is declared unserved exists, and is not mounted', () => {
   const operations = APIS.flatMap(loadOperations).map(nameOf)
   expect(Object.keys(NOT_SERVED).filter((name) => mounted.has(name) || !operations.includes(name))).toEqual([])
 })
@@ -66,7 +66,7 @@ test('everything that is mounted is tried with bad input, under one of its names
 })
 
 /** https://spec.matrix.org/v1.19/server-server-api/#request-authentication */
-test('what servers sign is verified', () => {
+test('endpoints for servers verify signatures', () => {
   const signed = loadOperations('server-server').filter(({ auth }) => auth === 'server')
   const endpoints = signed.map((operation) => [nameOf(operation), mounted.get(nameOf(operation))?.auth] as const)
   expect(endpoints.filter(([, auth]) => auth !== undefined && auth !== 'server')).toEqual([])

@@ -17,7 +17,7 @@ test('a burst at once, then one for each refill', () => {
   expect([take(9000), take(9000), take(9000), take(9000)]).toEqual(['taken', 'taken', 'taken', 500])
 })
 
-test('never more than a burst and what is refilled meanwhile, at any times and rates; and who waits as long as told is let in', () => {
+test('at any times and rates, never more than a burst and the refill; a caller that waits as told is admitted', () => {
   const rates = fc.record({
     per_second: fc.double({ min: 0.01, max: 500, noNaN: true }),
     burst: fc.integer({ min: 1, max: 50 }),

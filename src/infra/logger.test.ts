@@ -91,7 +91,7 @@ test('the pretty format reads as one line, with stacks below', () => {
   expect(stripVTControlCharacters(lines[1]!)).toMatch(/error failed\n {4}Error: broke\n {8}at /)
 })
 
-test('what others write neither acts on the terminal nor makes lines in the pretty format', () => {
+test('logged content cannot control the terminal or add lines in the pretty format', () => {
   const { lines, logger } = record('pretty')
   logger.info({ agent: '\u001b[2J', mirror: '\u202egpj', c1: '\u009b2J' }, 'one\nforged line')
   logger.info({ err: new Error('broke \u001b[1A') }, 'failed')

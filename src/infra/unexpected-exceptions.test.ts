@@ -3,7 +3,7 @@ import { createLogger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
 import { watchExceptions } from './unexpected-exceptions.ts'
 
-test('each exception is logged and counted, whatever was thrown; the first one is told', async () => {
+test('each exception is logged and counted, whatever was thrown; the first one is reported', async () => {
   const lines: string[] = []
   const logger = createLogger({ level: 'info', format: 'json' }, { write: (line) => void lines.push(line) })
   const metrics = createMetrics()

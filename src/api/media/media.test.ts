@@ -123,7 +123,7 @@ test('parts of a file', async () => {
   expect([empty.status, await empty.text()]).toEqual([200, ''])
 })
 
-test('what the client has is not sent again, nor what HEAD asks about', async () => {
+test('a file that the client has is not sent again, and HEAD gets no body', async () => {
   const path = `download/${await upload('content')}`
   const head = await get(path, { method: 'HEAD' })
   expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '7', ''])

@@ -36,7 +36,7 @@ test('a create event needs nothing', () => {
   for (const version of ['1', '11', '12']) expect(keys(version, state('m.room.create', '', {}))).toEqual([])
 })
 
-test('who vouches for a join matters since version 8', () => {
+test('the authorising user of a join matters since version 8', () => {
   const join = member('@bob:b', 'join', '@bob:b', vouched)
   expect(keys('7', join)).not.toContain('member @mod:a')
   expect(keys('8', join)).toContain('member @mod:a')

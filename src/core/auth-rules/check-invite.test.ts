@@ -68,7 +68,7 @@ describe.each(VERSIONS)('third-party invites in version %s, rule %s', (version, 
     expect(verdict({ signed }, keys as JsonObject)).toBe(`${rule}.1.8`)
   })
 
-  test('what was signed cannot be changed', () => {
+  test('signed content cannot be changed', () => {
     const altered = { ...signed, more: 1 }
     expect(verdict({ signed: altered }, { public_key: identity.publicKey })).toBe(`${rule}.1.8`)
     for (const signatures of [undefined, null, [], 'x', { is: null }, { is: { 'ed25519:0': 1 } }]) {
@@ -77,7 +77,7 @@ describe.each(VERSIONS)('third-party invites in version %s, rule %s', (version, 
     }
   })
 
-  test('who is banned stays out', () => {
+  test('a banned user stays out', () => {
     const banned = { members: { '@bob:b': 'ban' } }
     expect(verdict({ signed }, { public_key: identity.publicKey }, banned)).toBe(`${rule}.1.1`)
   })

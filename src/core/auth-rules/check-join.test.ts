@@ -24,7 +24,7 @@ describe.each(VERSIONS)('version %s', (version, rule, last) => {
     expect(verdictOf(version, {}, { ...join, prev_events: ['$create:a'] })).toBe(last)
   })
 
-  test('nobody joins for another', () => {
+  test('a user cannot join for another', () => {
     const room = { join_rule: 'public', members: { '@bob:b': 'invite' } }
     expect(verdictOf(version, room, member('@alice:a', 'join', '@bob:b'))).toBe(`${rule}.2`)
   })

@@ -58,7 +58,7 @@ describe.each(VERSIONS)('version $version', ({ version, rule, ...parts }) => {
     },
   )
 
-  test('the levels of events likewise', () => {
+  test('the levels of events too', () => {
     const events = (before: JsonObject, after: JsonObject) => change(version, { events: before }, { events: after })
     expect(events({}, { x: 50, y: 50 })).toBe('ok')
     expect(events({ x: 50 }, {})).toBe('ok')
@@ -72,7 +72,7 @@ describe.each(VERSIONS)('version $version', ({ version, rule, ...parts }) => {
     expect(events({}, { toString: 51 })).toBe(at('next'))
   })
 
-  test('those of notifications since version 6', () => {
+  test('the levels of notifications since version 6', () => {
     const notifications = (before: JsonObject, after: JsonObject) =>
       change(version, { notifications: before }, { notifications: after })
     const checked = Number(version) >= 6
@@ -97,7 +97,7 @@ describe.each(VERSIONS)('version $version', ({ version, rule, ...parts }) => {
   })
 })
 
-describe('what is a level', () => {
+describe('valid levels', () => {
   test.each(['1', '5', '6', '9'])('strings are, in version %s', (version) => {
     expect(first(version, { users: { '@bob:b': ' +0100 ' }, ban: '50' })).toBe('ok')
     expect(change(version, {}, { kick: '51' })).toMatch(/\.3\.2$/)

@@ -46,7 +46,7 @@ const anyEvent: fc.Arbitrary<TestEvent> = fc.record(
   { requiredKeys: ['type'] },
 )
 
-test('whatever events hold, they are allowed or refused by some rule', () => {
+test('events of any content are allowed or refused by some rule', () => {
   fc.assert(
     fc.property(
       version,

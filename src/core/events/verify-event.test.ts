@@ -123,7 +123,7 @@ describe('requiredSigners', () => {
     expect(signersOf('11', member({ membership: 'join', third_party_invite: {} }))).toEqual(['domain'])
   })
 
-  it('cannot be told from malformed ids', () => {
+  it('are distinguished from malformed ids', () => {
     expect(() => signersOf('11', { ...message, sender: '@u' as Pdu['sender'] })).toThrow(BadJsonError)
     const { event_id: _id, ...nameless } = message
     expect(() => signersOf('1', nameless)).toThrow(BadJsonError)

@@ -16,6 +16,6 @@ test.each([
   ['too many levels of objects', '{"a":'.repeat(1000) + 1 + '}'.repeat(1000)],
 ])('%s are too much', (_, text) => expect(() => check(text)).toThrow(ExcessiveJsonError))
 
-test('what is inside of texts does not count', () => {
+test('the content of strings does not count', () => {
   check(JSON.stringify({ a: '[{,'.repeat(1_000_000), b: '\\"[{'.repeat(2000), c: '\\' }))
 })

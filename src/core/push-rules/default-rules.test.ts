@@ -95,7 +95,7 @@ describe('defaultPushRules', () => {
   })
 })
 
-describe('what the default rules say of', () => {
+describe('the default rules on', () => {
   const edit = { rel_type: 'm.replace', event_id: '$o' }
   it.each<[string, Partial<PushEvent>, { memberCount?: number; senderPowerLevel?: number }, string]>([
     ['a message', {}, {}, 'notify'],

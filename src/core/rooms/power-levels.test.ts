@@ -44,7 +44,7 @@ describe('defaults', () => {
   })
 })
 
-test('what the event states', () => {
+test('the levels of the event', () => {
   const levels = levelsOf('11', {
     users: { '@bob:b': 20, '@constructor:b': 30 },
     users_default: 5,
@@ -67,7 +67,7 @@ test('what the event states', () => {
   expect(levels.notification('constructor')).toBe(50)
 })
 
-describe('what is no level counts as absent', () => {
+describe('an invalid level counts as absent', () => {
   test.each([
     ['1', ' 0042 ', 42],
     ['1', '+42', 42],

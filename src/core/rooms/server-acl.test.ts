@@ -9,7 +9,7 @@ test('a room without an ACL lets every server take part', () => {
   expect(allows(undefined, 'evil.com')).toBe(true)
 })
 
-test('who is denied stays out, even if allowed as well, and so does who is not allowed', () => {
+test('a denied server is refused, even if it is allowed as well, and so is one that is not allowed', () => {
   const acl = { allow: ['*'], deny: ['*.evil.com', 'evil.com'] }
   expect(allows(acl, 'good.org')).toBe(true)
   expect(allows(acl, 'evil.com')).toBe(false)

@@ -94,7 +94,7 @@ test('one change in a large state makes few nodes, and shared branches are not r
   expect(reads).toBeLessThanOrEqual(12)
 })
 
-test('what is not at hand is asked for', () => {
+test('missing nodes are requested', () => {
   const { put } = world()
   const root = put(EMPTY, [{ type: 'm.room.name', state_key: '', event_nid: 5 }])
   const nothing = () => undefined

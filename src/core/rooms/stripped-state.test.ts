@@ -15,7 +15,7 @@ test('stripped state that fits stays as it is', () => {
   expect(fitStrippedState(events, 10_000)).toEqual(events)
 })
 
-test('of what does not fit, what is important stays, in its order', () => {
+test('if not all events fit, the important ones are kept, in order', () => {
   const events = [event('org.example'), event('m.room.topic', 900), event('m.room.name'), event('m.room.create')]
   expect(types(fitStrippedState(events, 300))).toEqual(['org.example', 'm.room.name', 'm.room.create'])
   expect(types(fitStrippedState(events, 200))).toEqual(['m.room.name', 'm.room.create'])

@@ -8,7 +8,7 @@ const key = Buffer.from(pair.publicKey.export({ format: 'jwk' }).x!, 'base64url'
 const data = Buffer.from('data')
 const signature = sign(null, data, pair.privateKey)
 
-test('what OpenSSL signed is signed; what was changed, and what has a wrong length, is not', () => {
+test('signatures by OpenSSL are valid; changed ones and wrong lengths are not', () => {
   expect(isSignedBy(key, data, signature)).toBe(true)
   expect(isSignedBy(key, Buffer.from('date'), signature)).toBe(false)
   for (const part of [Buffer.alloc(0), key.subarray(1), Buffer.concat([key, key])]) {

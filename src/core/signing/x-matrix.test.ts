@@ -55,7 +55,7 @@ test.each([
 
 test('reads what it writes', () => expect(parseXMatrix(formatXMatrix(credentials))).toEqual(credentials))
 
-test('what is signed is canonical JSON', () => {
+test('canonical JSON is signed', () => {
   const content = { b: [1, { z: null }], a: 'é' }
   const request = { method: 'PUT', uri: '/_matrix/x?a=%22b%22', origin, destination }
   expect(requestText(request)).toBe(canonicalJson(request))

@@ -16,7 +16,7 @@ function setUp(most: number, gathered?: () => Promise<void>) {
   return { batches, double }
 }
 
-test('what is asked in one turn, and what is asked meanwhile, is worked on together, in order', async () => {
+test('items of one turn, and those added during a batch, are processed together, in order', async () => {
   const { batches, double } = setUp(3)
   const first = Promise.all([1, 2, 3, 4].map(double))
   const meanwhile = double(1).then(() => Promise.all([5, 6].map(double)))
@@ -29,7 +29,7 @@ test('what is asked in one turn, and what is asked meanwhile, is worked on toget
   ])
 })
 
-test('nobody fails by what another wants, and those that come later are worked on', async () => {
+test('a failed item fails no other item, and later ones are processed', async () => {
   const { batches, double } = setUp(10)
   const answers = await Promise.allSettled([1, -1, 2].map(double))
   expect(answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : String(answer.reason)))).toEqual([

@@ -62,7 +62,7 @@ test('where all lanes together are full, the one goes on of which least runs', a
   expect(begun.slice(4)).toEqual(['third', 'modest'])
 })
 
-test('who has gone away waits no longer, and takes no place', async () => {
+test('an aborted caller leaves the queue, and takes no place', async () => {
   const { start, begun, finish } = setUp({ each: 1, waiting: 2 })
   start('a')
   const gone = new AbortController()
@@ -89,7 +89,7 @@ test('work that fails makes place too', async () => {
   expect(await lanes('a', async () => 1)).toBe(1)
 })
 
-test('whatever comes and goes, no limit is passed, and all that was let in runs in the end', async () => {
+test('under random load no limit is exceeded, and every admitted task runs', async () => {
   const step = fc.record({ key: fc.constantFrom('a', 'b', 'c'), ends: fc.nat(3), aborts: fc.boolean() })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {

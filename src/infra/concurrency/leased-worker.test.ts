@@ -112,7 +112,7 @@ test('of a process that renews no more, another one takes the work over when the
   expect(runs).toEqual(['dead', 'alive'])
 })
 
-test('what brings work makes the worker look at once, until it stops', async () => {
+test('new work makes the worker look at once, until it stops', async () => {
   const subscribe = vi.fn((worker: { now(): void }) => {
     wake = worker.now
     return unsubscribe

@@ -52,7 +52,7 @@ test('attempts to log in are counted together at once, even when all come at onc
   expect(await take(0, 'login', '@b:hearth.test')).toBe('taken')
 })
 
-test('what one process has counted, the other knows soon', async () => {
+test('counts of one process reach the other soon', async () => {
   for (let time = 0; time < 40; time++) expect(await take(0, 'message', '@a:hearth.test')).toBe('taken')
   expect(await take(0, 'message', '@a:hearth.test')).toEqual(REFUSED)
   let taken = 0
@@ -75,6 +75,6 @@ test('it is refilled', async () => {
   await expect.poll(() => take(0, 'join', '@a:hearth.test')).toBe('taken')
 })
 
-test('what has no limit is not counted', async () => {
+test('categories without a limit are not counted', async () => {
   for (let time = 0; time < 100; time++) expect(await take(0, 'none', '@a:hearth.test')).toBe('taken')
 })

@@ -133,7 +133,7 @@ test('answers that are none are errors: no JSON, too much, too slow, cut off', a
   expect(await get()).toEqual({})
 })
 
-test('who cannot be trusted or must not be reached is not asked', async () => {
+test('a server with an invalid certificate or a forbidden address gets no request', async () => {
   const before = peer.asked.length
   for (const options of [{ trusting: false }, { guarded: true }, { enabled: false }]) {
     expect(await errorOf(get({}, network.connect(options)))).toBeInstanceOf(FederationError)

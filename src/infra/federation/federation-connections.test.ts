@@ -139,7 +139,7 @@ test.each(['https://localhost', 'https://127.0.0.1', 'http://localhost'])(
   },
 )
 
-test('what the configuration names may be on this machine, with a certificate that is trusted', async () => {
+test('configured services may be on this machine, with a trusted certificate', async () => {
   const { anywhere, configured } = connect([], false)
   const url = `https://localhost:${port}/there`
   expect((await request(url, { dispatcher: configured })).statusCode).toBe(200)

@@ -166,7 +166,7 @@ test('requests with keys that nobody knows do not pile up, and those of one netw
   expect(isAsked()).toBe(16)
 })
 
-test('what strangers want to know about servers that do not answer holds up nothing else', async () => {
+test('requests of strangers about servers that do not answer delay nothing else', async () => {
   const { ring } = setUp()
   const silent = await Promise.all(Array.from({ length: 25 }, () => network.startPeer()))
   for (const peer of silent) peer.answerWith(() => {})
@@ -188,7 +188,7 @@ test('what strangers want to know about servers that do not answer holds up noth
   endless.catch(() => {})
 })
 
-test('that strangers ask for a server in vain makes us leave it alone no longer', async () => {
+test('a failed request of a stranger starts no back-off of a server', async () => {
   const { ring } = setUp()
   const peer = await network.startPeer()
   const stranger = ring.onBehalfOf({ kind: 'network', id: NETWORK })

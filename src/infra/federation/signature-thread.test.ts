@@ -26,7 +26,7 @@ test.each([0, 1, 50, 60, 4, 5])('each of %i checks has its own verdict', async (
   expect(verdicts).toEqual(Array.from({ length: count }, (_, place) => !isForged(place)))
 })
 
-test('who asks meanwhile gets their own answers, and malformed parts are no signatures', async () => {
+test('concurrent callers get their own results, and malformed input is no signature', async () => {
   const malformed = checks(10).map((each, place) =>
     place === 4
       ? { ...each, signature: Buffer.alloc(63) }
@@ -44,7 +44,7 @@ test('who asks meanwhile gets their own answers, and malformed parts are no sign
   expect(more).toEqual([false, true, true, false, true, true, false])
 })
 
-test('what is too much for one message goes in several', async () => {
+test('a batch that is too large for one message is split', async () => {
   const large = checks(9).map((each, place) => {
     const data = Buffer.alloc(400_000, place)
     const signature = isForged(place) ? each.signature : sign(null, data, pairs[place % 2]!.privateKey)

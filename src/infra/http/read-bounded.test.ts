@@ -32,7 +32,7 @@ test('a body that only trickles is left after some time, one that gets on is not
   expect(await count(arriving(10, { bytes: 1, every: 1000 }).body)).toBe(10)
 })
 
-test('what the reader does meanwhile is not the fault of the sender', async () => {
+test('time that the reader takes does not count against the sender', async () => {
   const { body, pass } = arriving(10, { bytes: 1, every: 100 })
   let read = 0
   for await (const chunk of bounded(body, 100)) {

@@ -34,7 +34,7 @@ test('a single one may be larger', () => {
   expect(gone).toEqual([])
 })
 
-test('what has been read makes room', () => {
+test('answers that were read free their space', () => {
   const { hold, gone } = setUp()
   const release = hold('a1', 'a', 90)
   release()

@@ -43,7 +43,7 @@ test.each(['webp', 'avif'] as const)('%s becomes JPEG, with transparency PNG', a
   expect((await render(transparent!)).contentType).toBe('image/png')
 })
 
-test('what is small already serves itself, but not with metadata or as a format of few', async () => {
+test('a small image is served as it is, but not with metadata or in a rare format', async () => {
   const small = plain(20, 10)
   expect(await render(await small.clone().png().toBuffer())).toMatchObject({ contentType: 'image/png', bytes: null })
   const located = await small

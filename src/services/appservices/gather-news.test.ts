@@ -31,7 +31,7 @@ async function listsIn(...rows: { user_id: UserId; room_id?: RoomId; detail: str
   return { own: [...ownLists], others: [...changedLists] }
 }
 
-test('it is told of changed keys of its users, and of others in its rooms', async () => {
+test('it gets changed keys of its users and of users in its rooms', async () => {
   const lists = await listsIn(
     { user_id: CAROL, detail: 'device D' },
     { user_id: ALICE, room_id: ROOM, detail: null },
@@ -40,7 +40,7 @@ test('it is told of changed keys of its users, and of others in its rooms', asyn
   expect(lists).toEqual({ own: [CAROL], others: [ALICE] })
 })
 
-test('devices without keys are not told of, nor what its users sign', async () => {
+test('devices without keys, and signatures by its users, are not sent', async () => {
   const lists = await listsIn(
     { user_id: CAROL, detail: 'keyless D' },
     { user_id: CAROL, detail: `signatures ${ALICE}` },

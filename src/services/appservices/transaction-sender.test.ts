@@ -57,7 +57,7 @@ async function rowsOfRoom(app: TestApp, roomId: RoomId) {
     .execute()
 }
 
-test('what its users were there for is told, even when they have left since', async () => {
+test('events from while its users were in the room are sent, even after they left', async () => {
   const { room, process, bodies } = await setUp()
   await room.message(ALICE, 'before')
   await room.member(CAROL, 'join')

@@ -30,7 +30,7 @@ function upload(content: string) {
   return uploadMedia(app, { uploader: alice, contentType: undefined, filename: undefined, source: once(content) })
 }
 
-test('what a crash left between store and database goes after an hour', async () => {
+test('files that a crash left without a database row are deleted after an hour', async () => {
   await upload('kept')
   await putObject(app, await stageFile(app.media.objects.stagingFolder, once('orphan'), 100))
   await sweepMedia(app)

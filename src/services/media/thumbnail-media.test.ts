@@ -87,7 +87,7 @@ test('thumbnails go with their file', async () => {
   expect(storedFiles(app)).toEqual([])
 })
 
-test('what is no image has none', async () => {
+test('a file that is no image has none', async () => {
   const file = await upload(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'))
   await expect(thumbnailMedia(app, file, SMALL)).rejects.toMatchObject({ status: 400, errcode: 'M_UNKNOWN' })
   expect(renders).toBe(0)

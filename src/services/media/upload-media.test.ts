@@ -126,7 +126,7 @@ test('reservations expire, also while the file is on its way', async () => {
   await expect(findLocalMedia(app, second.name, now())).rejects.toMatchObject(gone)
 })
 
-test('nobody reserves more than the limit, even at the same time; finished and expired ones do not count', async () => {
+test('a user cannot reserve more than the limit, even concurrently; finished and expired ones do not count', async () => {
   const tries = await Promise.allSettled([1, 2, 3, 4, 5].map(() => reserveMedia(app, alice)))
   const made = tries.flatMap((result) => (result.status === 'fulfilled' ? [result.value.name] : []))
   expect(made).toHaveLength(2)
@@ -140,7 +140,7 @@ test('nobody reserves more than the limit, even at the same time; finished and e
   await reserveMedia(app, alice)
 })
 
-test('who asks for a file before it is there gets it once it is', async () => {
+test('a request for a file that is not uploaded yet gets it once it is', async () => {
   const { name } = await reserveMedia(app, alice)
   const waiting = findLocalMedia(app, name, { timeoutMs: 20_000, signal: new AbortController().signal })
   await uploadReservedMedia(app, name, upload('at last'))

@@ -28,7 +28,7 @@ const sync = async (userId: UserId, presence: 'online' | 'unavailable' | 'offlin
 const streamRows = async (userId: UserId) =>
   (await app.database.sql.selectFrom('stream').selectAll().where('user_id', '=', userId).execute()).length
 
-test('who syncs is online, and goes half a minute after the last sync', async () => {
+test('a syncing user is online, and goes offline half a minute after the last sync', async () => {
   const user = newUser()
   const first = await sync(user, 'online')
   expect(await stateOf(user)).toBe('online')
@@ -75,7 +75,7 @@ test('a sync that is not to mark the user online changes nothing', async () => {
   expect(await stateOf(user)).toBe('offline')
 })
 
-test('who does nothing for five minutes is unavailable, until the next activity', async () => {
+test('a user is unavailable after five idle minutes, until the next activity', async () => {
   const user = newUser()
   await sync(user, 'online')
   app.clock.advance(5 * MINUTE)
@@ -86,7 +86,7 @@ test('who does nothing for five minutes is unavailable, until the next activity'
   expect(await stateOf(user)).toBe('online')
 })
 
-test('the status message stays while the presence follows the syncs, and only it is told when it alone changes', async () => {
+test('the status message stays while the presence follows the syncs, and a change of it alone is announced', async () => {
   const user = newUser()
   const say = (statusMsg: string) =>
     setPresenceStatus(app, { userId: user, deviceId: PHONE, presence: 'online', statusMsg })
@@ -97,11 +97,11 @@ test('the status message stays while the presence follows the syncs, and only it
   expect(await streamRows(user)).toBe(3)
 })
 
-test('strangers are told nothing', async () => {
+test('users who share no room learn nothing', async () => {
   await expect(getPresenceStatus(app, newUser(), newUser())).rejects.toThrow('You do not share a room')
 })
 
-test('what a device says through another process counts at once, and a dead process takes its devices with it', async () => {
+test('presence set through another process counts at once, and the devices of a dead process expire', async () => {
   const user = newUser()
   const other = await createTestApp({ database: app.database, clock: app.clock })
   await sweepPresence(other)

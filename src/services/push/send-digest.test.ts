@@ -87,7 +87,7 @@ test('mails wait until nobody has read for a while, and come less often until so
   expect(await minutesUntilMail()).toBe(10)
 })
 
-test('what was read meanwhile is not told, and then there is no mail', async () => {
+test('messages that were read in the meantime are left out, and if none is left there is no mail', async () => {
   const last = await say('soon read')
   sent = []
   expect(await sendDigest(app, pusherNid)).toEqual({ again: expect.any(Number) })
@@ -97,7 +97,7 @@ test('what was read meanwhile is not told, and then there is no mail', async () 
   expect(sent).toEqual([])
 })
 
-test('of an invite, and of a message, nothing is told when the user has come to ignore the sender', async () => {
+test('an invite or message is left out when the user has since ignored its sender', async () => {
   const invited = await alice.createRoom({ preset: 'private_chat', invite: [bob.userId] })
   const [row] = await loadUserMemberships(app.database, bob.userId, ['invite'])
   expect(row!.room_id).toBe(invited)

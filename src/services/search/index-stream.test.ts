@@ -43,7 +43,7 @@ test('a redacted message goes, whether it was indexed before or not', async () =
   expect(await count('baobab')).toBe(0)
 })
 
-test('what is encrypted, and what has no text, is not there', async () => {
+test('encrypted events and events without text are not indexed', async () => {
   await send('mangrove', {}, 'm.room.encrypted')
   await send('', { body: 7 })
   await send('\0 …')

@@ -29,7 +29,7 @@ function streamOf(database: Database) {
   return database.sql.selectFrom('stream').selectAll().orderBy('stream_position').execute()
 }
 
-test('a change of devices is told to every room that was joined before it in the stream, however they race', async () => {
+test('a change of devices reaches every room that was joined before it in the stream, however they race', async () => {
   const reportError = (error: unknown) => {
     throw error
   }
@@ -64,7 +64,7 @@ test('a change of devices is told to every room that was joined before it in the
   await database.close()
 })
 
-test("signatures on others' keys are told to nobody but their author", async () => {
+test("signatures on others' keys are shown only to their author", async () => {
   const database = await createTestDatabase()
   await database.write((tx) => join(tx, '!r:x' as RoomId))
   const signature = { signer: BOB, signing_key_id: 'ed25519:k', target_key: 'm', signature: 's' }

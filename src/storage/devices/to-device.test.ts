@@ -84,7 +84,7 @@ test('a message to all devices is refused only where there is no room', async ()
   expect((await inbox(PHONE)).names).toEqual(['all'])
 })
 
-test('what the device has got makes room', async () => {
+test('acknowledged messages free their space', async () => {
   await store(3 * BYTES, message('@b:x', '1'), message('@b:x', '2'), message('@c:x', '3'))
   const { last } = await inbox(PHONE, { limit: 2 })
   await database.write((tx) => deleteToDeviceMessages(tx, PHONE, last!))
@@ -92,7 +92,7 @@ test('what the device has got makes room', async () => {
   expect((await inbox()).names).toEqual(['3', '4', '5'])
 })
 
-test('messages are told up to a number of bytes, and a single one whatever its size', async () => {
+test('messages are sent up to a number of bytes, and a single one whatever its size', async () => {
   await store(10 * BYTES, ...['1', '2', '3'].map((name) => message('@b:x', name)))
   expect(await inbox(PHONE, { bytes: 2 * BYTES })).toMatchObject({ names: ['1', '2'], hasMore: true })
   const first = await inbox(PHONE, { bytes: 1 })

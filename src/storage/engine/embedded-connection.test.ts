@@ -21,7 +21,7 @@ test('timers and sockets have their turn while 500 statements wait', async () =>
   expect(await all).toEqual(numbers)
 })
 
-test('those who wait get the database in the order in which they asked', async () => {
+test('waiting callers get the database in the order of their requests', async () => {
   const order: string[] = []
   const transaction = (name: string) =>
     database.sql.transaction().execute(async (tx) => {

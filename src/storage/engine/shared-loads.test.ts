@@ -20,7 +20,7 @@ function createLoader(sharing: Parameters<typeof sharedLoads>[1] = { whileReadin
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-test('what is asked for in one turn is one query, each key once, and everyone gets their part', async () => {
+test('keys requested in one turn are one query, each key once, and each caller gets its part', async () => {
   const { queries, load } = createLoader()
   const db = connection()
   const asked = [load(db, [1, 2]), load(db, [2, 3, 0]), Promise.resolve().then(() => load(db, [4]))]
@@ -34,7 +34,7 @@ test('what is asked for in one turn is one query, each key once, and everyone ge
   ])
 })
 
-test('what is under way is not asked for again; afterwards it is', async () => {
+test('a running load is shared; afterwards a key is loaded again', async () => {
   const { queries, load } = createLoader()
   const db = connection()
   const early = load(db, [1])
@@ -52,7 +52,7 @@ test('what is under way is not asked for again; afterwards it is', async () => {
   await again
 })
 
-test('what changes is read again for who asks once the reading has begun', async () => {
+test('a caller that asks after a query has begun gets a query of its own', async () => {
   const { queries, load } = createLoader({ whileReading: false })
   const db = connection()
   const asked = [load(db, [1]), load(db, [1])]
@@ -73,7 +73,7 @@ test('connections share nothing', async () => {
   await Promise.all(asked)
 })
 
-test('what began before the version changed is not shared with who asks after that', async () => {
+test('a load that began before the version changed is not shared with later callers', async () => {
   let version = 1
   const { queries, load } = createLoader({ whileReading: true, versionOf: () => version })
   const db = connection()

@@ -63,7 +63,7 @@ describe.each(['postgresql', 'pglite'])('on %s', (engine) => {
     expect(await kept()).toEqual([3])
   })
 
-  test('what is refused by the commit is no success', async () => {
+  test('a transaction that the commit refuses fails', async () => {
     const hook = vi.fn()
     const twice = database.write(async (tx) => {
       tx.afterCommit(hook)

@@ -105,7 +105,7 @@ async function setUp() {
   }
 }
 
-test('members are counted by server, and a count made anew is the same', async () => {
+test('members are counted by server, and counting from scratch gives the same', async () => {
   const { database, roomId, member, serversOf } = await setUp()
   await member(DORA, 'join')
   await member(ERIC, 'join')
@@ -229,7 +229,7 @@ test('from a full outbox the EDUs go of the users who fill most of it, and of no
   expect(await waiting(Z)).toEqual([[ALICE, 54]])
 })
 
-test('who is made to leave is told through the own server, and nothing after that', async () => {
+test('a user who is made to leave gets that through their server, and nothing later', async () => {
   const { member, message, take, bodies } = await setUp()
   await member(DORA, 'join')
   await message(ALICE, 'one')
@@ -240,7 +240,7 @@ test('who is made to leave is told through the own server, and nothing after tha
   expect(await bodies(await take(Y))).toEqual(['one', 'leave', 'leave'])
 })
 
-test('a server whose user leaves or declines an invite by itself is not told what it has sent', async () => {
+test('a server does not get back the leave that it sent', async () => {
   const { member, message, take, bodies } = await setUp()
   await member(ERIC, 'invite', ALICE)
   await member(ERIC, 'leave')
@@ -315,7 +315,7 @@ test('of a destination that is down for long only the rooms are noted, and the l
   expect(await bodies(await take(Y))).toEqual(['seven', 'eight'])
 })
 
-test('who was made to leave while the server was down learns of that, and of nothing later', async () => {
+test('a user who was made to leave while the server was down gets that, and nothing later', async () => {
   const { member, message, take, fail, bodies, later } = await setUp()
   await member(DORA, 'join')
   await message(ALICE, 'one')
@@ -352,7 +352,7 @@ test('a transaction that is refused is not sent again', async () => {
   expect([await bodies(next), next.edus]).toEqual([['one'], []])
 })
 
-test('what another server made goes on only where the resident server has to send it, and not back', async () => {
+test('an event of another server is forwarded only where the resident server has to, and not back', async () => {
   const { app, roomId, member, take, bodies } = await setUp()
   await member(DORA, 'join')
   await member(ZOE, 'join')

@@ -24,7 +24,7 @@ const lease = (wanted: object) =>
     (await leaseDuePushers(tx, { ...due, ofUser: 2, ...wanted })).map(({ pusher_nid }) => pusher_nid).sort(),
   )
 
-test('of what waits for a pusher the newest are kept', async () => {
+test('of the notifications queued for a pusher, the newest are kept', async () => {
   const events = Array.from({ length: 1200 }, (_, place) => push(1, place + 1))
   await database.write((tx) => enqueuePushes(tx, events.slice(0, 700), 1))
   await database.write((tx) => enqueuePushes(tx, [...events.slice(700), push(2, 1)], 2))

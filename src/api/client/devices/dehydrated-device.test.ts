@@ -92,7 +92,7 @@ test('a device that is in use is not taken for it, and others may not read its m
   expect((await alice.ask('GET', `${PATH}/ASLEEP/events?from=nonsense`)).status).toBe(400)
 })
 
-test('nobody logs in at it, nor acts as it', async () => {
+test('it can neither be logged in to nor used', async () => {
   await upload('ASLEEP')
   const { app } = api
   const logIn = (deviceId: string) =>

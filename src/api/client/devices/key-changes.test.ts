@@ -117,7 +117,7 @@ test('cross-signing keys are a change', async () => {
   expect(await listsSince(since)).toEqual(changed(bob))
 })
 
-test('who joins a room of ours is a change, unless we share one already', async () => {
+test('a user who joins a shared room is a change, unless another room is shared already', async () => {
   const roomId = await createRoom(alice, bob)
   const other = await createRoom(alice)
   const since = await now()
@@ -142,7 +142,7 @@ test('a new name or avatar in a room is none', async () => {
   expect(await listsSince(since)).toEqual(NOTHING)
 })
 
-test('who leaves the last shared room has left; who leaves another has not', async () => {
+test('a user who leaves the last shared room has left; a user who leaves another room has not', async () => {
   const roomId = await createRoom(alice, bob, carol)
   await createRoom(alice, carol)
   const since = await now()
@@ -163,7 +163,7 @@ test('so have all in a room that we leave, also those who left it before us and 
   expect(await listsSince(since)).toEqual(left(bob, carol))
 })
 
-test('who leaves and comes back is a change: keys may have changed in between', async () => {
+test('a user who leaves and comes back is a change: keys may have changed in between', async () => {
   const roomId = await createRoom(alice, bob)
   const since = await now()
   await leave(bob, roomId)
@@ -172,7 +172,7 @@ test('who leaves and comes back is a change: keys may have changed in between', 
   expect(await listsSince(since)).toEqual(changed(bob))
 })
 
-test('when we leave and come back, those who went meanwhile have left, and the others are changes', async () => {
+test('after leaving and coming back, users who left in between have left, and the others are changes', async () => {
   const roomId = await createRoom(bob, alice, carol)
   const since = await now()
   await leave(alice, roomId)
@@ -182,7 +182,7 @@ test('when we leave and come back, those who went meanwhile have left, and the o
   expect(await listsSince(since)).toEqual({ changed: [alice.userId, bob.userId], left: [carol.userId] })
 })
 
-test('who comes and goes between two syncs is none of ours', async () => {
+test('a user who joins and leaves between two syncs is not reported', async () => {
   const roomId = await createRoom(alice)
   const since = await now()
   await join(bob, roomId)

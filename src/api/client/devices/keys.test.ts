@@ -146,7 +146,7 @@ describe('claim', () => {
     expect((await alice.ok('POST', '/keys/upload', {})).one_time_key_counts).toEqual({ curve25519: 1 })
   })
 
-  test('who has no key is left out, of many devices those that have one are served', async () => {
+  test('devices without a key are left out', async () => {
     const [alice, carol] = [await newUser(), await newUser()]
     await carol.ok('POST', '/keys/upload', { one_time_keys: { 'alg:a': 'k' } })
     const claim = { [alice.userId]: { PHONE: 'alg' }, [carol.userId]: { PHONE: 'alg', OTHER: 'alg' } }

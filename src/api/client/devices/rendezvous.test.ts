@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import { creatorOf } from './rendezvous.ts'
 
-test('who has many addresses of one network begins no more sessions than who has one', () => {
+test('a client with many addresses of one network begins no more sessions than one with a single address', () => {
   const by = (ip: string, userId?: string) =>
     creatorOf({ session: userId === undefined ? undefined : { userId: userId as UserId }, request: { ip } })
   expect(by('2001:db8:1:2::1')).toEqual(by('2001:db8:1:2:ffff::9'))

@@ -57,7 +57,7 @@ test('"*" reaches every device', async () => {
   expect((await sync(laptop)).numbers).toEqual([7])
 })
 
-test('a message is told again until it is acknowledged, then never', async () => {
+test('a message is sent again until it is acknowledged, then never', async () => {
   const start = await sync(bob)
   await sendTo(bob, 1)
   const first = await sync(bob, start.next)
@@ -69,7 +69,7 @@ test('a message is told again until it is acknowledged, then never', async () =>
   expect((await sync(bob)).numbers).toEqual([])
 })
 
-test('what arrives between two syncs is not acknowledged with what came before', async () => {
+test('a message that arrives between two syncs is not acknowledged with earlier ones', async () => {
   const start = await sync(bob)
   await sendTo(bob, 1)
   const first = await sync(bob, start.next)
@@ -131,7 +131,7 @@ test.each([
   expect([answer.status, answer.body.errcode]).toEqual([400, errcode])
 })
 
-test('what nests too deeply to be kept is refused', async () => {
+test('content that nests too deeply is refused', async () => {
   const deep = `{"messages":{"${bob.userId}":{"PHONE":${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}}}}`
   const answer = await alice.ask('PUT', '/sendToDevice/my.type/deep', deep)
   expect([answer.status, answer.body.errcode]).toEqual([400, 'M_BAD_JSON'])

@@ -106,7 +106,7 @@ describe('cross-signing keys', () => {
     expect((await seen(alice, alice)).master_keys[alice.userId]).toEqual(identity.master_key)
   })
 
-  test('who sends nothing but the proof gets the first request done', async () => {
+  test('a request with nothing but the proof completes the first request', async () => {
     const alice = await createPerson()
     await upload(alice, alice.identity)
     const { identity } = createIdentity(alice.userId)
@@ -248,7 +248,7 @@ describe('signatures', () => {
     expect((await seen(carol, bob)).master_keys[bob.userId].signatures).toBeUndefined()
   })
 
-  test('what is wrong is told for each key; what is right is stored', async () => {
+  test('each wrong key gets an error of its own, and valid keys are stored', async () => {
     const [alice, bob] = [await createPerson(), await createPerson()]
     await upload(alice, alice.identity)
     await upload(bob, bob.identity)

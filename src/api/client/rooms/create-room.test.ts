@@ -155,7 +155,7 @@ test('rooms created alike in the same millisecond are different rooms', async ()
   expect(new Set(rooms).size).toBe(12)
 })
 
-describe('what is refused leaves nothing behind', () => {
+describe('a refused request leaves nothing behind', () => {
   const body = (content: object, type = 'org.example') => ({ initial_state: [{ type, content }] })
   const self = '@alice:hearth.test'
   test.each([

@@ -234,7 +234,7 @@ describe('member events as state', () => {
   })
 })
 
-test('who does not accept invites gets none', async () => {
+test('a user who blocks invites gets none', async () => {
   const hermit = await api.client('hermit')
   await api.app.database.write((tx) =>
     tx.sql

@@ -59,7 +59,7 @@ test('in version 12 the upgrader and additional creators are creators and not in
   expect((await api.state(back))['m.room.power_levels|']?.users).toMatchObject({ [bob.userId]: expect.any(Number) })
 })
 
-test('who may not, changes nothing', async () => {
+test('a user without permission changes nothing', async () => {
   const old = await alice.createRoom({ preset: 'public_chat' })
   await bob.ok('POST', `/rooms/${old}/join`)
   const counts = await api.counts()

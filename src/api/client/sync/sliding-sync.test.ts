@@ -88,7 +88,7 @@ test('a position that is not of the last two answers is unknown', async () => {
   expect(await sliding.call({}, { from: old })).toMatchObject(unknown)
 })
 
-test('a longer timeline is told at once, and not again when it is asked for again', async () => {
+test('a longer timeline is sent at once, and not again when it is requested again', async () => {
   const alice = await client('alice')
   const roomId = await alice.createRoom()
   for (const text of ['one', 'two', 'three']) await send(alice, roomId, text)
@@ -103,7 +103,7 @@ test('a longer timeline is told at once, and not again when it is asked for agai
   expect((await sliding.sync(opened)).rooms).toEqual({})
 })
 
-test('more required state is told at once', async () => {
+test('more required state is sent at once', async () => {
   const alice = await client('alice')
   const roomId = await alice.createRoom({ topic: 'Cats' })
   const sliding = slidingClient(alice)
@@ -135,7 +135,7 @@ test('invites are stripped, and become rooms by joining', async () => {
   expect((await sliding.sync()).rooms).toEqual({})
 })
 
-test('who is thrown out sees that it happened, and nothing after it', async () => {
+test('a kicked user sees the kick, and nothing after it', async () => {
   const [alice, bob] = [await client('alice'), await client('bob')]
   const roomId = await alice.createRoom({ preset: 'public_chat' })
   await act(bob, roomId, 'join')

@@ -110,7 +110,7 @@ test('invited, joined and gone between two syncs: a room in "leave", up to the l
   expect([...brief(state)!, ...brief(timeline)!]).toContain('m.room.create')
 })
 
-describe('who was joined', () => {
+describe('a user who was joined', () => {
   let since: string
   beforeEach(async () => {
     await enter()
@@ -147,7 +147,7 @@ describe('who was joined', () => {
     expect(room.state.events).toEqual([])
   })
 
-  test('and comes back to a room that hides what happened meanwhile still gets the state', async () => {
+  test('and comes back to a room that hides the events of the absence still gets the state', async () => {
     await setState(alice, roomId, 'm.room.history_visibility', { history_visibility: 'joined' })
     await act(bob, roomId, 'leave')
     await setState(alice, roomId, 'm.room.topic', { topic: 'new' })

@@ -34,7 +34,7 @@ const timeline = (filter: object) => ({ filter: { room: { timeline: filter } } }
 const roomOf = async (client: TestClient, since: string, options = {}) =>
   (await syncSince(client, since, options)).rooms?.join?.[roomId]
 
-test('a gap is filled by /messages: every event once, and its state changes are told', async () => {
+test('a gap is filled by /messages: every event once, and its state changes are sent', async () => {
   const since = await tokenOf(bob)
   const ids: string[] = []
   for (let i = 0; i < 7; i++) ids.push(await send(alice, roomId, `m${i}`))
@@ -57,7 +57,7 @@ test('a message that is redacted in a gap arrives empty', async () => {
   expect([event.event_id, event.content, event.unsigned.redacted_because.type]).toEqual([id, {}, 'm.room.redaction'])
 })
 
-test('state that a filter leaves out of the timeline is told with the state', async () => {
+test('state events that a filter drops from the timeline are sent with the state', async () => {
   const since = await tokenOf(bob)
   await send(alice, roomId, 'one')
   await setState(alice, roomId, 'm.room.topic', { topic: 'between' })

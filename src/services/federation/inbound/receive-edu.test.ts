@@ -47,7 +47,7 @@ function deviceKeys(device_id: string): JsonObject {
   return { user_id: BORIS, device_id, algorithms: [], keys: { [`ed25519:${device_id}`]: 'key' }, signatures: {} }
 }
 
-test('what is no EDU, or speaks for others, is passed over', async () => {
+test('invalid EDUs and EDUs for users of other servers are ignored', async () => {
   const { app, roomId, edu, told } = await setUp()
   await receiveEdus(app, REMOTE, [null, 7, {}, { edu_type: 'm.typing' }, { edu_type: 'm.typing', content: [] }])
   await edu('m.unknown', {})
@@ -95,7 +95,7 @@ test('receipts are stored with their threads, those of events that are not here 
   expect(await rows()).toMatchObject([{ event_id: late.event_id }, main])
 })
 
-test('presence of those who share a room is stored, and told when it is news', async () => {
+test('presence of users who share a room is stored, and announced when it changes', async () => {
   const { app, database, edu, told } = await setUp()
   const push = (user_id: UserId, presence: string) =>
     edu('m.presence', { push: [{ user_id, presence, last_active_ago: 100, status_msg: 'here' }, { user_id: 7 }] })
@@ -202,7 +202,7 @@ test('a list that cannot be fetched is not taken for up to date, and tried again
   expect((await freshDeviceLists(app, [BORIS])).get(BORIS)).toEqual([])
 })
 
-test('new cross-signing keys are stored and told', async () => {
+test('new cross-signing keys are stored and announced', async () => {
   const { database, edu, told } = await setUp()
   const key = (usage: string, value: string) => ({
     user_id: BORIS,

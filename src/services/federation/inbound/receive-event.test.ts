@@ -38,7 +38,7 @@ const isStored = async (event: Event) => {
   return stored !== undefined && stored.event_order !== null
 }
 
-test('what is no valid event of the room is refused', async () => {
+test('an invalid event of the room is refused', async () => {
   const room = await createSharedRoom(app)
   const event = await room.make()
   const forged = { ...event.pdu, content: { body: 'else' }, depth: 77 }
@@ -66,7 +66,7 @@ test('a gap is filled from the server that sent what comes after it', async () =
   expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).toEqual([events.at(-1)!.event_id])
 })
 
-test('what follows events that nobody tells of, not even the state, is not taken in', async () => {
+test('an event after a gap for which no server returns events or state is not accepted', async () => {
   const room = await createSharedRoom(app)
   const [first, second] = (await chain(room, 2)) as [Event, Event]
   // By its depth, its prev event is not from before this server joined.
@@ -83,7 +83,7 @@ test('what follows events that nobody tells of, not even the state, is not taken
 })
 
 /** get_missing_events gives useless responses: nothing, always the same, events of another room, or a refusal. */
-test.each(['nothing', 'the event itself', 'what is here already', 'a refusal'])(
+test.each(['nothing', 'the event itself', 'a known event', 'a refusal'])(
   'a gap about which a server answers %s is filled event by event',
   async (what) => {
     const room = await createSharedRoom(app)
@@ -106,7 +106,7 @@ test.each(['nothing', 'the event itself', 'what is here already', 'a refusal'])(
 )
 
 /** https://spec.matrix.org/v1.19/rooms/v6/#canonical-json */
-test('what follows an event that is not valid is not taken in, and nothing more is asked', async () => {
+test('an event after an invalid event is not accepted, and no further request is made', async () => {
   const room = await createSharedRoom(app)
   const [first, second, third] = (await chain(room, 3)) as [Event, Event, Event]
   const stateIds = await stateIdsOf(room.roomId)

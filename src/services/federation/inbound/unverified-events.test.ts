@@ -47,7 +47,7 @@ async function retryAfter(ms: number): Promise<void> {
 
 const isThere = async ({ event_id: id }: Event) => (await loadEventsById(app.database, [id])).length > 0
 
-test('an event whose server cannot be asked for its keys is taken in once it can, and holds up no other', async () => {
+test('an event whose server does not return its keys is accepted once it does, and delays no other event', async () => {
   const room = await createSharedRoom(app)
   const [join, message] = [await joinOfGus(room), await room.make()]
   const results = await pass([join, message])
@@ -83,7 +83,7 @@ test('no more than 200 of one server are kept, and none for more than an hour', 
   expect(app.inbound.unverifiedEvents.count()).toBe(0)
 })
 
-test('what has turned out to be forged is forgotten', async () => {
+test('an event that turns out to be forged is deleted', async () => {
   const room = await createSharedRoom(app)
   const unknown = { ...GONE_SIGNER, keyId: 'ed25519:other' as const }
   const forged = await joinOfGus(room, unknown)

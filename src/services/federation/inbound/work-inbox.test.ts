@@ -83,7 +83,7 @@ test('a server that does not answer holds up neither other rooms, however many i
   await inbox.idle()
 })
 
-test('what cannot be had now is tried again, ever more seldom, with all that the server has sent, and given up after an hour', async () => {
+test('an event whose references are unavailable is retried with back-off, and dropped after an hour', async () => {
   const room = await createSharedRoom(app)
   const { late } = await gapIn(room)
   const next = await room.make({ content: { body: 'next' }, prev_events: [late.event_id] })
@@ -108,7 +108,7 @@ test('what cannot be had now is tried again, ever more seldom, with all that the
   expect(await isStored(late)).toBe(false)
 })
 
-test('what comes again while it is tried in vain is tried again at once', async () => {
+test('an event that arrives again during its back-off is retried at once', async () => {
   const room = await createSharedRoom(app)
   const { missing, late } = await gapIn(room)
   let isDown = true
@@ -123,7 +123,7 @@ test('what comes again while it is tried in vain is tried again at once', async 
   await pollLooking('it is here, though the clock stands still', () => isStored(late))
 })
 
-test('others in the room are asked for what a server does not tell', async () => {
+test('other servers in the room are asked for references that the sender does not return', async () => {
   const room = await createSharedRoom(app)
   const { missing, late } = await gapIn(room)
   app.answerWith(({ path, destination }) => {
@@ -136,7 +136,7 @@ test('others in the room are asked for what a server does not tell', async () =>
   expect(await isStored(late)).toBe(true)
 })
 
-test('a room that another process has taken, for this one stood still, is let go', async () => {
+test('a lease that another process acquired while this one stood still is dropped', async () => {
   const room = await createSharedRoom(app)
   const { missing, late } = await gapIn(room)
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
@@ -155,7 +155,7 @@ test('a room that another process has taken, for this one stood still, is let go
   expect(rows).toEqual([{ leased_by: 'another' }])
 })
 
-test('what comes while the room is being joined waits for that, and is dropped if its server may not send it', async () => {
+test('events that arrive during a join wait for it, and are dropped if their server may not send them', async () => {
   const room = await createSharedRoom(app)
   await room.state('m.room.server_acl', { allow: ['*'], deny: [ELSE] }, ALICE)
   const join = { roomId: room.roomId, joinId: 'one' }

@@ -72,7 +72,7 @@ test('a room is used with what is known of it, and knows everybody when it is co
   await resyncRoom(app, { room_id: room.roomId } as never)
 })
 
-test('what is sent in the same moment is kept', async () => {
+test('an event sent during the resync is kept', async () => {
   const room = createRemoteRoom(app)
   await room.joinPartially()
   app.answerWith(room.answer)
@@ -97,7 +97,7 @@ test('what is sent in the same moment is kept', async () => {
   expect((await findRoomHead(app.database, room.roomId))?.forward_extremities).toEqual([message.event_id])
 })
 
-test('what was accepted or refused for want of knowing better is put right', async () => {
+test('events accepted or refused because of the partial state are corrected', async () => {
   const room = createRemoteRoom(app)
   const levels = { users: { [BORIS]: 100, [RITA]: 100, [DORA]: 50 }, state_default: 50 }
   room.make({ type: 'm.room.power_levels', state_key: '', content: levels })
@@ -128,7 +128,7 @@ test('what was accepted or refused for want of knowing better is put right', asy
   expect(rows).toEqual([{ topic: 'x' }])
 })
 
-test('who is banned stays so while not all is known', async () => {
+test('a banned user stays banned while the state is partial', async () => {
   const room = createRemoteRoom(app)
   const doraJoin = room.member(DORA, 'join')
   await room.joinPartially()
@@ -139,7 +139,7 @@ test('who is banned stays so while not all is known', async () => {
   expect((await room.receive(message)).outcome).toBe('rejected')
 })
 
-test('while nobody tells, the room stays as it is; when nobody of ours is there it is given up', async () => {
+test('while no server answers, the room stays partial; it is given up when no local user is in it', async () => {
   const room = createRemoteRoom(app)
   await room.joinPartially()
   app.answerWith(() => undefined)
@@ -167,7 +167,7 @@ test.each([1, 120])(
   },
 )
 
-test('what nobody has is not taken for what cannot be verified', async () => {
+test('an event that no server has is not treated as one that cannot be verified', async () => {
   const room = createRemoteRoom(app)
   const lost = room.member(`@gus:${GONE}` as UserId, 'join')
   await room.joinPartially()
@@ -177,7 +177,7 @@ test('what nobody has is not taken for what cannot be verified', async () => {
   await expect(complete(room.roomId)).rejects.toThrow('No server has the event')
 })
 
-test('events that follow what is not here keep the states that were told of that', async () => {
+test('events after a gap keep the states that a server gave for the gap', async () => {
   const room = createRemoteRoom(app)
   room.member(RITA, 'join')
   await room.joinPartially()
@@ -206,7 +206,7 @@ test('events that follow what is not here keep the states that were told of that
   expect(ends).not.toContain(missed.event_id)
 })
 
-test('servers that this one did not know to be in the room get the devices that changed meanwhile', async () => {
+test('servers that were not known to be in the room get the devices that changed during the resync', async () => {
   const room = createRemoteRoom(app)
   await room.joinPartially()
   app.answerWith(room.answer)

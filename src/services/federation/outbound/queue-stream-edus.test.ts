@@ -107,7 +107,7 @@ test('each change of a device names the one before it, from the list that other 
   ])
 })
 
-test('other servers are told no names of devices unless the configuration says so', async () => {
+test('other servers get no device names unless the configuration permits it', async () => {
   const { app, member, told, upload } = await setUp()
   await member(DORA, 'join')
   await upload('1')
@@ -120,7 +120,7 @@ test('other servers are told no names of devices unless the configuration says s
   expect(JSON.stringify([update, list, queried])).not.toContain('"Phone"')
 })
 
-test('who comes into a room of servers that know nothing of the user tells them of all devices', async () => {
+test('joining a room sends all devices of the user to servers that shared no room with the user', async () => {
   const { app, member, told, upload, roomId } = await setUp()
   await member(DORA, 'join')
   await upload('1')

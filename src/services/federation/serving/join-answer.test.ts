@@ -31,14 +31,14 @@ async function joinAfter(between: (room: Awaited<ReturnType<typeof createSharedR
   return { join: join!, ready }
 }
 
-test('what was read beforehand answers as what is read afterwards', async () => {
+test('state read before the lock gives the same answer as state read under it', async () => {
   const { join, ready } = await joinAfter(async () => {})
   const later = await answerOf(joinAnswer(app, join, { omitMembers: true }))
   expect(await answerOf(joinAnswer(app, join, { omitMembers: true, ready }))).toEqual(later)
   expect(later).toMatchObject({ members_omitted: true, event: { state_key: BORIS } })
 })
 
-test('what was read beforehand is of no use once the room has changed', async () => {
+test('state read before the lock is not used once the room has changed', async () => {
   const { join, ready } = await joinAfter((room) => room.state('m.room.topic', { topic: 'new' }))
   const { state } = await answerOf(joinAnswer(app, join, { omitMembers: true, ready }))
   expect(state.filter(({ content }) => content.topic === 'new')).toHaveLength(1)

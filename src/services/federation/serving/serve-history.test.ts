@@ -42,7 +42,7 @@ test('backfill gives what is named and what came before it, newest first', async
   expect(all.at(-1)?.type).toBe('m.room.create')
 })
 
-test('what no user of the server could see comes redacted', async () => {
+test('events that no user of the server could see are served redacted', async () => {
   const room = await createSharedRoom(app)
   const open = await room.message(ALICE, 'open')
   await room.state('m.room.history_visibility', { history_visibility: 'joined' })
@@ -100,7 +100,7 @@ test('state and auth chain are those before the event; strangers get nothing', a
   await expect(serveEvent(app, STRANGER, topic.event_id)).rejects.toThrow(ForbiddenError)
 })
 
-test('what an erased user has sent comes redacted to servers that came after that', async () => {
+test('events of an erased user are served redacted to servers that joined later', async () => {
   const room = await createSharedRoom(app)
   const member = async (membership: string) =>
     room.receive(await room.make({ type: 'm.room.member', state_key: '@boris:remote', content: { membership } }))

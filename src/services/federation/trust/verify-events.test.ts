@@ -122,7 +122,7 @@ test('events of room version 1 have their id from their server, which signs', as
   expect(verified).toMatchObject([{ ok: true, event: { event_id: event.event_id } }, { ok: false }])
 })
 
-test('what is too large is refused', async () => {
+test('an event that is too large is refused', async () => {
   const { pdu } = buildEvent(v12, draft({ room_id: `!${'a'.repeat(43)}` as RoomId }), one)
   const [verified] = await verifyEvents({ keyRing }, v12, [wire({ ...pdu, unsigned: { x: 'x'.repeat(70_000) } })])
   expect(verified).toMatchObject({ ok: false, reason: expect.stringContaining('bytes') })

@@ -66,7 +66,7 @@ test('a joiner let in by another may change the name without them', async () => 
   expect(await member(roomId, carol)).toEqual({ membership: 'join', displayname: 'Carol' })
 })
 
-test('who leaves for good leaves rooms, rejects invites and takes back knocks; bans stay', async () => {
+test('a deactivated user leaves rooms, rejects invites and retracts knocks; bans stay', async () => {
   const dora = await api.client('dora')
   const own = await dora.createRoom()
   const invited = await alice.createRoom({ invite: [dora.userId] })

@@ -166,7 +166,7 @@ describe('history visibility', () => {
     expect(page.end).toBeUndefined()
   })
 
-  test('who joined again sees what was shared meanwhile, and of the joined-only time nothing', async () => {
+  test('a user who rejoined sees shared history of the absence, and nothing of joined-only history', async () => {
     const room = await createReadingRoom(app)
     await room.member(BOB, 'join')
     await room.member(BOB, 'leave')
@@ -181,7 +181,7 @@ describe('history visibility', () => {
     expect(seen).not.toContain('hidden')
   })
 
-  test('who was banned after leaving keeps what they had', async () => {
+  test('a user who was banned after leaving can still read what they could', async () => {
     const room = await createReadingRoom(app)
     await room.member(BOB, 'join')
     await send(room, 'seen')
@@ -219,7 +219,7 @@ describe('access', () => {
     await expect(read(shared, BOB)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
   })
 
-  test('who declined an invite never was in the room', async () => {
+  test('a user who rejected an invite never was in the room', async () => {
     const room = await createReadingRoom(app)
     await room.member(BOB, 'invite', ALICE)
     await room.member(BOB, 'leave')

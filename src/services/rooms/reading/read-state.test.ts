@@ -38,7 +38,7 @@ const members = async (room: ReadingRoom, userId: UserId, more: Partial<MembersC
 }
 const FORBIDDEN = { status: 403, errcode: 'M_FORBIDDEN' }
 
-test('who is in the room reads its present state', async () => {
+test('a member reads the current state', async () => {
   const room = await createReadingRoom(app)
   await room.state('m.room.topic', { topic: 'one' })
   const event = await room.state('m.room.topic', { topic: 'two' })
@@ -54,7 +54,7 @@ test('who is in the room reads its present state', async () => {
   await expect(topic(room, ALICE, 'content', 'm.none')).rejects.toMatchObject({ status: 404, errcode: 'M_NOT_FOUND' })
 })
 
-test('who has left or was banned reads the state as it was then', async () => {
+test('a user who left or was banned reads the state as of then', async () => {
   const room = await createReadingRoom(app)
   await room.state('m.room.topic', { topic: 'then' })
   await room.member(BOB, 'join')
@@ -68,7 +68,7 @@ test('who has left or was banned reads the state as it was then', async () => {
   await expect(readJoinedMembers(app, room.roomId, BOB)).rejects.toMatchObject(FORBIDDEN)
 })
 
-test('who was never in the room reads its state only if the world may', async () => {
+test('a user who was never in the room reads its state only if it is world-readable', async () => {
   const room = await createReadingRoom(app, 'invited')
   await room.state('m.room.topic', { topic: 'one' })
   await room.member(BOB, 'invite', ALICE)

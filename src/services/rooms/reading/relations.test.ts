@@ -82,7 +82,7 @@ describe('relations', () => {
     )
   })
 
-  test('of what the user may not see are not found; those the user may not see or has ignored are left out', async () => {
+  test('of events that the user may not see are not found; hidden and ignored ones are left out', async () => {
     const room = await createReadingRoom(app, 'joined')
     await room.member(BOB, 'join')
     const root = await room.message(ALICE, 'root')

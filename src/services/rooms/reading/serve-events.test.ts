@@ -174,7 +174,7 @@ test('references are listed, and nothing of ignored users counts', async () => {
   })
 })
 
-test('who has left is told nothing of what came after', async () => {
+test('a user who has left learns nothing of later events', async () => {
   const room = await createReadingRoom(app, 'joined')
   await room.member(BOB, 'join')
   const root = await room.message(ALICE, 'root')

@@ -34,7 +34,7 @@ const told = async () => {
 /** As a process does at its start. */
 const endExpired = () => startTypingExpiry(app).stop()
 
-test('a timer ends it without anyone asking, also what another process was told', async () => {
+test('a timer ends it without a request, also for typing that another process received', async () => {
   const expiry = startTypingExpiry(app)
   await type(ALICE, 1)
   app.clock.advance(1000)
@@ -51,7 +51,7 @@ test('a process that starts ends what was begun before, when its time has come',
   await expiry.stop()
 })
 
-test('the room is told when somebody begins and stops, not when they go on', async () => {
+test('the room is notified when a user starts and stops, not when they continue', async () => {
   await type(ALICE, 5000)
   await type(BOB, 5000)
   expect(await typing()).toEqual([ALICE, BOB])
@@ -66,7 +66,7 @@ test('the room is told when somebody begins and stops, not when they go on', asy
   expect(await told()).toBe(3)
 })
 
-test('typing that nobody has renewed is ended, once, and the room is told', async () => {
+test('typing that is not renewed ends once, and the room is notified', async () => {
   await type(ALICE, 5000)
   await endExpired()
   expect(await told()).toBe(1)
@@ -78,7 +78,7 @@ test('typing that nobody has renewed is ended, once, and the room is told', asyn
   expect(await app.database.sql.selectFrom('typing').selectAll().execute()).toEqual([])
 })
 
-test('who begins again after it has expired is news', async () => {
+test('typing again after the expiry is announced', async () => {
   await type(ALICE, 5000)
   app.clock.advance(6000)
   await type(ALICE, 5000)

@@ -232,7 +232,7 @@ test('an outlier that arrives in the timeline gets its place there, under the ni
   expect(stored).toMatchObject({ event_order: delivered.event.event_order, state_before: expect.any(Number) })
 })
 
-test('what a redaction names is emptied, whichever of them arrives first', async () => {
+test('the target of a redaction is redacted, whichever of them arrives first', async () => {
   const { roomId, say } = await smallRoom()
   const said = say('said')
   const redaction = say('redaction', { type: 'm.room.redaction', content: {}, redacts: said.event_id })

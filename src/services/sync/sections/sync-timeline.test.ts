@@ -55,7 +55,7 @@ const read = async (
 
 const NOTES = { types: ['x.note'], limit: 10 }
 
-test('what a filter leaves out, however much it is, makes no timeline limited', async () => {
+test('events that a filter drops, however many, do not make a timeline limited', async () => {
   const many = await roomWithMany(200, false)
   expect(await read(many, NOTES)).toEqual({ bodies: ['first', 'middle', 'last'], limited: false })
   expect(await read(many, { ...NOTES, limit: 2 })).toEqual({ bodies: ['middle', 'last'], limited: true })

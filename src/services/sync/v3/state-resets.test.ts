@@ -54,7 +54,7 @@ async function createForkedRoom() {
   return { ...room, send, fork, joined: event }
 }
 
-test('who is out as forks are resolved is told so, and the others are told as well', async () => {
+test('a user whom state resolution removes gets the leave, and the members get it too', async () => {
   const room = await createForkedRoom()
   await room.member(BOB, 'join')
   const left = await room.member(BOB, 'leave')
@@ -110,7 +110,7 @@ test('a state event that loses against another branch does not leave clients wit
   expect(timeline.limited).toBe(true)
 })
 
-test('a change of name that loses is told all the same, for it would leave a gap to keep it back', async () => {
+test('a name change that loses state resolution is still sent, since withholding it would leave a gap', async () => {
   const room = await createForkedRoom()
   const alice = clientOf(app, ALICE)
   await alice.sync()

@@ -194,7 +194,7 @@ function withGapsFilled({ order, gaps }: Told, all: readonly string[]): string[]
   return filled
 }
 
-test('what follows an initial sync goes on where that ended, while others write', async () => {
+test('the sync after an initial sync continues where that ended, while others write', async () => {
   const roomIds = await Promise.all(Array.from({ length: ROOMS }, createRoom))
   let writing = true
   const newcomer = async (process: Process) => {
@@ -223,7 +223,7 @@ test('what follows an initial sync goes on where that ended, while others write'
   }
 })
 
-test('what a user did through one process is in the next sync of another, without waiting', async () => {
+test('an action through one process is in the next sync through another, without waiting', async () => {
   const roomId = await createRoom()
   let { next_batch: since } = await ask(first, undefined)
   for (let i = 0; i < 20; i++) {

@@ -84,7 +84,7 @@ test('so do typing, account data, invites, joins elsewhere and kicks', async () 
   await message.answer
 })
 
-test('what the filter leaves out wakes nobody, and makes no gap', async () => {
+test('events that the filter drops wake no sync and make no gap', async () => {
   const room = await createReadingRoom(app)
   await room.member(BOB, 'join')
   const filter = {
@@ -124,7 +124,7 @@ test('a client that goes away, or a server that stops, ends the waiting', async 
   expect(await waiters()).toBe(0)
 })
 
-test('several devices of a user wait at once, and all are told', async () => {
+test('several devices of a user wait at once, and all are answered', async () => {
   const room = await createReadingRoom(app)
   const waiting = []
   for (let i = 0; i < 5; i++) waiting.push(await wait(await caughtUp(ALICE)))

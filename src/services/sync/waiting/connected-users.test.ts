@@ -72,7 +72,7 @@ test("account data of a room wakes its owner, not the room's other members", asy
   await close()
 })
 
-test('who is ignored is read again after a change', async () => {
+test('the ignored users are read again after a change', async () => {
   const { users, row, close } = await start()
   const user = await users.get(ALICE)
   const before = await users.ignoredBy(user)

@@ -48,14 +48,14 @@ test('a long chain is all there, after few queries', async () => {
   expect((await load([id(LENGTH - 1)])).queries).toBe(0)
 })
 
-test('what is asked for is there, however much that is, and what nobody has is left out', async () => {
+test('all requested events are found, however many, and unknown ones are left out', async () => {
   const wanted = Array.from({ length: LENGTH / 2 }, (_, i) => id(2 * i))
   const { into } = await load([...wanted, id(LENGTH + 1)])
   expect(wanted.filter((each) => !into.has(each))).toEqual([])
   expect(into.has(id(LENGTH + 1))).toBe(false)
 })
 
-test('of what is in the cache nothing more is read', async () => {
+test('cached events are not read again', async () => {
   await loadEventsById(
     database,
     Array.from({ length: LENGTH - 1 }, (_, place) => id(place)),
