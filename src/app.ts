@@ -72,6 +72,8 @@ export type Capabilities = {
   readonly identity: IdentityClient
   /** Requests to push gateways that clients name. */
   readonly http: OutgoingHttp
+  /** Requests to services that the configuration names, such as a captcha provider. They may be private. */
+  readonly configuredHttp: OutgoingHttp
   /** The keys that servers sign with. */
   readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher

@@ -74,9 +74,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     federation,
     lanes,
     transfers: createAskedLanes(config.limits.remote_requests),
-    appservices: createAppserviceClient(systemClock, connections.configured),
-    identity: createIdentityClient(connections.anywhere, logger),
-    http: createOutgoingHttp(connections.anywhere),
+    ...createHttpClients(connections, logger),
     keyRing: createKeyRing({ ...peers, federation, lanes, notaries: config.federation.trusted_notaries }),
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter,
@@ -135,6 +133,18 @@ function timeLimits({ database }: Config): TimeLimits {
 
 function unreadLimits({ limits: { totals, answer_timeout: timeout } }: Config): UnreadLimits {
   return { ofOwner: totals.unread_answers_of_user, ofAll: totals.unread_answers, timeout }
+}
+
+function createHttpClients(
+  { anywhere, configured }: FederationConnections,
+  logger: App['logger'],
+): Pick<App, 'appservices' | 'identity' | 'http' | 'configuredHttp'> {
+  return {
+    appservices: createAppserviceClient(systemClock, configured),
+    identity: createIdentityClient(anywhere, logger),
+    http: createOutgoingHttp(anywhere),
+    configuredHttp: createOutgoingHttp(configured),
+  }
 }
 
 function openConnections({ federation }: Config, opened: AsyncDisposableStack): FederationConnections {

@@ -36,7 +36,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   'src/services/sync': ['waiting', 'answers', 'sections', 'v3', 'sliding'],
   'src/api': ['http', 'well-known', 'media', 'client', 'federation', 'oauth', 'pages', 'admin', ''],
   'src/api/client': ['users', 'devices', 'push', 'presence', 'search', 'appservices', 'rtc', 'rooms', 'sync', ''],
-  'src/api/pages': ['texts', '', 'sign-in', 'registration', 'oauth', 'account'],
+  'src/api/pages': ['texts', '', 'fallback', 'mail', 'sign-in', 'registration', 'oauth', 'account'],
   'src/cli': ['', 'doctor'],
 }
 /** Files of src that are in no layer's folder. */

@@ -39,13 +39,6 @@ test('every operation that is declared unserved exists, and is not mounted', () 
 
 /** Operations that `spec-tests/client-server/bad-input.test.ts` cannot test, each with the reason. */
 const NOT_JSON: Record<string, string> = {
-  'GET /_matrix/client/v3/auth/{}/fallback/web': 'a page',
-  'POST /_matrix/client/v3/auth/{}/fallback/web': 'a form of a page',
-  'GET /_matrix/static/client/login': 'a page',
-  'GET /_matrix/client/unstable/hearth/confirm_email/{}/{}': 'a page',
-  'POST /_matrix/client/unstable/hearth/confirm_email/{}/{}': 'a form of a page',
-  'GET /_matrix/client/unstable/hearth/unsubscribe/{}/{}': 'a page',
-  'POST /_matrix/client/unstable/hearth/unsubscribe/{}/{}': 'what mail programs send, without a body',
   'POST /_matrix/client/unstable/org.matrix.msc4108/rendezvous': 'plain text',
   'PUT /_matrix/client/unstable/org.matrix.msc4108/rendezvous/{}': 'plain text',
   'GET /metrics': 'plain text',

@@ -1,6 +1,10 @@
 import type { AnyEndpoint } from './http/route.ts'
 import { getAccountPage } from './pages/account/overview.ts'
 import { getAsset, getLogo } from './pages/assets.ts'
+import { getLoginFallback } from './pages/fallback/login.ts'
+import { getAuthFallback, postAuthFallback } from './pages/fallback/stage.ts'
+import { getConfirmEmail, postConfirmEmail } from './pages/mail/confirm-email.ts'
+import { getUnsubscribe, postUnsubscribe } from './pages/mail/unsubscribe.ts'
 import { getLoginPage, postLoginPage } from './pages/sign-in/login.ts'
 import { getLogoutPage, postLogoutPage } from './pages/sign-in/logout.ts'
 
@@ -8,5 +12,16 @@ const account: AnyEndpoint[] = [getAccountPage]
 
 const signIn: AnyEndpoint[] = [getLoginPage, postLoginPage, getLogoutPage, postLogoutPage]
 
+/** Pages that clients open, and links in mails; their addresses are under `/_matrix`, which proxies forward. */
+const forClients: AnyEndpoint[] = [
+  getLoginFallback,
+  getAuthFallback,
+  postAuthFallback,
+  getConfirmEmail,
+  postConfirmEmail,
+  getUnsubscribe,
+  postUnsubscribe,
+]
+
 /** The pages of this server for people, with what they load. */
-export const pageEndpoints: AnyEndpoint[] = [getAsset, getLogo, ...signIn, ...account]
+export const pageEndpoints: AnyEndpoint[] = [getAsset, getLogo, ...signIn, ...account, ...forClients]

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { captcha } from './captcha.ts'
 import { patterns } from './patterns.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#terms-of-service-at-registration */
@@ -25,6 +26,7 @@ export const registration = z
       .boolean()
       .prefault(false)
       .describe('Whether registration requires a confirmed e-mail address; needs the section email.'),
+    captcha,
     blocked_names: patterns.describe(
       "Names that nobody may register, as patterns for the part of a user id before the colon: '*' stands for any text, '?' for one character, such as [admin, '*support*']. Administrators and application services can create such accounts.",
     ),

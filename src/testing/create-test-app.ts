@@ -124,6 +124,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     appservices: createAppserviceClient(clock, connections.configured),
     identity: createIdentityClient(connections.anywhere, logger),
     http: createOutgoingHttp(connections.anywhere),
+    configuredHttp: createOutgoingHttp(connections.configured),
     mailer: undefined,
     media: createMediaStore(config.media, logger),
     passwordHasher: createPasswordHasher(config.passwords),

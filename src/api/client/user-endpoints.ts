@@ -30,13 +30,10 @@ import { getTurnServer } from './rtc/turn-credentials.ts'
 import { deleteOneAccountData, getOneAccountData, putOneAccountData } from './users/account-data.ts'
 import { getLock, getSuspend, putLock, putSuspend } from './users/account-moderation.ts'
 import { getArrival } from './users/arrival.ts'
-import { getAuthFallback, postAuthFallback } from './users/auth-fallback.ts'
 import { getCapabilities } from './users/capabilities.ts'
-import { getConfirmEmail, postConfirmEmail } from './users/confirm-email.ts'
 import { postDeactivate } from './users/deactivate.ts'
 import { getOneFilter, postFilter } from './users/filters.ts'
 import { getLogin, postLogin } from './users/login.ts'
-import { getLoginFallback } from './users/login-fallback.ts'
 import { postLoginToken } from './users/login-token.ts'
 import { postLogout, postLogoutAll } from './users/logout.ts'
 import { postOpenIdToken } from './users/openid.ts'
@@ -85,11 +82,6 @@ const accounts: AnyEndpoint[] = [
   postPassword,
   postDeactivate,
   ...thirdPartyIdEndpoints,
-  getAuthFallback,
-  postAuthFallback,
-  getLoginFallback,
-  getConfirmEmail,
-  postConfirmEmail,
   getLock,
   putLock,
   getSuspend,

@@ -65,7 +65,8 @@ ${scriptTags(page)}</body>
     'Content-Security-Policy': policyOf(page, script),
     'X-Frame-Options': 'DENY',
     'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
+    // Captchas check on which site they are.
+    'Referrer-Policy': page.foreign && page.foreign.length > 0 ? 'strict-origin' : 'no-referrer',
     'Cache-Control': 'no-store',
   })
 }

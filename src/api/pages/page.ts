@@ -65,6 +65,11 @@ type PageOptions<Params extends z.ZodType | undefined, Query extends z.ZodType |
   query?: Query
   /** Whether the handler reads the body itself; the CSRF token is then `csrf` in the query. */
   upload?: boolean
+  /**
+   * Whether the page needs and sets no cookie: its address holds a secret, which proves the origin of its form. Mail
+   * programs and the browsers inside of clients may send no cookie.
+   */
+  cookieless?: boolean
   handle(visit: Visit<Parsed<Params>, Parsed<Query>, Session>, app: App): Promise<PageResult> | PageResult
 }
 
@@ -74,7 +79,7 @@ type PageOptions<Params extends z.ZodType | undefined, Query extends z.ZodType |
 export function page<Params extends z.ZodType | undefined = undefined, Query extends z.ZodType | undefined = undefined>(
   options: PageOptions<Params, Query, WebSession | undefined>,
 ): AnyEndpoint {
-  const { handle, upload = false, ...declared } = options
+  const { handle, upload = false, cookieless = false, ...declared } = options
   return {
     ...declared,
     auth: 'none',
@@ -83,7 +88,7 @@ export function page<Params extends z.ZodType | undefined = undefined, Query ext
     async handle(call: Call<Params, Query, undefined, undefined>, app: App): Promise<Reply> {
       const known = readCookie(app, call.request.raw)
       const browser = { cookie: known ?? newCookie(app), ip: call.request.ip, userAgent: call.request.userAgent }
-      const form = await readForm(app, call, { known, upload })
+      const form = await readForm(app, call, { known, upload, cookieless })
       const language = languageOf(call.request.raw)
       const visit = {
         params: call.params as Parsed<Params>,
@@ -98,7 +103,7 @@ export function page<Params extends z.ZodType | undefined = undefined, Query ext
         signal: call.signal,
       }
       const result = await handle(visit, app)
-      return answerOf(app, visit, { result, isNew: known === undefined })
+      return answerOf(app, visit, { result, isNew: known === undefined && !cookieless })
     },
   }
 }
@@ -127,10 +132,11 @@ export function accountPage<
 async function readForm(
   app: App,
   { request: { raw } }: Pick<Call<undefined, undefined, undefined, undefined>, 'request'>,
-  { known, upload }: { known: string | undefined; upload: boolean },
+  { known, upload, cookieless }: { known: string | undefined; upload: boolean; cookieless: boolean },
 ): Promise<URLSearchParams> {
   if (raw.method !== 'POST') return new URLSearchParams()
   const form = upload ? new URLSearchParams() : await readFormBody(raw, app.config.limits)
+  if (cookieless) return form
   const given = upload ? new URL(raw.url ?? '/', 'http://own.invalid').searchParams.get('csrf') : form.get('csrf')
   if (known === undefined) throw new MatrixError(403, 'M_NO_COOKIES', 'The browser sent no cookie')
   if (given !== csrfToken(known)) throw new MatrixError(403, 'M_STALE_FORM', 'The form is not from this browser')

@@ -1,10 +1,7 @@
-import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { findUiaSession, saveUiaSession, type UiaSession } from '../../storage/users/uia-sessions.ts'
-import { type AuthData, UIA_STAGES, type UiaStageType } from './uia-stages.ts'
-
-type Capabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
+import { type AuthData, type StageCapabilities, UIA_STAGES, type UiaStageType } from './uia-stages.ts'
 
 /** The operation of an authentication session, and the user who has to authenticate; undefined at registration. */
 export type SessionPurpose = { operation: string; userId: UserId | undefined; isComplete: boolean }
@@ -13,7 +10,7 @@ export type SessionPurpose = { operation: string; userId: UserId | undefined; is
  * Returns the operation of a session, and whether a stage is complete. Throws M_INVALID_PARAM for an unknown session.
  */
 export async function purposeOfSession(
-  app: Capabilities,
+  app: StageCapabilities,
   { sessionId, type }: { sessionId: string; type: UiaStageType },
 ): Promise<SessionPurpose> {
   const session = await requireSession(app, sessionId)
@@ -26,7 +23,7 @@ export async function purposeOfSession(
  * https://spec.matrix.org/v1.19/client-server-api/#fallback
  */
 export async function completeStage(
-  app: Capabilities,
+  app: StageCapabilities,
   { sessionId, type, auth }: { sessionId: string; type: UiaStageType; auth: AuthData },
 ): Promise<void> {
   const session = await requireSession(app, sessionId)
@@ -35,7 +32,7 @@ export async function completeStage(
   await app.database.write((tx) => saveUiaSession(tx, { ...session, completed }, app.clock.now()))
 }
 
-async function requireSession(app: Capabilities, sessionId: string): Promise<UiaSession> {
+async function requireSession(app: StageCapabilities, sessionId: string): Promise<UiaSession> {
   const session = await findUiaSession(app.database, sessionId, app.clock.now())
   if (session) return session
   throw new InvalidParamError('Unknown or expired authentication session')

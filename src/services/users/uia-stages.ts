@@ -4,6 +4,7 @@ import type { UserId } from '../../core/ids.ts'
 import { isCrossSigningResetAllowed } from '../../storage/devices/cross-signing-resets.ts'
 import { isRegistrationTokenUsable } from '../../storage/users/registration-tokens.ts'
 import { findThreepidOwner } from '../../storage/users/threepids.ts'
+import { checkCaptcha } from './captcha.ts'
 import { checkPassword } from './check-password.ts'
 import { takeEmailProof } from './email-proof.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
@@ -12,7 +13,19 @@ import type { ProofPurpose } from './mail/email-proof-texts.ts'
 /** The client's `auth`. */
 export type AuthData = { [key: string]: unknown; type?: string | undefined; session?: string | undefined }
 
-type StageCapabilities = Pick<App, 'database' | 'clock' | 'serverName' | 'passwordHasher' | 'rateLimiter'>
+/** What the stages need. */
+export type StageCapabilities = Pick<
+  App,
+  | 'config'
+  | 'database'
+  | 'clock'
+  | 'serverName'
+  | 'passwordHasher'
+  | 'rateLimiter'
+  | 'configuredHttp'
+  | 'logger'
+  | 'stopping'
+>
 
 /**
  * An attempt to complete a stage. `operation`: the operation that needs authentication. `userId`: the user who has to
@@ -30,6 +43,9 @@ export const UIA_STAGES = {
   'm.login.registration_token': proveRegistrationToken,
   'm.login.terms': async () => 'true',
   'm.login.email.identity': proveEmailAddress,
+  'm.login.recaptcha': proveHuman,
+  // Clients that know only reCAPTCHA show the web page of this stage, for all other captchas.
+  'hearth.captcha': proveHuman,
   'm.oauth': proveOnAccountPage,
   // The name of `m.oauth` in MSC4312, which clients still use.
   'org.matrix.cross_signing_reset': proveOnAccountPage,
@@ -67,6 +83,12 @@ function identifierOf({ identifier, user }: AuthData): AccountIdentifier | undef
   if (named.type === 'm.id.thirdparty') return { medium: String(named.medium), address: String(named.address) }
   const name = named.user ?? user
   return typeof name === 'string' ? { user: name } : undefined
+}
+
+/** https://spec.matrix.org/v1.19/client-server-api/#google-recaptcha */
+async function proveHuman(app: StageCapabilities, { auth }: StageAttempt): Promise<string> {
+  await checkCaptcha(app, auth.response)
+  return 'true'
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#token-authenticated-registration */

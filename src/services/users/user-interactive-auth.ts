@@ -12,7 +12,14 @@ import {
   saveUiaSession,
   type UiaSession,
 } from '../../storage/users/uia-sessions.ts'
-import { ACCOUNT_PAGE_STAGES, type AuthData, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
+import {
+  ACCOUNT_PAGE_STAGES,
+  type AuthData,
+  type StageCapabilities,
+  UIA_STAGES,
+  type UiaStageType,
+  WrongUserError,
+} from './uia-stages.ts'
 
 /** The stages of a flow, in any order. */
 export type UiaFlow = readonly UiaStageType[]
@@ -63,10 +70,7 @@ export type UiaAction<Answer> = {
   repeat(finished: FinishedRequest): Promise<Answer> | Answer
 }
 
-type Capabilities = Pick<
-  App,
-  'config' | 'database' | 'clock' | 'random' | 'serverName' | 'passwordHasher' | 'rateLimiter'
->
+type Capabilities = StageCapabilities & Pick<App, 'random'>
 
 const SESSION_LIFETIME_MS = 60 * 60_000
 /** How long a completed request may be retried. */
@@ -157,8 +161,8 @@ async function attemptStage(
     return undefined
   } catch (error) {
     if (!(error instanceof MatrixError) || error instanceof WrongUserError) throw error
-    // Rate-limited before the attempt: the client has to wait.
-    if (error.status === 429) throw error
+    // Nothing was attempted: the client has to wait.
+    if (error.status === 429 || error.status >= 500) throw error
     // The user has not been to the account page yet, and the client waits for it.
     if (ACCOUNT_PAGE_STAGES.includes(type)) return undefined
     return error

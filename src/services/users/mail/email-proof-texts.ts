@@ -134,33 +134,3 @@ function refusalZhHans({ serverName, account }: { serverName: string; account: s
 }
 
 const TEXTS: Record<MailLanguage, ProofTexts> = { en: EN, 'zh-Hans': ZH_HANS }
-
-/** Returns the texts of the page behind the link: its question, its button, and the confirmation. */
-export function proofPageTexts(
-  purpose: ProofPurpose,
-  context: ProofContext,
-): { title: string; effect: string; button: string; done: string } {
-  const account = EN.account(context)
-  if (purpose === 'register') {
-    return {
-      title: 'Confirm your address',
-      effect: `is the address of a new account that someone is registering at ${context.serverName}.`,
-      button: 'Yes, it is for my new account',
-      done: 'Your address is confirmed. Go back to your client to finish your registration.',
-    }
-  }
-  if (purpose === 'add') {
-    return {
-      title: 'Add your address',
-      effect: `is the address that someone wants to add to ${account}.`,
-      button: `Yes, add it to ${account}`,
-      done: 'Your address is confirmed. Go back to your client to add it.',
-    }
-  }
-  return {
-    title: 'Set a new password',
-    effect: `is the address of ${account}, for which someone wants to set a new password.`,
-    button: 'Yes, let me set a new password',
-    done: 'Go back to your client to set the new password.',
-  }
-}

@@ -11,7 +11,7 @@ import type { NoticeCapabilities } from '../mail/account-notices.ts'
 import { checkNewPassword } from '../new-password.ts'
 import { requireUnreserved } from '../reserved-names.ts'
 import { hashToken } from '../tokens.ts'
-import type { AuthData } from '../uia-stages.ts'
+import type { AuthData, StageCapabilities } from '../uia-stages.ts'
 import { authenticateAndPerform, type FinishedRequest } from '../user-interactive-auth.ts'
 import { requireAvailable, userIdForNewName } from '../user-names.ts'
 import { type CompletedStages, noteAcceptedTerms, registrationFlows } from './registration-flows.ts'
@@ -31,7 +31,7 @@ export type RegistrationRequest = {
   guest_access_token?: string | undefined
 }
 
-type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger' | 'rateLimiter'> & NoticeCapabilities
+type Capabilities = StageCapabilities & NoticeCapabilities
 
 /** The response of `/register`: with tokens unless the client inhibits the login. */
 export type RegistrationResult = LoginResult | Pick<LoginResult, 'user_id' | 'home_server'>

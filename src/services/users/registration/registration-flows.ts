@@ -3,6 +3,7 @@ import type { UserId } from '../../../core/ids.ts'
 import { canonicalJson } from '../../../core/json/canonical-json.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { storeAccountData } from '../../../storage/users/account-data.ts'
+import { captchaParams, captchaStage } from '../captcha.ts'
 import type { UiaStageType } from '../uia-stages.ts'
 import type { UiaFlow, UiaRequest } from '../user-interactive-auth.ts'
 
@@ -10,11 +11,11 @@ import type { UiaFlow, UiaRequest } from '../user-interactive-auth.ts'
 export type CompletedStages = Partial<Record<UiaStageType, string>>
 
 /** Returns the registration flows of the configuration. An e-mail address is optional where mail is configured. */
-export function registrationFlows({
-  registration,
-  email,
-}: App['config']): Required<Pick<UiaRequest, 'flows' | 'params'>> {
+export function registrationFlows(config: App['config']): Required<Pick<UiaRequest, 'flows' | 'params'>> {
+  const captcha = captchaStage(config)
+  const { registration, email } = config
   const stages: UiaStageType[] = [
+    ...(captcha ? [captcha] : []),
     ...(registration.requires_token ? (['m.login.registration_token'] as const) : []),
     ...(registration.terms.length > 0 ? (['m.login.terms'] as const) : []),
   ]
@@ -22,7 +23,10 @@ export function registrationFlows({
   const withEmail: UiaFlow[] = email.smtp_url === undefined ? [] : [[...stages, 'm.login.email.identity']]
   return {
     flows: registration.requires_email ? withEmail : [withoutEmail, ...withEmail],
-    params: registration.terms.length > 0 ? { 'm.login.terms': { policies: policiesOf(registration.terms) } } : {},
+    params: {
+      ...(captcha && { [captcha]: captchaParams(config) }),
+      ...(registration.terms.length > 0 && { 'm.login.terms': { policies: policiesOf(registration.terms) } }),
+    },
   }
 }
 
