@@ -27,6 +27,7 @@ export const en = {
     password: 'Password',
     submit: 'Sign in',
     wrong: 'The user name or the password is wrong.',
+    noAccount: 'Your password is right, but there is no account for you on this server. Ask its administrator.',
     empty: 'Enter your user name and your password.',
   },
   captcha: {
