@@ -18,8 +18,8 @@ const FORM = /^s1_(?<position>\d{1,15})(?:_(?<toDevice>\d{1,15}))?(?:~(?<lastRoo
 
 /** The token for a position of the stream: `next_batch` of /sync. The `1` is the version of the format. */
 export function syncToken(position: number, { toDevice, lastRoom }: Beside = {}): string {
-  const told = toDevice === undefined ? '' : `_${toDevice}`
-  return `s1_${position}${told}${lastRoom === undefined ? '' : `~${lastRoom}`}`
+  const acknowledged = toDevice === undefined ? '' : `_${toDevice}`
+  return `s1_${position}${acknowledged}${lastRoom === undefined ? '' : `~${lastRoom}`}`
 }
 
 /** Parses the position of a `since`. Throws M_INVALID_PARAM for a text that is not a sync token of this server. */

@@ -101,9 +101,9 @@ export function createRemoteRoom(app: AppWithRemote) {
     const [, what, id] =
       /\/v1\/(state_ids|state|event|event_auth)\/(?:.*\/)?([^/]+)$/.exec(decodeURIComponent(path)) ?? []
     if (what === 'state_ids' || what === 'state') {
-      const told = states.get(query?.event_id as EventId)
-      if (what === 'state') return told && { pdus: told.map(({ pdu }) => pdu), auth_chain: [] }
-      return told && { pdu_ids: told.map(({ event_id }) => event_id), auth_chain_ids: [] }
+      const found = states.get(query?.event_id as EventId)
+      if (what === 'state') return found && { pdus: found.map(({ pdu }) => pdu), auth_chain: [] }
+      return found && { pdu_ids: found.map(({ event_id }) => event_id), auth_chain_ids: [] }
     }
     const found = events.filter(({ event_id }) => what === 'event_auth' || event_id === id).map(({ pdu }) => pdu)
     return what === 'event_auth' ? { auth_chain: found } : found.length > 0 ? { pdus: found } : undefined

@@ -84,8 +84,8 @@ async function checkInwards(config: Config, connections: FederationConnections, 
     const what = `${peer} does not report whether it reaches this server: ${answer.why}.`
     return [warning(what, 'Some servers never do. Try another one.')]
   }
-  const told = Array.isArray(answer.body.server_keys) ? answer.body.server_keys : []
-  const reaches = told.some((each) => (readServerKeys(each, config.server_name, Date.now())?.length ?? 0) > 0)
+  const serverKeys = Array.isArray(answer.body.server_keys) ? answer.body.server_keys : []
+  const reaches = serverKeys.some((each) => (readServerKeys(each, config.server_name, Date.now())?.length ?? 0) > 0)
   if (reaches) return [good(`${peer} reaches ${config.server_name} and has its keys`)]
   const fix = `Run the doctor without --federation, which tests this server's own name. Check that ${peer} trusts the certificate, and that no firewall blocks it.`
   return [problem(`${peer} does not reach ${config.server_name}.`, fix)]

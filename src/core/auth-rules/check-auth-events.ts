@@ -36,10 +36,10 @@ function checkRoom(version: RoomVersion, event: Event, authEvents: readonly Even
     return refuse(noCreate, 'auth_events lists no m.room.create')
   }
   // 2.5, in version 12: 3.4
-  const foreign = authEvents.find((authEvent) => authEvent.room_id !== event.room_id)
-  if (foreign === undefined) return ALLOWED
+  const outside = authEvents.find((authEvent) => authEvent.room_id !== event.room_id)
+  if (outside === undefined) return ALLOWED
   return refuse(
     `${number}.${version.roomIdIsCreateHash ? 4 : 5}`,
-    `auth_events lists ${foreign.event_id} of another room`,
+    `auth_events lists ${outside.event_id} of another room`,
   )
 }

@@ -63,11 +63,11 @@ function checkPower(
   }
   // 8
   if (stateKey?.startsWith('@') && stateKey !== sender) {
-    if (!version.ownedState) return refuse(rule.foreignStateKey, 'The state_key is the id of another user')
+    if (!version.ownedState) return refuse(rule.othersStateKey, 'The state_key is the id of another user')
     const owner = ownerOf(stateKey)
     if (owner === undefined) return refuse(rule.malformedStateKey, 'The state_key does not start with a user id')
     if (owner !== sender && levels.of(owner) >= power) {
-      return refuse(rule.foreignStateKey, 'The state_key belongs to another user with the same or more power')
+      return refuse(rule.othersStateKey, 'The state_key belongs to another user with the same or more power')
     }
   }
   // 9

@@ -18,7 +18,7 @@ export type RuleNumbers = {
   notJoined: string
   thirdPartyInvite: string
   requiredPower: string
-  foreignStateKey: string
+  othersStateKey: string
   /** MSC3757: a state key that starts like a user id but is not one. */
   malformedStateKey: string
   powerLevels: PowerLevelsRuleNumbers
@@ -64,11 +64,11 @@ function number(version: RoomVersion): RuleNumbers {
     notJoined: rule(),
     thirdPartyInvite: rule(),
     requiredPower: rule(),
-    foreignStateKey: rule(),
+    othersStateKey: rule(),
     powerLevels: powerLevelsNumbers(version, rule()),
     redaction: rule(version.redactionByEventIdDomain),
   }
-  return { ...numbers, malformedStateKey: `${numbers.foreignStateKey}.1` }
+  return { ...numbers, malformedStateKey: `${numbers.othersStateKey}.1` }
 }
 
 function membershipNumbers(version: RoomVersion, member: string) {

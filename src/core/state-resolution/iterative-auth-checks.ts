@@ -33,6 +33,7 @@ function stateFor({ version, state, event, lookup }: Check, type: string, stateK
   const key = stateKeyId(type, stateKey)
   const id = state.changes.get(key) ?? state.base.get(key)
   if (id !== undefined) return lookup.find(id)
-  const cited = type === 'm.room.create' ? createOf(version, event, lookup) : authEventOf(event, type, stateKey, lookup)
-  return cited?.rejected ? undefined : cited
+  const authEvent =
+    type === 'm.room.create' ? createOf(version, event, lookup) : authEventOf(event, type, stateKey, lookup)
+  return authEvent?.rejected ? undefined : authEvent
 }

@@ -15,8 +15,8 @@ export function selectPowerEvents(fullConflictedSet: ReadonlySet<EventId>, looku
   for (let event = stack.pop(); event !== undefined; event = stack.pop()) {
     if (power.has(event.event_id)) continue
     power.set(event.event_id, event)
-    const cited = event.auth_event_ids.filter((id) => fullConflictedSet.has(id) && !power.has(id))
-    stack.push(...findAll(cited, lookup))
+    const authIds = event.auth_event_ids.filter((id) => fullConflictedSet.has(id) && !power.has(id))
+    stack.push(...findAll(authIds, lookup))
   }
   return [...power.values()]
 }

@@ -17,7 +17,7 @@ export function createPace(overMs: number): Pace {
   let isTurning = false
 
   function turn(): void {
-    for (const goOn of waiting.splice(0, Math.max(1, Math.ceil((waiting.length * PAUSE_MS) / overMs)))) goOn()
+    for (const resume of waiting.splice(0, Math.max(1, Math.ceil((waiting.length * PAUSE_MS) / overMs)))) resume()
     isTurning = waiting.length > 0
     // After a timer, other timers may be due in the same turn of the event loop.
     if (isTurning) setTimeout(setImmediate, PAUSE_MS, turn)

@@ -150,9 +150,9 @@ async function askNotaries(from: Fetching, missing: readonly WantedKey[], silent
   for (const notary of from.notaries) {
     const left = missing.filter(({ serverName }) => silent.has(serverName) && serverName !== notary)
     if (left.length === 0) break
-    const told = await fetchFromNotary(from, notary, left).catch(() => [])
-    if (told.length > 0) await from.keep(told)
-    for (const { server_name } of told) silent.delete(server_name)
+    const answers = await fetchFromNotary(from, notary, left).catch(() => [])
+    if (answers.length > 0) await from.keep(answers)
+    for (const { server_name } of answers) silent.delete(server_name)
   }
 }
 

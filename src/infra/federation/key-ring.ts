@@ -60,9 +60,9 @@ export function createKeyRing(from: Sources): KeyRing {
   const isOwn = ({ serverName, keyId }: WantedKey) => serverName === from.serverName && keyId === from.signingKey.keyId
 
   async function find(wanted: readonly WantedKey[], asker: Asker | undefined): Promise<(Buffer | undefined)[]> {
-    const foreign = wanted.filter((want) => !isOwn(want))
-    const known = await load([...new Set(foreign.map(({ serverName }) => serverName))])
-    const missing = foreign.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
+    const remote = wanted.filter((want) => !isOwn(want))
+    const known = await load([...new Set(remote.map(({ serverName }) => serverName))])
+    const missing = remote.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
     if (missing.length > 0) for (const [server, keys] of await refresh(missing, asker)) known.set(server, keys)
     return wanted.map((want) => (isOwn(want) ? ownKey : keyFor(known, want)?.key))
   }

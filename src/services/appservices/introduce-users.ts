@@ -5,7 +5,7 @@ import { filterUnknownUsers } from '../../storage/users/users.ts'
 
 const TIMEOUT_MS = 20_000
 
-type Told = { events: { type: string; state_key?: string }[] }
+type SentBody = { events: { type: string; state_key?: string }[] }
 
 /**
  * Queries an application service for users in its namespaces whom a transaction concerns, for instance by an invite,
@@ -17,7 +17,7 @@ export async function introduceUsers(
   appservice: Appservice,
   body: string,
 ): Promise<void> {
-  const { events } = JSON.parse(body) as Told
+  const { events } = JSON.parse(body) as SentBody
   const members = events.flatMap(({ type, state_key }) => (type === 'm.room.member' && state_key ? [state_key] : []))
   const own = [...new Set(members)].filter((userId) => hasUser(appservice, userId)) as UserId[]
   for (const userId of await filterUnknownUsers(app.database, own)) {

@@ -20,9 +20,9 @@ export async function startTransactionSenders(
   app: TransactionSenderApp & Pick<App, 'stream'>,
 ): Promise<{ stop(): Promise<void> }> {
   await prepareAppserviceSenders(app)
-  const told = app.config.appservices.filter(({ url }) => url !== null)
-  for (const appservice of told) await prepare(app, appservice)
-  const workers = told.map((appservice) => {
+  const reachable = app.config.appservices.filter(({ url }) => url !== null)
+  for (const appservice of reachable) await prepare(app, appservice)
+  const workers = reachable.map((appservice) => {
     const sender = createTransactionSender(app, appservice)
     return startLeasedWorker(app, {
       failure: 'appservice transaction sender failed, will retry',

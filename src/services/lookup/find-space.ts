@@ -5,9 +5,13 @@ import type { ChildEvent } from '../../core/rooms/space-children.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { findMembership, isJoinedToAny } from '../../storage/rooms/membership/room-memberships.ts'
 import { remoteRoomSummary } from '../federation/requests/remote-room-fields.ts'
-import type { ForeignRoom } from '../rooms/directory/foreign-room.ts'
+import type { DescribedRoom } from '../rooms/directory/described-room.ts'
 import type { RoomSummary } from '../rooms/directory/published-room.ts'
-import { type FindForeignRoom, type HierarchyCommand, readSpaceHierarchy } from '../rooms/directory/space-hierarchy.ts'
+import {
+  type FindDescribedRoom,
+  type HierarchyCommand,
+  readSpaceHierarchy,
+} from '../rooms/directory/space-hierarchy.ts'
 
 type SpaceApp = Pick<App, 'config' | 'database' | 'serverName' | 'federation' | 'logger' | 'reading' | 'remote'>
 
@@ -17,28 +21,28 @@ const MAX_SERVERS = 3
 /** Limit per client request: spaces may name any number of servers that are down. */
 const MAX_FAILURES = 8
 /** Maximum bytes of other servers' responses per client request. */
-const MAX_TOLD_BYTES = 16 * 1024 * 1024
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 /** As `readSpaceHierarchy`, with rooms that only other servers know. */
 export function findSpaceHierarchy(app: SpaceApp, command: HierarchyCommand): ReturnType<typeof readSpaceHierarchy> {
   let failures = 0
   let bytes = 0
-  const findForeign: FindForeignRoom = async ({ roomId, via, summary }) => {
+  const findDescribed: FindDescribedRoom = async ({ roomId, via, summary }) => {
     // Summarised by the server of the space; only spaces need a request of their own.
-    const told = summary && summary.room_type !== 'm.space' ? alone(summary) : undefined
-    if (!told && (failures >= MAX_FAILURES || bytes >= MAX_TOLD_BYTES)) return undefined
-    const room = told ?? (await askForSpace(app, roomId, via))
+    const leaf = summary && summary.room_type !== 'm.space' ? alone(summary) : undefined
+    if (!leaf && (failures >= MAX_FAILURES || bytes >= MAX_ANSWER_BYTES)) return undefined
+    const room = leaf ?? (await askForSpace(app, roomId, via))
     if (!room) failures++
     bytes += room?.bytes ?? 0
     const found = room ?? (summary && alone(summary))
     return found && (await mayKnow(app, found.summary, command.userId)) ? found : undefined
   }
-  return readSpaceHierarchy(app, command, findForeign)
+  return readSpaceHierarchy(app, command, findDescribed)
 }
 
 /** Returns a room without children. */
-function alone(summary: RoomSummary): ForeignRoom {
-  return { summary, children: [], server: '' as ServerName, told: new Map(), bytes: 1 }
+function alone(summary: RoomSummary): DescribedRoom {
+  return { summary, children: [], server: '' as ServerName, childSummaries: new Map(), bytes: 1 }
 }
 
 /**
@@ -49,7 +53,7 @@ export async function askForSpace(
   app: SpaceApp,
   roomId: RoomId,
   via: readonly ServerName[],
-): Promise<ForeignRoom | undefined> {
+): Promise<DescribedRoom | undefined> {
   const cache = app.remote.spaces
   const known = cache.get(roomId)
   if (known) return known
@@ -83,11 +87,11 @@ const answer = z.object({
 })
 
 /** https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1hierarchyroomid */
-async function ask(app: SpaceApp, server: ServerName, roomId: RoomId): Promise<ForeignRoom | undefined> {
+async function ask(app: SpaceApp, server: ServerName, roomId: RoomId): Promise<DescribedRoom | undefined> {
   const path = `/_matrix/federation/v1/hierarchy/${encodeURIComponent(roomId)}`
   const query = { suggested_only: false }
   try {
-    const told = answer.parse(
+    const space = answer.parse(
       await app.federation.request({
         destination: server,
         method: 'GET',
@@ -97,16 +101,16 @@ async function ask(app: SpaceApp, server: ServerName, roomId: RoomId): Promise<F
         maxBytes: MAX_BYTES,
       }),
     )
-    const { children_state, ...summary } = told.room
+    const { children_state, ...summary } = space.room
     if (summary.room_id !== roomId) return undefined
     return {
       summary: summary as RoomSummary,
       children: children_state as ChildEvent[],
       server,
-      bytes: JSON.stringify(told).length,
-      told: new Map([
-        ...told.inaccessible_children.map((id) => [id as RoomId, null] as const),
-        ...told.children.map((child) => [child.room_id as RoomId, child as RoomSummary] as const),
+      bytes: JSON.stringify(space).length,
+      childSummaries: new Map([
+        ...space.inaccessible_children.map((id) => [id as RoomId, null] as const),
+        ...space.children.map((child) => [child.room_id as RoomId, child as RoomSummary] as const),
       ]),
     }
   } catch (error) {

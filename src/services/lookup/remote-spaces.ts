@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache'
 import type { RoomId } from '../../core/ids.ts'
-import type { ForeignRoom } from '../rooms/directory/foreign-room.ts'
+import type { DescribedRoom } from '../rooms/directory/described-room.ts'
 
 /** Spaces and rooms as remote servers described them lately. */
-export type RemoteSpaces = LRUCache<RoomId, ForeignRoom>
+export type RemoteSpaces = LRUCache<RoomId, DescribedRoom>
 
 const KEPT_MS = 5 * 60_000
 const MAX_KEPT = 500

@@ -20,9 +20,9 @@ export async function createRoom(
 ): Promise<RoomId> {
   const roomId = await createLocally(app, creator, request)
   const invite = { roomId, sender: creator, content: request.isDirect ? { is_direct: true } : {} }
-  const foreigners = [...new Set(request.invite)].filter((userId) => serverNameOf(userId) !== app.serverName)
+  const remoteUsers = [...new Set(request.invite)].filter((userId) => serverNameOf(userId) !== app.serverName)
   const invites = [
-    ...foreigners.map((target) => () => inviteRemoteUser(app, { ...invite, target })),
+    ...remoteUsers.map((target) => () => inviteRemoteUser(app, { ...invite, target })),
     ...(inviteThirdParties ?? []).map((address) => () => inviteThirdParty(app, { ...invite, ...address })),
   ]
   for (let start = 0; start < invites.length; start += AT_ONCE) {

@@ -94,8 +94,8 @@ function isInvite({ pdu }: StoredEvent): boolean {
 async function badges(db: Db, readers: ReadonlyMap<UserId, number>): Promise<QueuedPush[]> {
   if (readers.size === 0) return []
   const pushers = await loadPushersOf(db, [...readers.keys()])
-  const told = pushers.filter(
+  const wanted = pushers.filter(
     ({ user_id, kind, since_position }) => kind === 'http' && since_position < readers.get(user_id)!,
   )
-  return told.map(({ pusher_nid }) => ({ pusher_nid, event_nid: null, tweaks: '{}', highlight: false }))
+  return wanted.map(({ pusher_nid }) => ({ pusher_nid, event_nid: null, tweaks: '{}', highlight: false }))
 }

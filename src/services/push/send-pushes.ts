@@ -95,11 +95,11 @@ async function release(
 
 async function sendWaiting(app: SendCapabilities, pusher: PusherRow): Promise<void> {
   const end = app.clock.now() + TURN_MS
-  let told = pusher.sent_unread
+  let sentUnread = pusher.sent_unread
   for (const push of await loadPushQueue(app.database, pusher, PAGE)) {
     if (app.stopping.aborted || app.clock.now() > end) return
-    const unread = push.is_read ? undefined : await sendOne(app, pusher, { push, told })
-    told = unread ?? told
+    const unread = push.is_read ? undefined : await sendOne(app, pusher, { push, sentUnread })
+    sentUnread = unread ?? sentUnread
     await app.database.write((tx) => finishPush(tx, push, { until: app.clock.now() + LEASE_MS, unread }))
   }
 }
@@ -111,10 +111,10 @@ async function sendWaiting(app: SendCapabilities, pusher: PusherRow): Promise<vo
 async function sendOne(
   app: SendCapabilities,
   pusher: PusherRow,
-  { push, told }: { push: PushQueueRow; told: number | null },
+  { push, sentUnread }: { push: PushQueueRow; sentUnread: number | null },
 ): Promise<number | undefined> {
   const unread = await unreadTotal(app, pusher.user_id)
-  const message = await messageOf(app, pusher, { push, told, unread })
+  const message = await messageOf(app, pusher, { push, sentUnread, unread })
   if (!message) return undefined
   await app.rateLimiter.take('push', pusher.user_id)
   const bounds = { timeoutMs: REQUEST_TIMEOUT_MS, signal: app.stopping }
@@ -127,9 +127,9 @@ async function sendOne(
 async function messageOf(
   app: SendCapabilities,
   pusher: PusherRow,
-  { push, told, unread }: { push: PushQueueRow; told: number | null; unread: number },
+  { push, sentUnread, unread }: { push: PushQueueRow; sentUnread: number | null; unread: number },
 ): Promise<object | undefined> {
-  if (push.event_nid === null) return (told ?? 0) === unread ? undefined : badgeMessage(pusher, unread)
+  if (push.event_nid === null) return (sentUnread ?? 0) === unread ? undefined : badgeMessage(pusher, unread)
   const found = await loadEvents(app.database, [push.event_nid])
   const [event] = await filterNotifiable(app, pusher.user_id, [...found.values()])
   if (!event) return undefined

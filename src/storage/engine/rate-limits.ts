@@ -12,7 +12,7 @@ export async function addToRateLimits(tx: Tx, costs: ReadonlyMap<string, number>
   // Sorted, so that two processes cannot deadlock.
   const keys = [...costs.keys()].sort()
   const { rows } = await sql<{ key: string; missing: number }>`insert into rate_limits (key, full_ts)
-    select key, ${NOW} + cost from unnest(${keys}::text[], ${keys.map((key) => costs.get(key)!)}::float8[]) as told (key, cost)
+    select key, ${NOW} + cost from unnest(${keys}::text[], ${keys.map((key) => costs.get(key)!)}::float8[]) as counted (key, cost)
     on conflict (key) do update
       set full_ts = greatest(rate_limits.full_ts, ${NOW}) + excluded.full_ts - ${NOW}
     returning key, full_ts - ${NOW} as missing`.execute(tx.sql)

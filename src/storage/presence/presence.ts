@@ -214,11 +214,11 @@ export async function loadPresenceNews(
   const changed = new Set(news.changed.filter(concerns).slice(-MOST_PRESENT))
   const met = new Set(news.met.slice(-MOST_PRESENT))
   const known = await loadPresences(db, [...changed, ...met])
-  const told = [...known.values()].filter(
+  const shown = [...known.values()].filter(
     (row) => changed.has(row.user_id) || (met.has(row.user_id) && row.presence !== 'offline'),
   )
   const others = fresh.filter((row) => row.user_id !== userId)
-  return [...new Map([...told, ...others].map((row) => [row.user_id, row])).values()]
+  return [...new Map([...shown, ...others].map((row) => [row.user_id, row])).values()]
 }
 
 /** Shared, because all users who share a room with a user request it when the user connects or disconnects. */

@@ -13,18 +13,18 @@ const NEWS_MS = 60_000
  */
 export async function storeRemotePresence(
   tx: Tx,
-  told: readonly Omit<PresenceRow, 'heard_ts'>[],
+  received: readonly Omit<PresenceRow, 'heard_ts'>[],
   { origin, now }: { origin: ServerName; now: number },
 ): Promise<void> {
-  const { rows } = await sql<{ user_id: UserId; is_news: boolean }>`with told as (
-      select * from unnest(${told.map((row) => row.user_id)}::text[], ${told.map((row) => row.presence)}::text[],
-        ${told.map((row) => row.status_msg)}::text[], ${told.map((row) => row.last_active_ts)}::bigint[])
-        as told(user_id, presence, status_msg, last_active_ts)
-      where exists (select 1 from room_memberships where room_memberships.user_id = told.user_id and membership = 'join')
+  const { rows } = await sql<{ user_id: UserId; is_news: boolean }>`with received as (
+      select * from unnest(${received.map((row) => row.user_id)}::text[], ${received.map((row) => row.presence)}::text[],
+        ${received.map((row) => row.status_msg)}::text[], ${received.map((row) => row.last_active_ts)}::bigint[])
+        as received(user_id, presence, status_msg, last_active_ts)
+      where exists (select 1 from room_memberships where room_memberships.user_id = received.user_id and membership = 'join')
     ), known as (
-      select told.*, old.presence is distinct from told.presence or old.status_msg is distinct from told.status_msg
-        or old.last_active_ts < told.last_active_ts - ${NEWS_MS}::bigint as is_news
-      from told left join presence as old using (user_id)
+      select received.*, old.presence is distinct from received.presence or old.status_msg is distinct from received.status_msg
+        or old.last_active_ts < received.last_active_ts - ${NEWS_MS}::bigint as is_news
+      from received left join presence as old using (user_id)
     ), stored as (
       insert into presence (user_id, presence, status_msg, last_active_ts, heard_ts)
       select user_id, presence, status_msg, last_active_ts, ${now}::bigint from known order by user_id

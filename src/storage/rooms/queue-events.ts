@@ -84,7 +84,7 @@ function extraDestinations(
   { departed }: ServerMoves,
 ): { event: AppendedEvent; destination: ServerName }[] {
   const outgoing = outgoingEvents(room)
-  const farewells = outgoing.flatMap((event) => {
+  const extra = outgoing.flatMap((event) => {
     const server = leavingServer(event)
     // The server that sent it, for instance the leave of a user who rejects an invite, has it.
     const isKnown = server === undefined || server === ourName || server === originOf(event, ourName)
@@ -95,15 +95,15 @@ function extraDestinations(
     const last = room.events.findLastIndex((event) => leavingServer(event) === server_name)
     const before = new Set(room.events.slice(0, last))
     for (const event of outgoing) {
-      if (before.has(event)) farewells.push({ event, destination: server_name })
+      if (before.has(event)) extra.push({ event, destination: server_name })
     }
   }
-  const unique = new Map(farewells.map((pair) => [`${pair.event.event_nid} ${pair.destination}`, pair]))
+  const unique = new Map(extra.map((pair) => [`${pair.event.event_nid} ${pair.destination}`, pair]))
   return [...unique.values()]
 }
 
 function leavingServer({ pdu }: AppendedEvent): ServerName | undefined {
   const { membership } = pdu.content
-  const isFarewell = pdu.type === 'm.room.member' && (membership === 'leave' || membership === 'ban')
-  return isFarewell && pdu.state_key !== undefined ? domainOf(pdu.state_key) : undefined
+  const isLeave = pdu.type === 'm.room.member' && (membership === 'leave' || membership === 'ban')
+  return isLeave && pdu.state_key !== undefined ? domainOf(pdu.state_key) : undefined
 }

@@ -274,9 +274,9 @@ function listedRoom(row: Row): ListedRoom {
 /** Stores the stripped state of an out-of-band room in a user's list, for filters. */
 export async function storeOutOfBandRoom(
   tx: Tx,
-  { roomId, userId, ...told }: { roomId: RoomId; userId: UserId; type: string | null; isEncrypted: boolean },
+  { roomId, userId, ...changed }: { roomId: RoomId; userId: UserId; type: string | null; isEncrypted: boolean },
 ): Promise<void> {
-  await sql`update room_lists set room_type = ${told.type}, is_encrypted = ${told.isEncrypted}
+  await sql`update room_lists set room_type = ${changed.type}, is_encrypted = ${changed.isEncrypted}
     where user_id = ${userId} and room_id = ${roomId} and not exists (select 1 from rooms where rooms.room_id = ${roomId})`.execute(
     tx.sql,
   )

@@ -114,9 +114,9 @@ function ownChange(event: AppendedEvent): StateChange[] {
 function streamRowsOfRoom(room: LockedRoom): NewStreamRow[] {
   const { version } = headOf(room)
   const rows = room.events.flatMap((event) => streamRowsOf(version, event))
-  const told = new Set(rows.map(({ detail }) => detail))
+  const details = new Set(rows.map(({ detail }) => detail))
   // A redaction that arrived before its target, or that is redacted itself, does not contain `redacts`.
-  const others = room.redactions.map(({ event }) => redacts(event.event_id)).filter((detail) => !told.has(detail))
+  const others = room.redactions.map(({ event }) => redacts(event.event_id)).filter((detail) => !details.has(detail))
   return [...rows, ...others.map((detail) => ({ ...NO_ROW, kind: 'history' as const, detail }))]
 }
 
@@ -225,8 +225,8 @@ async function storeHeads(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
 
 /** Whether the new events move the room up in lists sorted by last event, and in those sorted by bump stamp. */
 function activityOf({ events }: LockedRoom): { isActive: boolean; isBumped: boolean } {
-  const told = events.filter(isNewForClients)
-  return { isActive: told.length > 0, isBumped: told.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }
+  const fresh = events.filter(isNewForClients)
+  return { isActive: fresh.length > 0, isBumped: fresh.some(({ pdu }) => BUMP_TYPES.has(pdu.type)) }
 }
 
 async function storeRedactions(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {

@@ -93,10 +93,10 @@ export type SentAnswer = {
  * or been closed in the meantime are omitted.
  */
 export async function storeAnswers(tx: Tx, answers: readonly SentAnswer[]): Promise<Map<number, number>> {
-  const told = answers.flatMap(({ connection, rooms }) =>
+  const sent = answers.flatMap(({ connection, rooms }) =>
     [...rooms].map(([roomId, known]) => ({ connection, roomId, known })),
   )
-  const known = told.map((room) => room.known)
+  const known = sent.map((room) => room.known)
   const { rows } = await sql<{ connection_nid: number; issued: number }>`with answered as (
       update sliding_connections set issued = issued + 1, answer = issued + 1, base_answer = given.base, configs = given.configs,
         shape = given.shape, used_ts = case when used_ts < given.now - ${USED_MS}::bigint then given.now else used_ts end
@@ -108,12 +108,12 @@ export async function storeAnswers(tx: Tx, answers: readonly SentAnswer[]): Prom
     ), stored as (
       insert into sliding_rooms (connection_nid, room_id, answer, membership, state_root, event_order, events, config, flags, members)
       select connection_nid, room_id, issued, membership, state_root, event_order, events, config, flags, members::bigint[]
-      from unnest(${told.map((room) => room.connection)}::bigint[], ${told.map((room) => room.roomId)}::text[],
+      from unnest(${sent.map((room) => room.connection)}::bigint[], ${sent.map((room) => room.roomId)}::text[],
           ${known.map((room) => room.membership)}::text[], ${known.map((room) => room.state_root)}::bigint[],
           ${known.map((room) => room.event_order)}::bigint[], ${known.map((room) => room.events)}::int[],
           ${known.map((room) => room.config)}::int[], ${known.map((room) => room.flags)}::int[],
           ${known.map((room) => `{${room.members.join()}}`)}::text[])
-        as told(connection_nid, room_id, membership, state_root, event_order, events, config, flags, members)
+        as sent(connection_nid, room_id, membership, state_root, event_order, events, config, flags, members)
       join answered using (connection_nid)
       on conflict (connection_nid, room_id) do update set answer = excluded.answer, membership = excluded.membership,
         state_root = excluded.state_root, event_order = excluded.event_order, events = excluded.events, config = excluded.config,

@@ -21,26 +21,26 @@ export function largeRoom(version: RoomVersion, size: { members: number; levelCh
   addTo(version, room, { event_id: '$rules', type: 'm.room.join_rules', content: { join_rule: 'public' } }, ['$alice'])
   const users = version.privilegedCreators ? {} : { '@alice:a': 100 }
   for (let change = 0; change < size.levelChanges; change++) {
-    const cited = change === 0 ? ['$alice'] : ['$alice', `$levels-${change - 1}`]
+    const authEvents = change === 0 ? ['$alice'] : ['$alice', `$levels-${change - 1}`]
     const content = { users, ban: change % 100 }
-    addTo(version, room, { event_id: `$levels-${change}`, type: 'm.room.power_levels', content }, cited)
+    addTo(version, room, { event_id: `$levels-${change}`, type: 'm.room.power_levels', content }, authEvents)
   }
   for (let member = 0; member < size.members; member++) {
     const sender = `@user-${member}:b`
-    const cited = ['$rules', `$levels-${Math.floor((member * size.levelChanges) / size.members)}`]
+    const authEvents = ['$rules', `$levels-${Math.floor((member * size.levelChanges) / size.members)}`]
     const fields = { event_id: `$join-${member}`, type: 'm.room.member', state_key: sender, sender, content: alice }
-    addTo(version, room, fields, cited)
+    addTo(version, room, fields, authEvents)
   }
   return room
 }
 
 /** Adds a state event that references the create event, if the version requires it, and others. */
-export function addTo(version: RoomVersion, room: LargeRoom, fields: TestEvent, cited: string[] = []): void {
+export function addTo(version: RoomVersion, room: LargeRoom, fields: TestEvent, authEvents: string[] = []): void {
   const isCreate = fields.type === 'm.room.create'
   const event = testEvent({
     room_id: version.roomIdIsCreateHash ? (isCreate ? null : '!create') : '!room:a',
     state_key: '',
-    auth_events: version.roomIdIsCreateHash || isCreate ? cited : ['$create', ...cited],
+    auth_events: version.roomIdIsCreateHash || isCreate ? authEvents : ['$create', ...authEvents],
     origin_server_ts: room.events.size,
     depth: room.events.size,
     ...fields,

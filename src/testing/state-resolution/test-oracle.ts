@@ -53,8 +53,8 @@ function authChain(room: Room, id: EventId): Set<EventId> {
 
 /** Deviates from the text: only as far as the auth chain stays within the events, as in Synapse and others. */
 function chainWithin(room: Room, id: EventId, events: ReadonlySet<EventId>): EventId[] {
-  const cited = eventOf(room, id).auth_event_ids.filter((authId) => events.has(authId))
-  return cited.flatMap((authId) => [authId, ...chainWithin(room, authId, events)])
+  const authEvents = eventOf(room, id).auth_event_ids.filter((authId) => events.has(authId))
+  return authEvents.flatMap((authId) => [authId, ...chainWithin(room, authId, events)])
 }
 
 /** Deviates from the text: the full auth chain includes the state itself, as in Synapse. */
@@ -124,8 +124,8 @@ function authChecks(room: Room, initial: StateMap, ids: readonly EventId[]): Map
     const get = (type: string, stateKey: string): Event | undefined => {
       const present = state.get(`${type}\u0000${stateKey}`)
       if (present !== undefined) return eventOf(room, present)
-      const cited = type === 'm.room.create' ? createFor(room, event) : citedEvent(room, id, type, stateKey)
-      return cited?.rejected ? undefined : cited
+      const authEvent = type === 'm.room.create' ? createFor(room, event) : authEventOf(room, id, type, stateKey)
+      return authEvent?.rejected ? undefined : authEvent
     }
     if (checkEventAuth(room.version, event, { get }).allowed) state.set(keyOf(event), id)
   }
@@ -181,16 +181,16 @@ function byTimeAndId(room: Room, x: EventId, y: EventId): number {
 }
 
 function citedLevels(room: Room, id: EventId): Event | undefined {
-  return citedEvent(room, id, 'm.room.power_levels', '')
+  return authEventOf(room, id, 'm.room.power_levels', '')
 }
 
-function citedEvent(room: Room, id: EventId, type: string, stateKey: string): Event | undefined {
-  const cited = eventOf(room, id).auth_event_ids.map((authId) => eventOf(room, authId))
-  return cited.find(({ pdu }) => pdu.type === type && pdu.state_key === stateKey)
+function authEventOf(room: Room, id: EventId, type: string, stateKey: string): Event | undefined {
+  const authEvents = eventOf(room, id).auth_event_ids.map((authId) => eventOf(room, authId))
+  return authEvents.find(({ pdu }) => pdu.type === type && pdu.state_key === stateKey)
 }
 
 function createFor(room: Room, event: Event): Event | undefined {
-  if (!room.version.roomIdIsCreateHash) return citedEvent(room, event.event_id, 'm.room.create', '')
+  if (!room.version.roomIdIsCreateHash) return authEventOf(room, event.event_id, 'm.room.create', '')
   return eventOf(room, `$${event.room_id.slice(1)}` as EventId)
 }
 

@@ -18,7 +18,7 @@ export type ReceivedState = StateKey & { event_nid: number; member: JoinedRoomMe
 /** Number of events checked and stored together. */
 const CHUNK = 500
 /** Number of auth events cached: a few are referenced by most events, the others once or twice. */
-const MAX_CITED = 1000
+const MAX_REFERENCED = 1000
 
 /**
  * Checks received events against their auth events, in topological order, and stores them as outliers, rejected ones
@@ -116,7 +116,7 @@ function createChecker(
   { version, roomId }: { version: RoomVersion; roomId: RoomId },
   { events, spool }: ReceivedEvents,
 ) {
-  const cited = new LRUCache<EventId, CheckedEvent>({ max: MAX_CITED })
+  const referenced = new LRUCache<EventId, CheckedEvent>({ max: MAX_REFERENCED })
   const rejected = new Map<EventId, string>()
   const createId = createEventIdOf(roomId)
 
@@ -137,14 +137,14 @@ function createChecker(
     const spooled: EventId[] = []
     const stored: EventId[] = []
     for (const id of wanted) {
-      const known = cited.get(id)
+      const known = referenced.get(id)
       if (known) found.set(id, known)
       else if (events.has(id)) spooled.push(id)
       else stored.push(id)
     }
     for (const event of await read(spooled)) found.set(event.event_id, event)
     for (const event of await loadEventsById(app.database, stored)) found.set(event.event_id, event)
-    for (const [id, event] of found) cited.set(id, event)
+    for (const [id, event] of found) referenced.set(id, event)
     return found
   }
 

@@ -51,8 +51,8 @@ export async function fetchAuthEvents(
   const left = missing.filter((id) => !found.has(id))
   if (left.length === 0) return
   const events = await askEvents(app, source, left.slice(0, MAX_SINGLE))
-  const cited = await findEventNids(app.database, [...new Set(events.flatMap((event) => event.auth_event_ids))])
-  const unknown = [...new Set(events.flatMap((event) => event.auth_event_ids))].filter((id) => !cited.has(id))
+  const stored = await findEventNids(app.database, [...new Set(events.flatMap((event) => event.auth_event_ids))])
+  const unknown = [...new Set(events.flatMap((event) => event.auth_event_ids))].filter((id) => !stored.has(id))
   const deeper = await askEvents(app, source, unknown.slice(0, MAX_SINGLE))
   await storeReferencedEvents(app, source.version, [...events, ...deeper])
 }

@@ -18,11 +18,11 @@ export async function storeReferencedEvents(
   version: RoomVersion,
   events: readonly Event[],
 ): Promise<void> {
-  const known = await loadCited(app, events)
+  const known = await loadReferenced(app, events)
   const fresh = new Map(events.filter(({ event_id }) => !known.has(event_id)).map((event) => [event.event_id, event]))
   const judged: Outlier[] = []
-  for (const event of topologicalOrder(fresh, citedBy)) {
-    const needed = citedBy(event).map((id) => known.get(id))
+  for (const event of topologicalOrder(fresh, authEventIdsOf)) {
+    const needed = authEventIdsOf(event).map((id) => known.get(id))
     if (needed.includes(undefined)) continue
     const outlier = judge(version, event, needed as Event[])
     known.set(outlier.event_id, outlier)
@@ -32,22 +32,22 @@ export async function storeReferencedEvents(
 }
 
 /** Returns the events needed to check an event; since room version 12 the room ID references the create event. */
-function citedBy(event: Event): EventId[] {
+function authEventIdsOf(event: Event): EventId[] {
   if (event.pdu.type === 'm.room.create') return []
   const createId = createEventIdOf(event.room_id)
   return createId === undefined ? [...event.auth_event_ids] : [...event.auth_event_ids, createId]
 }
 
-async function loadCited(app: Pick<App, 'database'>, events: readonly Event[]): Promise<Map<EventId, Event>> {
-  const ids = new Set(events.flatMap((event) => [event.event_id, ...citedBy(event)]))
+async function loadReferenced(app: Pick<App, 'database'>, events: readonly Event[]): Promise<Map<EventId, Event>> {
+  const ids = new Set(events.flatMap((event) => [event.event_id, ...authEventIdsOf(event)]))
   const stored = await loadEventsById(app.database, [...ids])
   return new Map(stored.map((event) => [event.event_id, event]))
 }
 
 function judge(version: RoomVersion, event: Event, needed: readonly Event[]): Outlier {
-  const cited = needed.filter(({ event_id }) => event.auth_event_ids.includes(event_id))
-  const citing = checkAuthEvents(version, event, cited)
-  const verdict = citing.allowed ? checkEventAuth(version, event, stateOf(needed)) : citing
+  const authEvents = needed.filter(({ event_id }) => event.auth_event_ids.includes(event_id))
+  const byAuthEvents = checkAuthEvents(version, event, authEvents)
+  const verdict = byAuthEvents.allowed ? checkEventAuth(version, event, stateOf(needed)) : byAuthEvents
   if (verdict.allowed) return event
   const reason = `by its auth events: ${verdict.rule} ${verdict.reason}`
   return { ...event, rejected: true, rejected_reason: reason }

@@ -49,7 +49,7 @@ const CROWDED_REST_MS = 5000
 const JOINING_REST_MS = 1000
 
 /** A waiting room, and the number of arrivals when it began to wait. */
-type Waiting = { arrivals: number; goOn: () => void }
+type Waiting = { arrivals: number; resume: () => void }
 
 export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
   const waiting = new Map<RoomId, Waiting>()
@@ -92,7 +92,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
     arrivals: number,
     asked: ReadonlyMap<ServerName, Promise<void>>,
   ): Promise<void> {
-    const arrived = new Promise<void>((resolve) => waiting.set(roomId, { arrivals, goOn: resolve }))
+    const arrived = new Promise<void>((resolve) => waiting.set(roomId, { arrivals, resume: resolve }))
     await Promise.race([arrived, ...asked.values()])
     waiting.delete(roomId)
   }
@@ -103,7 +103,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
     async tellArrivals(find) {
       if (waiting.size === 0) return
       const arrivals = await find([...waiting.keys()])
-      for (const [roomId, room] of waiting) if (arrivals.get(roomId) !== room.arrivals) room.goOn()
+      for (const [roomId, room] of waiting) if (arrivals.get(roomId) !== room.arrivals) room.resume()
     },
   }
 }

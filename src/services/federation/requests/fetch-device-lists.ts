@@ -125,7 +125,7 @@ async function askForList(
     maxBytes: MAX_ANSWER_BYTES,
     signal: app.stopping,
   })
-  const told = z
+  const list = z
     .looseObject({
       user_id: z.literal(userId),
       stream_id: z.int(),
@@ -134,32 +134,32 @@ async function askForList(
       self_signing_key: z.unknown().optional(),
     })
     .parse(answer)
-  const devices = devicesIn(app, userId, told.devices)
-  return { userId, streamId: told.stream_id, devices, crossSigning: crossSigningOf(app, userId, told) }
+  const devices = devicesIn(app, userId, list.devices)
+  return { userId, streamId: list.stream_id, devices, crossSigning: crossSigningOf(app, userId, list) }
 }
 
 function devicesIn(
   { config: { limits }, logger }: DeviceListApp,
   userId: UserId,
-  told: readonly unknown[],
+  list: readonly unknown[],
 ): RemoteDevice[] {
   const schema = remoteDevice(userId, limits.sizes.device_keys)
   const devices = new Map<string, RemoteDevice>()
   let left = limits.totals.device_keys
-  for (const each of told.slice(0, limits.counts.devices)) {
+  for (const each of list.slice(0, limits.counts.devices)) {
     const { data } = schema.safeParse(each)
     if (!data || Buffer.byteLength(data.key_json) > left) continue
     left -= Buffer.byteLength(data.key_json)
     devices.set(data.device_id, data)
   }
-  const dropped = told.length - devices.size
+  const dropped = list.length - devices.size
   if (dropped > 0) logger.info({ user_id: userId, dropped }, 'devices of remote user dropped, keys invalid or too many')
   return [...devices.values()]
 }
 
-function crossSigningOf({ config }: DeviceListApp, userId: UserId, told: Parameters<typeof remoteCrossSigningKeys>[1]) {
+function crossSigningOf({ config }: DeviceListApp, userId: UserId, list: Parameters<typeof remoteCrossSigningKeys>[1]) {
   try {
-    return remoteCrossSigningKeys(userId, told, config.limits.sizes.device_keys)
+    return remoteCrossSigningKeys(userId, list, config.limits.sizes.device_keys)
   } catch {
     // Malformed keys count as absent.
     return []

@@ -15,7 +15,7 @@ test('a chain that is too long to be kept has the same order as one that is kept
   const topic = await room.state('m.room.topic', { topic: 'new' })
   const idsOf = async (most?: number) => {
     const ids: EventId[] = []
-    const chain = { cited: new Set(topic.auth_event_ids), ...(most !== undefined && { most }) }
+    const chain = { starts: new Set(topic.auth_event_ids), ...(most !== undefined && { most }) }
     for await (const texts of chainTexts(app, room.roomId, chain)) ids.push(...texts.map(({ event_id }) => event_id))
     return ids
   }

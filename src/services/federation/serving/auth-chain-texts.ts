@@ -20,32 +20,32 @@ export async function* textsOf(app: Reading, nids: readonly number[]): AsyncGene
 
 /** Returns the IDs of an event's auth events. */
 export function authIdsOf({ json }: EventText): EventId[] {
-  return citedBy(JSON.parse(json))
+  return authEventIdsOf(JSON.parse(json))
 }
 
-function citedBy({ auth_events }: Pdu): EventId[] {
+function authEventIdsOf({ auth_events }: Pdu): EventId[] {
   return auth_events.map((reference) => (typeof reference === 'string' ? reference : reference[0]))
 }
 
 /** The starting events of chains, and events to leave out. `most`: the maximum number of characters kept in memory. */
-type Chain = { cited: ReadonlySet<EventId>; known?: ReadonlySet<EventId>; most?: number }
+type Chain = { starts: ReadonlySet<EventId>; known?: ReadonlySet<EventId>; most?: number }
 
 /** An event of a chain, with the data that orders it. */
 type Link = { event_nid: number; depth: number; text?: EventText }
 
 /**
- * Yields the auth chain of some events of a room: those in `cited` and everything their `auth_events` lead to, except
+ * Yields the auth chain of some events of a room: those in `starts` and everything their `auth_events` lead to, except
  * those in `known`. Includes the create event, also if no event references it. Oldest first: each event follows its
  * auth events.
  */
 export async function* chainTexts(
   app: Reading,
   roomId: RoomId,
-  { cited, known = new Set(), most = MOST_KEPT }: Chain,
+  { starts, known = new Set(), most = MOST_KEPT }: Chain,
 ): AsyncGenerator<EventText[]> {
   const links: Link[] = []
   let length = 0
-  for await (const { text, depth } of walkChain(app, withCreate(roomId, cited, known), known)) {
+  for await (const { text, depth } of walkChain(app, withCreate(roomId, starts, known), known)) {
     const { event_nid, json } = text
     length += json.length
     links.push({ event_nid, depth, ...(length <= most && { text }) })
@@ -60,9 +60,9 @@ export async function* chainTexts(
   }
 }
 
-function withCreate(roomId: RoomId, cited: ReadonlySet<EventId>, known: ReadonlySet<EventId>): EventId[] {
+function withCreate(roomId: RoomId, starts: ReadonlySet<EventId>, known: ReadonlySet<EventId>): EventId[] {
   const createId = createEventIdOf(roomId)
-  const ids = createId === undefined ? cited : new Set([...cited, createId])
+  const ids = createId === undefined ? starts : new Set([...starts, createId])
   return [...ids].filter((id) => !known.has(id))
 }
 
@@ -91,7 +91,7 @@ async function* walkChain(
     pending = pending.slice(CHUNK).filter((id) => !sent.has(id))
     for (const text of texts) {
       const pdu = JSON.parse(text.json) as Pdu
-      for (const id of citedBy(pdu)) {
+      for (const id of authEventIdsOf(pdu)) {
         if (found.has(id)) continue
         found.add(id)
         pending.push(id)

@@ -72,7 +72,7 @@ async function* roomPart(app: Reading, join: AnsweredJoin, omitMembers: boolean)
     return text.json
   })
   yield '],"auth_chain":['
-  const chain = chainTexts(app, join.roomId, { cited: wanted, ...(omitMembers && { known: seen }) })
+  const chain = chainTexts(app, join.roomId, { starts: wanted, ...(omitMembers && { known: seen }) })
   yield* jsonItems(chain, ({ json }) => json)
   yield ']'
 }

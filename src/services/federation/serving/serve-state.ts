@@ -35,7 +35,7 @@ export async function serveEventAuth(
 ): Promise<AsyncGenerator<string>> {
   await requireInRoom(app, roomId, origin)
   const event = await requireEvent(app, roomId, eventId)
-  const chain = chainTexts(app, roomId, { cited: new Set(event.auth_event_ids) })
+  const chain = chainTexts(app, roomId, { starts: new Set(event.auth_event_ids) })
   return jsonAround(
     '{"auth_chain":[',
     jsonItems(chain, ({ json }) => json),

@@ -17,13 +17,13 @@ export async function* stateAnswer(
 ): AsyncGenerator<string> {
   const [state, chain] = wanted === 'ids' ? ['pdu_ids', 'auth_chain_ids'] : ['pdus', 'auth_chain']
   const write = ({ event_id, json }: EventText) => (wanted === 'ids' ? JSON.stringify(event_id) : json)
-  const cited = new Set<EventId>()
+  const starts = new Set<EventId>()
   yield `{"${state}":[`
   yield* jsonItems(textsOf(app, await readStateNids(app.database, root)), (text) => {
-    for (const id of authIdsOf(text)) cited.add(id)
+    for (const id of authIdsOf(text)) starts.add(id)
     return write(text)
   })
   yield `],"${chain}":[`
-  yield* jsonItems(chainTexts(app, roomId, { cited }), write)
+  yield* jsonItems(chainTexts(app, roomId, { starts }), write)
   yield ']}'
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId, ServerName } from '../../../core/ids.ts'
 import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import { ALICE, PEOPLE } from '../../../testing/reading-room.ts'
-import { type FindForeignRoom, readSpaceHierarchy } from './space-hierarchy.ts'
+import { type FindDescribedRoom, readSpaceHierarchy } from './space-hierarchy.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -13,9 +13,9 @@ afterAll(() => app.close())
 const idOf = (name: string | number) => `!${name}:y` as RoomId
 
 /** Returns rooms that another server describes, with children by name; counts the requests. */
-function foreignRooms(children: (roomId: RoomId) => RoomId[]) {
+function remoteRooms(children: (roomId: RoomId) => RoomId[]) {
   const asked: RoomId[] = []
-  const findForeign: FindForeignRoom = async ({ roomId }) => {
+  const findDescribed: FindDescribedRoom = async ({ roomId }) => {
     asked.push(roomId)
     const events = children(roomId).map((child, place) => ({
       type: 'm.space.child',
@@ -25,18 +25,24 @@ function foreignRooms(children: (roomId: RoomId) => RoomId[]) {
       origin_server_ts: 0,
     }))
     const summary = { room_id: roomId, num_joined_members: 1, world_readable: true, guest_can_join: false }
-    return { summary: summary as never, children: events, server: 'y' as ServerName, told: new Map(), bytes: 1 }
+    return {
+      summary: summary as never,
+      children: events,
+      server: 'y' as ServerName,
+      childSummaries: new Map(),
+      bytes: 1,
+    }
   }
-  return { asked, findForeign }
+  return { asked, findDescribed }
 }
 
-async function allPages(findForeign: FindForeignRoom, limit: number, beforePage = () => {}) {
+async function allPages(findDescribed: FindDescribedRoom, limit: number, beforePage = () => {}) {
   const pages: RoomId[][] = []
   let from: string | undefined
   do {
     beforePage()
     const command = { roomId: idOf('root'), userId: ALICE, suggestedOnly: false, limit, from }
-    const { rooms, next_batch } = await readSpaceHierarchy(app, command, findForeign)
+    const { rooms, next_batch } = await readSpaceHierarchy(app, command, findDescribed)
     pages.push(rooms.map(({ room_id }) => room_id))
     from = next_batch
   } while (from !== undefined)
@@ -55,33 +61,33 @@ test.each([
   ['a wide space', wide(400)],
   ['a tangled space', tangled],
 ])('the pages of %s cost about as much as all of it at once', async (_, children) => {
-  const whole = foreignRooms(children)
-  const once = (await allPages(whole.findForeign, 100)).flat()
-  const paged = foreignRooms(children)
-  const pages = await allPages(paged.findForeign, 10)
+  const whole = remoteRooms(children)
+  const once = (await allPages(whole.findDescribed, 100)).flat()
+  const paged = remoteRooms(children)
+  const pages = await allPages(paged.findDescribed, 10)
   expect(pages.flat()).toEqual(once)
   expect(new Set(once).size).toBe(once.length)
   expect(paged.asked.length).toBeLessThanOrEqual(once.length + pages.length)
 })
 
 test('a process that has kept no walk comes to the same pages', async () => {
-  const { findForeign } = foreignRooms(tangled)
-  const kept = await allPages(findForeign, 30)
-  expect(await allPages(findForeign, 30, () => app.reading.spaceWalks.clear())).toEqual(kept)
+  const { findDescribed } = remoteRooms(tangled)
+  const kept = await allPages(findDescribed, 30)
+  expect(await allPages(findDescribed, 30, () => app.reading.spaceWalks.clear())).toEqual(kept)
 })
 
 test('a page that is asked for again is the same', async () => {
-  const { findForeign } = foreignRooms(wide(50))
+  const { findDescribed } = remoteRooms(wide(50))
   const command = { roomId: idOf('root'), userId: ALICE, suggestedOnly: false, limit: 10 }
-  const { next_batch: from } = await readSpaceHierarchy(app, command, findForeign)
-  const second = await readSpaceHierarchy(app, { ...command, from }, findForeign)
-  expect(await readSpaceHierarchy(app, { ...command, from }, findForeign)).toEqual(second)
+  const { next_batch: from } = await readSpaceHierarchy(app, command, findDescribed)
+  const second = await readSpaceHierarchy(app, { ...command, from }, findDescribed)
+  expect(await readSpaceHierarchy(app, { ...command, from }, findDescribed)).toEqual(second)
 })
 
 test('a space without end ends', async () => {
   let made = 0
-  const endless = foreignRooms(() => Array.from({ length: 20 }, () => idOf(`endless${++made}`)))
-  const rooms = (await allPages(endless.findForeign, 100)).flat()
+  const endless = remoteRooms(() => Array.from({ length: 20 }, () => idOf(`endless${++made}`)))
+  const rooms = (await allPages(endless.findDescribed, 100)).flat()
   expect(rooms.length).toBeLessThanOrEqual(10_000)
   expect(rooms.length).toBeGreaterThan(1000)
 })

@@ -5,7 +5,7 @@ import { type ChildEvent, type SpaceChild, spaceChildren } from '../../../core/r
 import { filterRoomsHere } from '../../../storage/rooms/membership/room-servers.ts'
 import { readStateOfType } from '../../../storage/rooms/timeline/room-state.ts'
 import { stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
-import type { ForeignRoom } from './foreign-room.ts'
+import type { DescribedRoom } from './described-room.ts'
 import type { RoomSummary } from './published-room.ts'
 import { type VisibleRoom, visibleRooms } from './room-summary.ts'
 import type { PendingRoom, SpaceWalk } from './space-walks.ts'
@@ -21,8 +21,8 @@ export type HierarchyCommand = {
 }
 
 /** Finds rooms that this server is not in, as far as a user may know about them. */
-export type FindForeignRoom = (place: ForeignPlace) => Promise<ForeignRoom | undefined>
-export type ForeignPlace = {
+export type FindDescribedRoom = (place: RemotePlace) => Promise<DescribedRoom | undefined>
+export type RemotePlace = {
   roomId: RoomId
   /** Servers that may be in it. */
   via: readonly ServerName[]
@@ -31,9 +31,9 @@ export type ForeignPlace = {
 }
 
 type HierarchyRoom = RoomSummary & { children_state: ChildEvent[] }
-type Walk = { userId: UserId; suggestedOnly: boolean; maxDepth: number; findForeign: FindForeignRoom }
-type Place = { here: VisibleRoom } | { elsewhere: ForeignPlace }
-type FoundRoom = { summary: RoomSummary; children: SpaceChild[]; foreign?: ForeignRoom }
+type Walk = { userId: UserId; suggestedOnly: boolean; maxDepth: number; findDescribed: FindDescribedRoom }
+type Place = { here: VisibleRoom } | { elsewhere: RemotePlace }
+type FoundRoom = { summary: RoomSummary; children: SpaceChild[]; described?: DescribedRoom }
 
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 100
@@ -55,12 +55,12 @@ const MAX_VIA = 3
 export async function readSpaceHierarchy(
   app: Pick<App, 'config' | 'database' | 'serverName' | 'reading'>,
   command: HierarchyCommand,
-  findForeign: FindForeignRoom,
+  findDescribed: FindDescribedRoom,
 ): Promise<{ rooms: HierarchyRoom[]; next_batch?: string }> {
   const { userId, suggestedOnly, from } = command
   const limit = Math.min(command.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
   const maxDepth = Math.min(command.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
-  const walk: Walk = { userId, suggestedOnly, maxDepth, findForeign }
+  const walk: Walk = { userId, suggestedOnly, maxDepth, findDescribed }
   const last = from === undefined ? undefined : roomOfToken(from, walk)
   const { walked, isResumed } = await beginWalk(app, command)
   const rooms: HierarchyRoom[] = []
@@ -91,7 +91,7 @@ async function beginWalk(
   app: Pick<App, 'config' | 'database' | 'serverName' | 'reading'>,
   { roomId, userId, from }: HierarchyCommand,
 ): Promise<{ walked: SpaceWalk; isResumed: boolean }> {
-  const start = { depth: 0, roomId, via: [], told: undefined }
+  const start = { depth: 0, roomId, via: [], summary: undefined }
   const kept = from === undefined ? undefined : app.reading.spaceWalks.get(keyOf({ roomId, userId }, from))
   if (!kept) return { walked: { seen: new Set(), stack: [start], spaces: 0 }, isResumed: false }
   const root = (await placesOf(app, userId, [start])).get(start)
@@ -173,7 +173,7 @@ async function* walkSpace(
 }
 
 /** Pushes the children of a room onto the stack in reverse order. */
-function pushChildren(walked: SpaceWalk, { children, foreign }: FoundRoom, depth: number): void {
+function pushChildren(walked: SpaceWalk, { children, described }: FoundRoom, depth: number): void {
   if (children.length === 0 || walked.spaces >= MAX_SPACES) return
   walked.spaces++
   const unseen = children.filter(({ roomId }) => !walked.seen.has(roomId))
@@ -181,8 +181,8 @@ function pushChildren(walked: SpaceWalk, { children, foreign }: FoundRoom, depth
     ({ roomId, via }): PendingRoom => ({
       depth,
       roomId,
-      via: [...new Set([...(foreign ? [foreign.server] : []), ...via.slice(0, MAX_VIA)])],
-      told: foreign?.told.get(roomId),
+      via: [...new Set([...(described ? [described.server] : []), ...via.slice(0, MAX_VIA)])],
+      summary: described?.childSummaries.get(roomId),
     }),
   )
   walked.stack.push(...pending.reverse())
@@ -196,9 +196,13 @@ async function findRoom(
   if ('here' in place) {
     return { summary: place.here.summary, children: await childrenOf(app, place.here, walk.suggestedOnly) }
   }
-  const foreign = await walk.findForeign(place.elsewhere)
+  const described = await walk.findDescribed(place.elsewhere)
   return (
-    foreign && { summary: foreign.summary, children: wantedChildren(foreign.children, walk.suggestedOnly), foreign }
+    described && {
+      summary: described.summary,
+      children: wantedChildren(described.children, walk.suggestedOnly),
+      described,
+    }
   )
 }
 
@@ -220,10 +224,10 @@ async function placesOf(
   ])
   return new Map(
     pending.map((each): [PendingRoom, Place | undefined] => {
-      const { roomId, via, told } = each
+      const { roomId, via, summary } = each
       const room = visible.get(roomId)
       if (here.has(roomId)) return [each, room && { here: room }]
-      return [each, told === null ? undefined : { elsewhere: { roomId, via, summary: told } }]
+      return [each, summary === null ? undefined : { elsewhere: { roomId, via, summary } }]
     }),
   )
 }

@@ -9,7 +9,7 @@ export type PendingRoom = {
   /** Servers that may be in it. */
   via: readonly ServerName[]
   /** Its summary in another server's response about its space; null: inaccessible to everyone. */
-  told: RoomSummary | null | undefined
+  summary: RoomSummary | null | undefined
 }
 
 /**
@@ -34,6 +34,6 @@ export function createSpaceWalks(): SpaceWalks {
 }
 
 function bytesOf({ seen, stack }: SpaceWalk): number {
-  const told = stack.reduce((sum, pending) => sum + (pending.told ? JSON.stringify(pending.told).length : 0), 0)
-  return told + (seen.size + stack.length) * ROOM_BYTES + 1
+  const summaries = stack.reduce((sum, { summary }) => sum + (summary ? JSON.stringify(summary).length : 0), 0)
+  return summaries + (seen.size + stack.length) * ROOM_BYTES + 1
 }

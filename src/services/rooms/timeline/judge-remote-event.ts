@@ -34,8 +34,8 @@ type RemoteEvent = {
 export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): Promise<RemoteVerdict> {
   const { version, event, stateBefore, skipsCurrent } = remote
   // Check 4 of the specification.
-  const cited = await citedVerdict(room, remote)
-  if (!cited.allowed) return rejected(cited, 'by its auth events')
+  const byAuthEvents = await authEventsVerdict(room, remote)
+  if (!byAuthEvents.allowed) return rejected(byAuthEvents, 'by its auth events')
   // Check 5 of the specification.
   const before = checkEventAuth(version, event, await stateAt(room, version, event, stateBefore))
   if (!before.allowed) return rejected(before, 'by the state before it')
@@ -48,13 +48,15 @@ export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): P
     : { outcome: 'soft-failed', reason: `by the current state: ${now.rule} ${now.reason}` }
 }
 
-async function citedVerdict(room: LockedRoom, { version, event, authEvents }: RemoteEvent): Promise<AuthVerdict> {
-  const citing = checkAuthEvents(version, event, authEvents)
-  return citing.allowed ? checkEventAuth(version, event, await stateOfCited(room, event, authEvents)) : citing
+async function authEventsVerdict(room: LockedRoom, { version, event, authEvents }: RemoteEvent): Promise<AuthVerdict> {
+  const references = checkAuthEvents(version, event, authEvents)
+  return references.allowed
+    ? checkEventAuth(version, event, await stateOfAuthEvents(room, event, authEvents))
+    : references
 }
 
 /** Returns the state of some auth events. Since room version 12 the room ID references the create event. */
-async function stateOfCited(room: LockedRoom, event: Event, authEvents: readonly Event[]): Promise<AuthState> {
+async function stateOfAuthEvents(room: LockedRoom, event: Event, authEvents: readonly Event[]): Promise<AuthState> {
   const createId = createEventIdOf(event.room_id)
   const create = createId === undefined ? [] : await findLockedEvents(room, [createId])
   return stateBy([...create, ...authEvents])

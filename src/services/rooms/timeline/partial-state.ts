@@ -16,11 +16,11 @@ export async function stateWithAuthEvents(
   room: LockedRoom,
   { version, authEvents, root }: { version: RoomVersion; authEvents: readonly StoredEvent[]; root: number },
 ): Promise<number> {
-  const cited = authEvents.filter(({ rejected, pdu }) => !rejected && pdu.state_key !== undefined)
-  const known = await readLockedStateAt(room, root, cited.map(keyOf))
-  const unknown = cited.filter((event, place) => !known[place] && event.pdu.type === 'm.room.member')
+  const authState = authEvents.filter(({ rejected, pdu }) => !rejected && pdu.state_key !== undefined)
+  const known = await readLockedStateAt(room, root, authState.map(keyOf))
+  const unknown = authState.filter((event, place) => !known[place] && event.pdu.type === 'm.room.member')
   const base = await changeLockedState(app, room, { root, changes: unknown.map(changeTo) })
-  const other = cited.filter((event, place) => known[place] && known[place].event_nid !== event.event_nid)
+  const other = authState.filter((event, place) => known[place] && known[place].event_nid !== event.event_nid)
   if (other.length === 0) return base
   const claimed = await changeLockedState(app, room, { root: base, changes: other.map(changeTo) })
   return resolveStates(app, room, { version, roots: [base, claimed] })

@@ -103,8 +103,8 @@ function assemble(
       content: { user_ids: users.filter((user) => !ignored.has(user)).slice(0, MOST_TYPING) },
     })
   }
-  const heard = receipts.filter(({ user_id }) => !ignored.has(user_id))
-  for (const [roomId, ofRoom] of Map.groupBy(heard, ({ room_id }) => room_id)) {
+  const shown = receipts.filter(({ user_id }) => !ignored.has(user_id))
+  for (const [roomId, ofRoom] of Map.groupBy(shown, ({ room_id }) => room_id)) {
     for (const content of receiptContents(ofRoom)) add(roomId, { type: 'm.receipt', content })
   }
   return events

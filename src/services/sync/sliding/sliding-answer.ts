@@ -62,13 +62,13 @@ export async function slidingAnswer(
   await addDepartures(app, viewer, { matched, news, reader, places })
   const plans = planRooms(matched, { places, direct, extensions: request.extensions })
   const live = new Set(news.rows.flatMap(({ kind, ref }) => (kind === 'event' ? (ref ?? []) : [])))
-  const told = await slidingRooms(app, viewer, {
+  const loaded = await slidingRooms(app, viewer, {
     spans: inTurn(plans.filter(({ mayHaveNews }) => mayHaveNews)).map(({ span }) => span),
     live,
   })
-  const rooms = toldRooms(plans, told.rooms)
+  const rooms = sentRooms(plans, loaded.rooms)
   await addReadRooms(app, viewer, { rooms, plans, news, reader })
-  const read = new Set(told.contents.map(({ span }) => span.room.roomId))
+  const read = new Set(loaded.contents.map(({ span }) => span.room.roomId))
   const flags = await flagsOf(app, { plans, read, news, connection, isAsBefore })
   const extensions = await extensionResults(app, viewer, {
     extensions: request.extensions,
@@ -80,7 +80,7 @@ export async function slidingAnswer(
         .map(([roomId, { timeline }]) => [roomId, new Set(timeline?.events.map(({ event_id }) => event_id))]),
     ),
   })
-  const known = knownAfterwards(plans, told.contents)
+  const known = knownAfterwards(plans, loaded.contents)
   for (const [roomId, room] of flags.unflagged) if (!known.has(roomId)) known.set(roomId, room)
   return {
     counts,
@@ -91,7 +91,7 @@ export async function slidingAnswer(
       isAsBefore && known.size === 0
         ? undefined
         : // Changes that do not fit come with the next response, immediately, as if the request had changed.
-          { rooms: known, configs: storedConfigs(places), shape: told.isComplete ? shape : '' },
+          { rooms: known, configs: storedConfigs(places), shape: loaded.isComplete ? shape : '' },
   }
 }
 
@@ -153,19 +153,19 @@ function lostRoom(roomId: RoomId, known: KnownRoom): ListedRoom {
   return { roomId, membership: 'leave', ...nothing, known }
 }
 
-function toldRooms(
+function sentRooms(
   plans: readonly SlidingRoomPlan[],
   rooms: ReadonlyMap<RoomId, SlidingRoom>,
 ): Map<RoomId, SlidingRoom & { lists: readonly string[] }> {
-  const told = new Map<RoomId, SlidingRoom & { lists: readonly string[] }>()
+  const sent = new Map<RoomId, SlidingRoom & { lists: readonly string[] }>()
   for (const { room, known, isDirect, lists } of plans) {
     const content = rooms.get(room.roomId)
     if (!content) continue
     const changed = content.isInitial ? isDirect : isDirect !== wasDirect(known)
-    const isTold = content.isInitial || changed || known?.membership !== room.membership || !isSilent(content)
-    if (isTold) told.set(room.roomId, { ...content, lists, ...(changed && { isDirect }) })
+    const isSent = content.isInitial || changed || known?.membership !== room.membership || !isSilent(content)
+    if (isSent) sent.set(room.roomId, { ...content, lists, ...(changed && { isDirect }) })
   }
-  return told
+  return sent
 }
 
 /** Returns whether only ignored users' events remain: these wake nobody. */
@@ -242,13 +242,13 @@ async function flagsOf(
       ? loadFlaggedRooms(app.database, connection.connection_nid, { flags: FOLLOWED, except: [...planned.keys()] })
       : new Map<RoomId, KnownRoom>(),
   ])
-  const isTold = ({ mayHaveNews, room }: SlidingRoomPlan) => !mayHaveNews || read.has(room.roomId)
+  const isSent = ({ mayHaveNews, room }: SlidingRoomPlan) => !mayHaveNews || read.has(room.roomId)
   const isFresh = (plan: SlidingRoomPlan, flag: number) =>
     (plan.flags & flag) !== 0 && ((plan.known?.flags ?? 0) & flag) === 0
   return {
     unflagged: new Map([...flagged].map(([roomId, room]) => [roomId, { ...room, flags: room.flags & KNOWN.dm }])),
     fresh: (flag: number) =>
-      new Set(plans.filter((plan) => isTold(plan) && isFresh(plan, flag)).map((plan) => plan.room.roomId)),
+      new Set(plans.filter((plan) => isSent(plan) && isFresh(plan, flag)).map((plan) => plan.room.roomId)),
     live: (flag: number) => {
       const stays = plans
         .filter((plan) => (plan.flags & flag) !== 0 && !isFresh(plan, flag))

@@ -175,8 +175,10 @@ function receiptEvents(
     (events.get(roomId) ?? []).filter(({ type }) => type === 'm.receipt').map(({ content }) => content as JsonObject)
   const events = new Map<RoomId, object>()
   for (const roomId of new Set([...initial.keys(), ...changed.keys()])) {
-    const told = newRooms.get(roomId)
-    const all = contentsIn(initial, roomId).map((content) => (told ? relevant(content, userId, told) : content))
+    const sentEvents = newRooms.get(roomId)
+    const all = contentsIn(initial, roomId).map((content) =>
+      sentEvents ? relevant(content, userId, sentEvents) : content,
+    )
     const content = merged([...all, ...contentsIn(changed, roomId)])
     if (Object.keys(content).length > 0) events.set(roomId, { type: 'm.receipt', content })
   }
@@ -184,9 +186,9 @@ function receiptEvents(
 }
 
 /** Filters the receipts of a new room to those at events in the response, and the user's own. */
-function relevant(content: JsonObject, userId: UserId, toldEvents: ReadonlySet<string>): JsonObject {
+function relevant(content: JsonObject, userId: UserId, sentEvents: ReadonlySet<string>): JsonObject {
   const kept = Object.entries(content as Record<string, Record<string, JsonObject>>).flatMap(([eventId, types]) => {
-    if (toldEvents.has(eventId)) return [[eventId, types] as const]
+    if (sentEvents.has(eventId)) return [[eventId, types] as const]
     const own = Object.entries(types).flatMap(([type, users]) =>
       Object.hasOwn(users, userId) ? [[type, { [userId]: users[userId]! }] as const] : [],
     )

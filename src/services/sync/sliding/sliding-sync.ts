@@ -64,7 +64,7 @@ async function answer(app: Capabilities, request: SlidingRequest): Promise<Slidi
   const since = request.extensions.toDevice?.since
   const acknowledged = since === undefined ? undefined : acknowledgedIn(since)
   if (since !== undefined) parseSyncToken(since)
-  const reply = request.pos === undefined ? begin : goOn
+  const reply = request.pos === undefined ? begin : continueConnection
   if (acknowledged !== undefined) await acknowledgeToDevice(app, request, acknowledged)
   return reply(app, request)
 }
@@ -80,7 +80,7 @@ async function begin(app: Capabilities, request: SlidingRequest): Promise<Slidin
   const to = await app.stream.refresh()
   const viewer = viewerOf(app, request, await loadIgnoredUsers(app.database, request.userId))
   const news = { from: undefined, to, rows: [], joined: new Set<never>() }
-  const { changes, ...told } = await app.sync.firstAnswers.inTurn(request.userId, () =>
+  const { changes, ...result } = await app.sync.firstAnswers.inTurn(request.userId, () =>
     slidingAnswer(app, viewer, { request, connection: undefined, news }),
   )
   reportDropped(app, request.userId, viewer.budget)
@@ -90,10 +90,10 @@ async function begin(app: Capabilities, request: SlidingRequest): Promise<Slidin
     await storeAnswers(tx, [{ connection: opened, base: 0, ...changes!, now }])
     return { connection_nid: opened, answer: 1, configs: changes!.configs, shape: changes!.shape, used_ts: now }
   })
-  return { ...told, connection, pos: slidingPos({ connection: connection.connection_nid, answer: 1, position: to }) }
+  return { ...result, connection, pos: slidingPos({ connection: connection.connection_nid, answer: 1, position: to }) }
 }
 
-async function goOn(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
+async function continueConnection(app: Capabilities, request: SlidingRequest): Promise<SlidingReply> {
   const pos = parseSlidingPos(request.pos!)
   const connection = await connectionAt(app, request, pos)
   const deadline = app.clock.now() + Math.min(request.timeout, MAX_TIMEOUT_MS)
@@ -113,9 +113,9 @@ async function goOn(app: Capabilities, request: SlidingRequest): Promise<Sliding
       const isOver = hasToEnd || left <= 0 || request.signal.aborted
       if (isOver || news.rows.length > 0 || !knowsAll(request, connection, pos.position)) {
         const viewer = viewerOf(app, request, await app.sync.connectedUsers.ignoredBy(user))
-        const told = await slidingAnswer(app, viewer, { request, connection, news })
+        const result = await slidingAnswer(app, viewer, { request, connection, news })
         reportDropped(app, request.userId, viewer.budget)
-        if (told.isNews || isOver) return await reply(app, { request, connection, told, to })
+        if (result.isNews || isOver) return await reply(app, { request, connection, result, to })
       }
       app.metrics.syncWaiters.inc()
       hasToEnd = await waker.wait(left, request.signal).finally(() => app.metrics.syncWaiters.dec())
@@ -180,11 +180,11 @@ async function reply(
   {
     request,
     connection,
-    told,
+    result,
     to,
-  }: { request: SlidingRequest; connection: ConnectionState; told: SlidingAnswer; to: number },
+  }: { request: SlidingRequest; connection: ConnectionState; result: SlidingAnswer; to: number },
 ): Promise<SlidingReply> {
-  const { changes, ...rest } = told
+  const { changes, ...rest } = result
   const { connection_nid: nid } = connection
   // A client that has disconnected will retry, and get the same changes.
   if (changes && request.signal.aborted) return { ...rest, connection, pos: request.pos! }

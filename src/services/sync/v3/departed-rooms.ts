@@ -26,11 +26,11 @@ export async function departedRooms(
   viewer: SyncViewer,
   departures: readonly Departure[],
 ): Promise<SyncedRooms['leave']> {
-  return syncRooms(app, viewer, (await toldOf(app, viewer, departures)).map(spanOf))
+  return syncRooms(app, viewer, (await withoutHiddenInvites(app, viewer, departures)).map(spanOf))
 }
 
 /** Drops unwanted invites and their ends. The end of a joined membership is always sent. */
-async function toldOf(
+async function withoutHiddenInvites(
   app: Pick<App, 'database' | 'stream' | 'sync'>,
   { userId }: SyncViewer,
   departures: readonly Departure[],

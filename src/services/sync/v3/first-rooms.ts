@@ -41,7 +41,7 @@ export async function firstRooms(
   { rooms, to }: { rooms: readonly NewestOfRoom[]; to: number },
 ): Promise<FirstRooms> {
   const { answers } = app.config.limits
-  const told: FirstRooms = {
+  const result: FirstRooms = {
     join: new Map(),
     leave: new Map(),
     ephemeral: new Map(),
@@ -50,13 +50,13 @@ export async function firstRooms(
   }
   let left = answers.events
   for (const group of groupsOf(viewer, rooms, Math.min(MOST_BYTES, left))) {
-    if (left <= 0) return told
+    if (left <= 0) return result
     viewer.budget.state.left = answers.room_state
-    const receipts = await tellGroup(app, viewer, { group, told, to })
+    const receipts = await addGroup(app, viewer, { group, result, to })
     left -= answers.room_state - viewer.budget.state.left + bytesOf(group) + receipts * RECEIPT_BYTES
-    told.lastRoom = group.at(-1)!.place
+    result.lastRoom = group.at(-1)!.place
   }
-  return { ...told, lastRoom: undefined }
+  return { ...result, lastRoom: undefined }
 }
 
 function* groupsOf(
@@ -85,10 +85,10 @@ function bytesOf(rooms: readonly NewestOfRoom[]): number {
 }
 
 /** Returns the number of receipts added. */
-async function tellGroup(
+async function addGroup(
   app: Reading,
   viewer: SyncViewer,
-  { group, told, to }: { group: readonly NewestOfRoom[]; told: FirstRooms; to: number },
+  { group, result, to }: { group: readonly NewestOfRoom[]; result: FirstRooms; to: number },
 ): Promise<number> {
   const joined = group.filter(({ membership }) => membership === 'join')
   const departed = group.filter(({ membership }) => membership === 'leave' || membership === 'ban')
@@ -106,10 +106,10 @@ async function tellGroup(
     joinedRooms(app, viewer, { joined, newest }),
     departuresFrom(app, viewer, departed).then((departures) => departedRooms(app, viewer, departures)),
   ])
-  for (const [roomId, ofRoom] of ephemeral) told.ephemeral.set(roomId, ofRoom)
-  for (const [roomId, ofRoom] of unread) told.unread.set(roomId, ofRoom)
-  for (const [roomId, ofRoom] of join) told.join.set(roomId, ofRoom)
-  for (const [roomId, ofRoom] of leave) told.leave.set(roomId, ofRoom)
+  for (const [roomId, ofRoom] of ephemeral) result.ephemeral.set(roomId, ofRoom)
+  for (const [roomId, ofRoom] of unread) result.unread.set(roomId, ofRoom)
+  for (const [roomId, ofRoom] of join) result.join.set(roomId, ofRoom)
+  for (const [roomId, ofRoom] of leave) result.leave.set(roomId, ofRoom)
   return countReceipts(ephemeral)
 }
 

@@ -55,8 +55,8 @@ export async function incrementalSync(
   // Clients without lazy loading get a room only once its members are known:
   // https://github.com/matrix-org/matrix-spec-proposals/pull/3902
   const hidden = viewer.filter.lazyLoadMembers ? NONE : partial
-  const isTold = (roomId: RoomId) => !hidden.has(roomId) && (lastRoom === undefined || placeOfRoom(roomId) <= lastRoom)
-  const joined = hidden.size === 0 && lastRoom === undefined ? user.joined : new Set([...user.joined].filter(isTold))
+  const isShown = (roomId: RoomId) => !hidden.has(roomId) && (lastRoom === undefined || placeOfRoom(roomId) <= lastRoom)
+  const joined = hidden.size === 0 && lastRoom === undefined ? user.joined : new Set([...user.joined].filter(isShown))
   const rows = await rowsOf(app, { user, from, to, joined, present })
   const isBehind = acknowledged !== undefined && acknowledged < from
   const presences = await app.stream.presencesBetween(from, to)
@@ -78,7 +78,7 @@ export async function incrementalSync(
   const ephemeral = new Map([...changed, ...fresh])
   const rooms = await changedRooms(app, viewer, changes, { joined, present, newlyJoined, fullState, to })
   const synced: SyncedRooms = { ...rooms, ephemeral, accountData, unread: new Map() }
-  if (fullState) await addUnchangedRooms(app, viewer, { synced, isTold })
+  if (fullState) await addUnchangedRooms(app, viewer, { synced, isShown })
   const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
   addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
   const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, { after: lastRoom, to })
@@ -362,12 +362,12 @@ async function endOf(app: Reading, viewer: SyncViewer, own: readonly OwnChange[]
 async function addUnchangedRooms(
   app: Reading,
   viewer: SyncViewer,
-  { synced, isTold }: { synced: SyncedRooms; isTold(roomId: RoomId): boolean },
+  { synced, isShown }: { synced: SyncedRooms; isShown(roomId: RoomId): boolean },
 ): Promise<void> {
   const wanted = { userId: viewer.userId, memberships: ['join'] as const, limit: 0, bytes: 0 }
   const { rooms } = await loadNewestOfRooms(app.database, wanted)
   const spans = rooms
-    .filter(({ roomId }) => !synced.join.has(roomId) && viewer.filter.takesRoom(roomId) && isTold(roomId))
+    .filter(({ roomId }) => !synced.join.has(roomId) && viewer.filter.takesRoom(roomId) && isShown(roomId))
     .map(({ roomId, stateRoot, lastOrder }) => {
       const bounds = { since: undefined, end: stateRoot, after: lastOrder, last: lastOrder }
       return { roomId, ...bounds, newest: [], summary: undefined }

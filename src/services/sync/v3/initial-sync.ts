@@ -33,14 +33,14 @@ export async function initialSync(
   const joined = rooms.flatMap(({ membership, roomId }) => (membership === 'join' ? roomId : []))
   const ofMembership = (wanted: Membership) => rooms.filter(({ membership }) => membership === wanted)
   const [first, accountData, presence, invite, knock] = await Promise.all([
-    firstRooms(app, viewer, { rooms: rooms.filter(isToldInTurn), to: position }),
+    firstRooms(app, viewer, { rooms: rooms.filter(isSentInTurn), to: position }),
     allAccountData(app, viewer),
     allPresence(app, viewer, joined),
     strippedRooms(app, viewer, ofMembership('invite')),
     strippedRooms(app, viewer, ofMembership('knock')),
   ])
-  const { lastRoom, ...told } = first
-  const synced: SyncedRooms = { ...told, invite, knock, accountData }
+  const { lastRoom, ...parts } = first
+  const synced: SyncedRooms = { ...parts, invite, knock, accountData }
   return { position, lastRoom, body: { ...syncResponse(synced, syncToken(position)), ...presence } }
 }
 
@@ -56,8 +56,8 @@ export async function moreFirstRooms(
   const wanted = { ...wantedRooms(viewer, ['join'], ['join', 'leave', 'ban']), after, most: MORE_ROOMS }
   const { position, rooms } = await loadNewestOfRooms(app.database, wanted)
   while (app.stream.position() < position) await app.stream.refresh()
-  const told = await firstRooms(app, viewer, { rooms: shownRooms(viewer, rooms), to })
-  return { ...told, lastRoom: told.lastRoom ?? (rooms.length < MORE_ROOMS ? undefined : rooms.at(-1)!.place) }
+  const next = await firstRooms(app, viewer, { rooms: shownRooms(viewer, rooms), to })
+  return { ...next, lastRoom: next.lastRoom ?? (rooms.length < MORE_ROOMS ? undefined : rooms.at(-1)!.place) }
 }
 
 function wantedRooms(
@@ -83,7 +83,7 @@ function shownRooms({ filter }: SyncViewer, rooms: readonly NewestOfRoom[]): New
   return rooms.filter((room) => filter.takesRoom(room.roomId) && !isHidden(room))
 }
 
-function isToldInTurn({ membership }: NewestOfRoom): boolean {
+function isSentInTurn({ membership }: NewestOfRoom): boolean {
   return membership !== 'invite' && membership !== 'knock'
 }
 

@@ -112,7 +112,7 @@ async function changesSince(
     // Includes the user's actions through other processes.
     await app.stream.refresh()
     if (from > app.stream.position()) {
-      throw new InvalidParamError('since: is a token from another time or server; sync anew without it')
+      throw new InvalidParamError('since: is a token from another time or server; sync again without it')
     }
     if (acknowledged !== undefined) await acknowledgeToDevice(app, viewer, acknowledged)
     for (;;) {

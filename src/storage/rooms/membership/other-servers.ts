@@ -17,18 +17,18 @@ export async function readServerChanges(
   ourName: ServerName,
   members: readonly MembershipChangeRow[],
 ): Promise<ServerChange[]> {
-  const foreign = members.flatMap((member) => {
+  const remote = members.flatMap((member) => {
     const server = domainOf(member.state_key)
     return server === undefined || server === ourName ? [] : [{ ...member, server }]
   })
-  if (foreign.length === 0) return []
+  if (remote.length === 0) return []
   const { rows } = await sql<{ room_id: string; user_id: string }>`select room_id, user_id from room_memberships
-    join unnest(${foreign.map((member) => member.room_id)}::text[], ${foreign.map((member) => member.state_key)}::text[])
+    join unnest(${remote.map((member) => member.room_id)}::text[], ${remote.map((member) => member.state_key)}::text[])
       as changed(room_id, user_id) using (room_id, user_id)
     where membership = 'join'`.execute(tx.sql)
   const joined = new Set(rows.map((row) => `${row.room_id} ${row.user_id}`))
   const changes = new Map<string, ServerChange>()
-  for (const { room_id, state_key, server, event } of foreign) {
+  for (const { room_id, state_key, server, event } of remote) {
     const was = joined.has(`${room_id} ${state_key}`)
     const is = event?.pdu.content.membership === 'join'
     if (was === is) continue
@@ -74,7 +74,7 @@ export async function recountRoomServers(tx: Tx, ourName: ServerName, roomIds: r
  */
 export async function raiseRoomServers(tx: Tx, roomId: RoomId, servers: readonly ServerName[]): Promise<void> {
   const raised = sql`insert into room_servers (room_id, server_name, joined_members)
-    select ${roomId}, server_name, 1 from unnest(${servers}::text[]) as told(server_name)
+    select ${roomId}, server_name, 1 from unnest(${servers}::text[]) as counted(server_name)
     on conflict (room_id, server_name) do update set joined_members = room_servers.joined_members + 1`.execute(tx.sql)
   await allOf([raised, markHeads(tx, [roomId])])
 }

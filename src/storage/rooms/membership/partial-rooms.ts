@@ -56,10 +56,10 @@ export async function endPartialRoom(tx: Tx, roomId: RoomId, detail: 'encrypted'
 export async function storePartialEvents(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const events = rooms.flatMap((room) => (room.head?.is_partial ? room.events : []))
   if (events.length === 0) return
-  const told = events.map(({ received_states }) => JSON.stringify(Object.fromEntries(received_states ?? [])))
+  const states = events.map(({ received_states }) => JSON.stringify(Object.fromEntries(received_states ?? [])))
   await sql`insert into partial_events (room_id, event_nid, received_states, is_entry)
     select room_id, event_nid, received_states, is_entry from unnest(${events.map((event) => event.room_id)}::text[],
-      ${events.map((event) => event.event_nid)}::bigint[], ${told}::text[],
+      ${events.map((event) => event.event_nid)}::bigint[], ${states}::text[],
       ${events.map((event) => event.is_entry ?? false)}::boolean[]) with ordinality
       as added(room_id, event_nid, received_states, is_entry, place) order by place
     on conflict (event_nid) do nothing`.execute(tx.sql)

@@ -66,9 +66,9 @@ export function authChainQuery(ids: readonly EventId[]): RawBuilder<unknown> {
   return sql`chain(event_id) as (
       select unnest(${ids}::text[])
       union
-      select case json_typeof(cited) when 'array' then cited ->> 0 else cited #>> '{}' end
+      select case json_typeof(reference) when 'array' then reference ->> 0 else reference #>> '{}' end
       from chain
-      cross join lateral (select json from events where events.event_id = chain.event_id offset 0) citing
-      cross join lateral json_array_elements(replace(citing.json, '\\u0000', '\\ufffd')::json -> 'auth_events') as cited
+      cross join lateral (select json from events where events.event_id = chain.event_id offset 0) referrer
+      cross join lateral json_array_elements(replace(referrer.json, '\\u0000', '\\ufffd')::json -> 'auth_events') as reference
     )`
 }
