@@ -37,18 +37,26 @@ describe('help', () => {
   test.each([['--help'], ['-h'], ['help']])('%s lists the commands', async (word) => {
     const { code, stdout } = await hearth([word])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/start.*generate-config.*create-user.*reset-password.*migrate.*list-endpoints.*doctor/s)
+    expect(stdout).toMatch(
+      /start.*generate-config.*create-user.*reset-password.*reset-second-factor.*migrate.*list-endpoints.*doctor/s,
+    )
   })
 
-  test.each(['start', 'generate-config', 'create-user', 'reset-password', 'migrate', 'list-endpoints', 'doctor'])(
-    'explains %s with examples',
-    async (command) => {
-      const { code, stdout } = await hearth([command, '--help'])
-      expect(code).toBe(0)
-      expect(stdout).toContain(`Usage: hearth ${command}`)
-      expect(stdout).toMatch(/Examples:\n {2}# .*\n {2}hearth /)
-    },
-  )
+  test.each([
+    'start',
+    'generate-config',
+    'create-user',
+    'reset-password',
+    'reset-second-factor',
+    'migrate',
+    'list-endpoints',
+    'doctor',
+  ])('explains %s with examples', async (command) => {
+    const { code, stdout } = await hearth([command, '--help'])
+    expect(code).toBe(0)
+    expect(stdout).toContain(`Usage: hearth ${command}`)
+    expect(stdout).toMatch(/Examples:\n {2}# .*\n {2}hearth /)
+  })
 
   test('--version', async () => {
     expect(await hearth(['--version'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })

@@ -23,6 +23,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'set a new password for an account',
     load: async () => (await import('./cli/reset-password.ts')).resetPassword,
   },
+  'reset-second-factor': {
+    summary: 'remove the second factors of an account',
+    load: async () => (await import('./cli/reset-second-factor.ts')).resetSecondFactor,
+  },
   migrate: {
     summary: 'migrate the database without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,
@@ -78,7 +82,7 @@ function load(name: string): Promise<Command> {
 }
 
 function overview(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(18)}${summary}`)
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(21)}${summary}`)
   return `Hearth ${HEARTH_VERSION}, a Matrix homeserver
 
 Usage: hearth [command] [options]

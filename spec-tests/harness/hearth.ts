@@ -38,6 +38,8 @@ export type HearthOptions = {
   /** Arguments for node itself, such as `--cpu-prof`. */
   nodeArguments?: string[]
   serverName?: string
+  /** The host in its public base URL, such as localhost, which passkeys need; default: 127.0.0.1. */
+  publicHost?: string
   /** Its port for other servers on localhost (or the address of `bind`), with TLS. */
   federation?: { bind?: string; port: number; tls: { certificate: string; key: string } }
 }
@@ -117,7 +119,7 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
   return {
     server_name: options.serverName ?? 'hearth.test',
     data_dir: join(at.folder, 'data'),
-    public_base_url: at.url,
+    public_base_url: options.publicHost === undefined ? at.url : `http://${options.publicHost}:${at.port}`,
     listeners: [
       { bind: '127.0.0.1', port: at.port, serves: ['client', 'media', 'admin', 'metrics'] },
       ...(options.federation ? [{ bind: 'localhost', serves: ['federation', 'media'], ...options.federation }] : []),

@@ -4,11 +4,11 @@ import { pipeline } from 'node:stream'
 
 /**
  * Starts a plain HTTP proxy that sends each request, and each upgraded connection (WebSockets), to the next backend in
- * turn, with further headers.
+ * turn, with further headers. `port`: 0 for any.
  */
 export async function startRoundRobinProxy(
   backends: readonly string[],
-  headers: Record<string, string> = {},
+  { headers = {}, port = 0 }: { headers?: Record<string, string>; port?: number } = {},
 ): Promise<{ url: string; close(): Promise<void> }> {
   let next = 0
   const server: Server = createServer((incoming, outgoing) => {
@@ -58,7 +58,7 @@ export async function startRoundRobinProxy(
   })
   // Longer than any pause of a busy test: a client must not send on a connection that is being closed.
   server.keepAliveTimeout = 120_000
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: () =>

@@ -4,5 +4,5 @@ import { provideHomeserver } from './homeserver.ts'
 
 /** One Hearth on the embedded database. */
 export default function setup(project: TestProject): Promise<() => Promise<void>> {
-  return provideHomeserver(project, () => startHearth())
+  return provideHomeserver(project, () => startHearth({ publicHost: 'localhost' }))
 }

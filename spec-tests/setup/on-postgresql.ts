@@ -7,7 +7,7 @@ import { provideHomeserver } from './homeserver.ts'
 export default function setup(project: TestProject): Promise<() => Promise<void>> {
   return provideHomeserver(project, async () => {
     const postgres = await startPostgres()
-    const hearth = await startHearth({ databaseUrl: await postgres.createDatabase() })
+    const hearth = await startHearth({ databaseUrl: await postgres.createDatabase(), publicHost: 'localhost' })
     return {
       url: hearth.url,
       async dispose() {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { freePort } from '../../testing/free-port.ts'
 import { startPostgres } from '../../testing/postgres.ts'
 import { startHearth } from '../harness/hearth.ts'
 import { startRoundRobinProxy } from '../harness/round-robin-proxy.ts'
@@ -15,9 +16,13 @@ export default function setup(project: TestProject): Promise<() => Promise<void>
     const postgres = await startPostgres()
     const databaseUrl = await postgres.createDatabase()
     const media = mkdtempSync(join(tmpdir(), 'hearth-media-'))
-    const config = { media: { storage_dir: media } }
+    const port = await freePort()
+    const config = { media: { storage_dir: media }, public_base_url: `http://localhost:${port}` }
     const hearths = await Promise.all([1, 2, 3].map(() => startHearth({ databaseUrl, config })))
-    const proxy = await startRoundRobinProxy(hearths.map((hearth) => hearth.url))
+    const proxy = await startRoundRobinProxy(
+      hearths.map((hearth) => hearth.url),
+      { port },
+    )
     return {
       url: proxy.url,
       async dispose() {

@@ -127,7 +127,7 @@ test.each([
   ],
   ['sets', { 'x-forwarded-for': '203.0.113.5' }, "✓ Rate limits use the clients' addresses\n"],
 ])('doctor finds a reverse proxy that %s the addresses of clients', async (_, headers, found) => {
-  const proxy = await startRoundRobinProxy([`http://127.0.0.1:${port}`], headers)
+  const proxy = await startRoundRobinProxy([`http://127.0.0.1:${port}`], { headers })
   const file = join(folder, 'proxied.yaml')
   writeFileSync(file, `${readFileSync(config, 'utf8')}public_base_url: ${proxy.url}\n`)
   const { stdout } = await hearth(['doctor', '--config', file])
@@ -144,6 +144,10 @@ test('SIGTERM ends the server with 0; then accounts are made and passwords reset
   expect(weak).toMatchObject({ code: 1, stderr: 'A password needs at least 8 characters.\n' })
   const reset = await hearth(['reset-password', 'alice', '--config', config], 'another horse\n')
   expect(reset).toMatchObject({ code: 0, stdout: '@alice:localhost has a new password.\n' })
+  const factors = await hearth(['reset-second-factor', 'alice', '--config', config])
+  expect(factors).toMatchObject({ code: 0, stdout: '@alice:localhost has no second factor: nothing to do.\n' })
+  const nobody = await hearth(['reset-second-factor', 'nobody', '--config', config])
+  expect(nobody).toMatchObject({ code: 1, stderr: 'There is no account @nobody:localhost.\n' })
 
   server = launch(['--config', config])
   await pollUntil('the new password works', async () => (await logIn('alice', 'another horse')) === 200, START_MS)

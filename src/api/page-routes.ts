@@ -1,5 +1,7 @@
 import type { AnyEndpoint } from './http/route.ts'
 import { getAccountPage } from './pages/account/overview.ts'
+import { getSecondFactorPage, postSecondFactorPage } from './pages/account/second-factor.ts'
+import { getTotpPage, postTotpPage } from './pages/account/totp.ts'
 import { getAsset, getLogo } from './pages/assets.ts'
 import { getLoginFallback } from './pages/fallback/login.ts'
 import { getAuthFallback, postAuthFallback } from './pages/fallback/stage.ts'
@@ -7,10 +9,18 @@ import { getConfirmEmail, postConfirmEmail } from './pages/mail/confirm-email.ts
 import { getUnsubscribe, postUnsubscribe } from './pages/mail/unsubscribe.ts'
 import { getLoginPage, postLoginPage } from './pages/sign-in/login.ts'
 import { getLogoutPage, postLogoutPage } from './pages/sign-in/logout.ts'
+import { getSecondStepPage, postSecondStepPage } from './pages/sign-in/second-factor.ts'
 
-const account: AnyEndpoint[] = [getAccountPage]
+const account: AnyEndpoint[] = [getAccountPage, getSecondFactorPage, postSecondFactorPage, getTotpPage, postTotpPage]
 
-const signIn: AnyEndpoint[] = [getLoginPage, postLoginPage, getLogoutPage, postLogoutPage]
+const signIn: AnyEndpoint[] = [
+  getLoginPage,
+  postLoginPage,
+  getLogoutPage,
+  postLogoutPage,
+  getSecondStepPage,
+  postSecondStepPage,
+]
 
 /** Pages that clients open, and links in mails; their addresses are under `/_matrix`, which proxies forward. */
 const forClients: AnyEndpoint[] = [

@@ -2,6 +2,7 @@ import type { App } from '../app.ts'
 import type { Config } from '../config.ts'
 import { MatrixError } from '../core/errors.ts'
 import { openApp } from '../open-app.ts'
+import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { openDatabase } from '../storage/engine/open-database.ts'
 import { CommandError } from './command.ts'
@@ -35,4 +36,10 @@ export async function withApp<Result>(config: Config, work: (app: App) => Promis
     if (error instanceof MatrixError) throw new CommandError(`${error.message}.`)
     throw error
   }
+}
+
+/** Explains to the operator that a server uses the embedded database; throws any other error again. */
+export function explainDataFolderLock(error: unknown): never {
+  if (!(error instanceof DataFolderLockedError)) throw error
+  throw new CommandError('A running Hearth uses the embedded database. Stop it, run this again, then start it.')
 }

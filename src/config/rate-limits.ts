@@ -28,6 +28,11 @@ export const rateLimits = z
       10,
       'Logins and other password checks, per network address and per account; requested mails, per e-mail address.',
     ),
+    second_factor: category(
+      0.02,
+      10,
+      'Codes of authenticator apps and recovery codes that are tried for one account. Per network address, they count as logins.',
+    ),
     registration: category(0.2, 5, 'Registrations from one network address.'),
     join: category(1, 30, 'Rooms that one user joins.'),
     invite: category(1, 50, 'Invites that one user sends, including invites to a new room.'),

@@ -3,7 +3,6 @@ import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { branding } from './branding.ts'
 import { email } from './email.ts'
-import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
@@ -186,6 +185,13 @@ const sessions = z
   .prefault({})
   .describe('Session and token lifetimes.')
 
+const secondFactor = z
+  .enum(['off', 'optional', 'required_for_admins', 'required'])
+  .prefault('optional')
+  .describe(
+    "Second factors (authenticator app, passkey): off (users cannot add any; existing ones stay in force), optional, required_for_admins, or required for all users. A user without a required one has to add it after signing in on this server's pages. Passwords alone then no longer work at /login.",
+  )
+
 const contact = z
   .strictObject({
     role: z.string().min(1).prefault('m.role.admin'),
@@ -299,9 +305,9 @@ export const configSchema = z.strictObject({
   database,
   registration,
   passwords,
+  second_factor: secondFactor,
   sessions,
   branding,
-  ldap,
   support,
   federation,
   appservices: z

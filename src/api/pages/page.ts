@@ -10,6 +10,7 @@ import {
   recognizeBrowser,
   type WebSession,
 } from '../../services/sign-in/web-sessions.ts'
+import { lacksSecondFactor } from '../../services/users/second-factor-policy.ts'
 import { readFormBody } from '../http/body.ts'
 import { type AnyEndpoint, type Call, type Endpoint, type ErrorAnswer, Reply } from '../http/route.ts'
 import { cookieHeader, csrfToken, readCookie } from './cookies.ts'
@@ -110,20 +111,28 @@ export function page<Params extends z.ZodType | undefined = undefined, Query ext
 
 /**
  * Declares a page for whoever is signed in; others are led to the sign-in, and back. `needs: 'recent sign-in'`: whoever
- * has signed in longer ago has to do it again.
+ * has signed in longer ago has to do it again. A user who lacks a second factor that the policy requires is led to its
+ * set-up, except from pages `withoutSecondFactor`.
  */
 export function accountPage<
   Params extends z.ZodType | undefined = undefined,
   Query extends z.ZodType | undefined = undefined,
->(options: PageOptions<Params, Query, WebSession> & { needs: 'signed in' | 'recent sign-in' }): AnyEndpoint {
-  const { needs, handle, ...declared } = options
+>(
+  options: PageOptions<Params, Query, WebSession> & {
+    needs: 'signed in' | 'recent sign-in'
+    withoutSecondFactor?: boolean
+  },
+): AnyEndpoint {
+  const { needs, withoutSecondFactor = false, handle, ...declared } = options
   return page<Params, Query>({
-    ...(declared as Omit<typeof options, 'needs' | 'handle'>),
+    ...(declared as Omit<typeof options, 'needs' | 'withoutSecondFactor' | 'handle'>),
     async handle(visit, app) {
       const { session } = visit
       const isEnough = session && (needs === 'signed in' || isRecent(app, session))
       if (!isEnough) return redirectTo(withContinue('/login', visit.path))
       if (session.isLocked) throw new MatrixError(403, 'M_USER_LOCKED', 'This account has been locked')
+      if (!withoutSecondFactor && (await lacksSecondFactor(app, session)))
+        return redirectTo(withContinue('/account/second-factor', visit.path))
       return handle({ ...visit, session }, app)
     },
   })

@@ -5,8 +5,9 @@ import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
 import { deleteWebSession, insertWebSession, takePendingSession } from '../../storage/sign-in/web-sessions.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
-import { checkPassword, type PasswordCapabilities } from '../users/check-password.ts'
+import { checkPassword } from '../users/check-password.ts'
 import { type AccountIdentifier, findAccount } from '../users/find-account.ts'
+import { findSecondFactorNeed } from '../users/second-factor-policy.ts'
 import { hashToken } from '../users/tokens.ts'
 import { type Browser, newCookie } from './web-sessions.ts'
 
@@ -18,25 +19,29 @@ export type FirstStep = {
   passwordHash?: string | null
 }
 
-/** The browser's new cookie, and whether the second step is missing. */
-export type StepTaken = { cookie: string; next: 'done' | 'second factor' }
+/**
+ * The browser's new cookie, and what follows. 'second factor': the second step is missing. 'set up second factor': the
+ * user is signed in, but the policy requires a second factor that the user lacks.
+ */
+export type StepTaken = { cookie: string; next: 'done' | 'second factor' | 'set up second factor' }
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'logger'>
 
 const PENDING_LIFETIME_MS = 15 * 60_000
 
 /**
- * Passes the first step with a password. Throws M_USER_LOCKED, M_FORBIDDEN, also for unknown and deactivated accounts, so
- * that the answer reveals no account, and as checkPassword.
+ * Passes the first step with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN, also for unknown and
+ * deactivated accounts, so that the answer reveals no account.
  */
 export async function signInWithPassword(
-  app: Capabilities & PasswordCapabilities,
+  app: Capabilities & Pick<App, 'serverName' | 'passwordHasher' | 'rateLimiter'>,
   browser: Browser,
   { identifier, password }: { identifier: AccountIdentifier; password: string },
 ): Promise<StepTaken> {
   const account = await findAccount(app, identifier)
-  const user = await checkPassword(app, account, password)
-  if (!user || user.deactivated_ts !== null) throw new ForbiddenError('Invalid user name or password')
+  const matches = await checkPassword(app, account, password)
+  const { user } = account
+  if (!user || !matches || user.deactivated_ts !== null) throw new ForbiddenError('Invalid user name or password')
   return finishFirstStep(app, browser, { userId: user.user_id, by: 'password', passwordHash: user.password_hash })
 }
 
@@ -53,10 +58,10 @@ export async function finishFirstStep(
 ): Promise<StepTaken> {
   return app.database.write(async (tx) => {
     await lockUser(tx, step.userId)
-    requireUsable(await findUser(tx, step.userId), step)
+    const user = requireUsable(await findUser(tx, step.userId), step)
     await alsoWrite(tx)
     await deleteWebSession(tx, hashToken(browser.cookie))
-    return storeStep(app, tx, { browser, userId: step.userId, isComplete: true })
+    return storeStep(app, tx, { browser, userId: step.userId, next: await findNextStep(app, tx, { user, step }) })
   })
 }
 
@@ -75,15 +80,27 @@ export async function finishSecondStep(
     const pending = { cookieHash: hashToken(browser.cookie), userId, now: app.clock.now() }
     if (!(await takePendingSession(tx, pending))) throw new ForbiddenError('Sign in again')
     await prove(tx)
-    return storeStep(app, tx, { browser, userId, isComplete: true })
+    return storeStep(app, tx, { browser, userId, next: 'done' })
   })
+}
+
+/** A passkey is both factors: the browser has it, and it has verified the user. */
+async function findNextStep(
+  app: Pick<App, 'config'>,
+  tx: Tx,
+  { user, step }: { user: UserRow; step: FirstStep },
+): Promise<StepTaken['next']> {
+  const need = step.by === 'passkey' ? 'none' : await findSecondFactorNeed(app, tx, user)
+  if (need === 'prove') return 'second factor'
+  return need === 'set up' ? 'set up second factor' : 'done'
 }
 
 async function storeStep(
   app: Capabilities,
   tx: Tx,
-  { browser, userId, isComplete }: { browser: Browser; userId: UserId; isComplete: boolean },
+  { browser, userId, next }: { browser: Browser; userId: UserId; next: StepTaken['next'] },
 ): Promise<StepTaken> {
+  const isComplete = next !== 'second factor'
   const cookie = newCookie(app)
   const now = app.clock.now()
   await insertWebSession(tx, {
@@ -97,13 +114,17 @@ async function storeStep(
     last_seen_user_agent: browser.userAgent ?? null,
     expires_ts: now + (isComplete ? app.config.sessions.web_session_lifetime : PENDING_LIFETIME_MS),
   })
-  return { cookie, next: isComplete ? 'done' : 'second factor' }
+  return { cookie, next }
 }
 
-function requireUsable(user: UserRow | undefined, { passwordHash }: Pick<FirstStep, 'userId' | 'passwordHash'>): void {
+function requireUsable(
+  user: UserRow | undefined,
+  { passwordHash }: Pick<FirstStep, 'userId' | 'passwordHash'>,
+): UserRow {
   if (!user || user.deactivated_ts !== null) throw new ForbiddenError('This account does not exist any more')
   if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
   if (passwordHash !== undefined && user.password_hash !== passwordHash) {
     throw new ForbiddenError('The account has changed since it was checked')
   }
+  return user
 }

@@ -16,6 +16,7 @@ import { deleteFilters } from '../../storage/users/filters.ts'
 import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
 import { deleteOpenIdTokens } from '../../storage/users/openid-tokens.ts'
 import { deleteProfile } from '../../storage/users/profiles.ts'
+import { deleteSecondFactors } from '../../storage/users/second-factors.ts'
 import { deleteAllThreepids } from '../../storage/users/threepids.ts'
 import { lockUser, markDeactivated } from '../../storage/users/users.ts'
 
@@ -42,6 +43,7 @@ export async function deactivateUser(
     await deleteOpenIdTokens(tx, userId)
     await deleteAllThreepids(tx, userId)
     await deleteCrossSigningReset(tx, userId)
+    await deleteSecondFactors(tx, userId)
     await deleteDelayedEvents(tx, userId)
     if (erase) {
       await eraseBelongings(tx, userId)

@@ -3,6 +3,10 @@ import type { UserId } from '../../core/ids.ts'
 /** Tables of signing in on pages (`migrations/0016_sign_in.sql`). */
 export type SignInTables = {
   web_sessions: WebSessionRow
+  totp_secrets: TotpSecretRow
+  recovery_codes: { user_id: UserId; code_hash: string }
+  passkeys: PasskeyRow
+  spent_challenges: { challenge_hash: string; expires_ts: number }
 }
 
 export type WebSessionRow = {
@@ -15,4 +19,22 @@ export type WebSessionRow = {
   last_seen_ip: string | null
   last_seen_user_agent: string | null
   expires_ts: number
+}
+
+export type TotpSecretRow = {
+  user_id: UserId
+  secret: string | null
+  last_used_step: number
+  pending_secret: string | null
+}
+
+export type PasskeyRow = {
+  credential_id: string
+  user_id: UserId
+  public_key: string
+  counter: number
+  transports: string
+  name: string
+  created_ts: number
+  last_used_ts: number | null
 }

@@ -8,6 +8,7 @@ export const getAccountPage = accountPage({
   needs: 'signed in',
   handle({ session, texts }) {
     const body = html`<p>${texts.account.signedIn(session.userId)}</p>
+<p><a href="/account/second-factor">${texts.secondFactor.title}</a></p>
 <p><a href="/logout">${texts.layout.signOut}</a></p>`
     return { title: texts.layout.account, body }
   },

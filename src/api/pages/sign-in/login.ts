@@ -2,21 +2,21 @@ import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import { parseEmailAddress } from '../../../core/text/email-address.ts'
-import { html } from '../../../core/text/html.ts'
-import { type StepTaken, signInWithPassword } from '../../../services/sign-in/sign-in-steps.ts'
-import { NoAccountError } from '../../../services/users/directory-accounts.ts'
+import { type Html, html } from '../../../core/text/html.ts'
+import { passkeyUseOptions } from '../../../services/sign-in/passkeys.ts'
+import { signInWithPasskey } from '../../../services/sign-in/second-step.ts'
+import { signInWithPassword } from '../../../services/sign-in/sign-in-steps.ts'
 import type { AccountIdentifier } from '../../../services/users/find-account.ts'
 import { alert, field, form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
-import { ownPath, withContinue } from '../own-path.ts'
-import { errorText, page, type Redirect, redirectTo, type Visit } from '../page.ts'
+import { ownPath } from '../own-path.ts'
+import { errorText, page, type Visit } from '../page.ts'
+import { PASSKEY_SCRIPT, passkeyForm } from '../passkey-form.ts'
+import { afterStep } from './after-step.ts'
 
 const query = z.object({ continue: z.string().optional(), login_hint: z.string().max(255).optional() })
 
 type LoginVisit = Visit<undefined, z.output<typeof query>>
-
-/** Where a sign-in leads if nothing else was wanted. */
-const START = '/account'
 
 /** Signs in. Whoever is signed in already and gets here has to prove again who they are. */
 export const getLoginPage = page({
@@ -35,25 +35,22 @@ export const postLoginPage = page({
     const user = visit.form.get('user') ?? ''
     const password = visit.form.get('password') ?? ''
     const { texts } = visit
-    if (user === '' || password === '') return loginPage(app, visit, { user, alert: texts.signIn.empty, status: 400 })
+    const passkey = visit.form.get('do') === 'passkey' ? (visit.form.get('credential') ?? '') : undefined
+    if (passkey === undefined && (user === '' || password === ''))
+      return loginPage(app, visit, { user, alert: texts.signIn.empty, status: 400 })
     try {
-      const taken = await signInWithPassword(app, visit.browser, { identifier: identifierOf(user), password })
+      const taken = await (passkey === undefined
+        ? signInWithPassword(app, visit.browser, { identifier: identifierOf(user), password })
+        : signInWithPasskey(app, visit.browser, passkey))
       return afterStep(taken, ownPath(visit.query.continue))
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error
       const isWrong = error.errcode === 'M_FORBIDDEN'
-      const wrong = error instanceof NoAccountError ? texts.signIn.noAccount : texts.signIn.wrong
-      const text = isWrong ? wrong : errorText(texts, error.toJSON())
+      const text = isWrong ? texts.signIn.wrong : errorText(texts, error.toJSON())
       return loginPage(app, visit, { user, alert: text, status: isWrong ? 403 : error.status })
     }
   },
 })
-
-/** Leads on after a step of a sign-in: to the second, or to what the sign-in was for. */
-function afterStep({ next, cookie }: StepTaken, on: string | undefined): Redirect {
-  if (next === 'second factor') return redirectTo(withContinue('/login/second-factor', on), cookie)
-  return redirectTo(on ?? START, cookie)
-}
 
 /** A name with an @ inside is an e-mail address, unless it is a user id. */
 function identifierOf(user: string): AccountIdentifier {
@@ -63,7 +60,7 @@ function identifierOf(user: string): AccountIdentifier {
 
 type Attempt = { user?: string; alert?: string; status?: number }
 
-function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Page {
+async function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Promise<Page> {
   const { session, texts, query } = visit
   const isAgain = session !== undefined && query.login_hint === undefined
   const user = attempt.user ?? session?.userId ?? hintOf(query.login_hint)
@@ -85,11 +82,26 @@ function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Page {
       autofocus: user !== '',
     }),
   ]
+  const passkey = await passkeyWay(app, visit)
   const body = html`${isAgain ? html`<p>${texts.signIn.confirmHint(session.userId)}</p>` : ''}
 ${alert(attempt.alert)}
-${form(visit, { fields, submit: texts.signIn.submit })}`
+${form(visit, { fields, submit: texts.signIn.submit })}
+${passkey ?? ''}`
   const title = isAgain ? texts.signIn.confirmTitle : texts.signIn.title(serviceName(app))
-  return { title, body, ...(attempt.status !== undefined && { status: attempt.status }) }
+  return {
+    title,
+    body,
+    ...(passkey && { script: PASSKEY_SCRIPT }),
+    ...(attempt.status !== undefined && { status: attempt.status }),
+  }
+}
+
+/** The form to sign in with a passkey alone, where passkeys are in use. */
+async function passkeyWay(app: App, visit: LoginVisit): Promise<Html | undefined> {
+  const options = await passkeyUseOptions(app, { cookie: visit.browser.cookie })
+  const { texts } = visit
+  const words = { submit: texts.signIn.passkey, failed: texts.secondStep.failed }
+  return options && passkeyForm(visit, { method: 'get', options, ...words, what: 'passkey', look: 'secondary' })
 }
 
 /** Clients send `mxid:@alice:example.org`, or a name. */

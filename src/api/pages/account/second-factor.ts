@@ -1,0 +1,80 @@
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import { addPasskey, removePasskey, renamePasskey } from '../../../services/sign-in/passkeys.ts'
+import { renewRecoveryCodes } from '../../../services/sign-in/second-factors.ts'
+import { beginTotp, removeTotp } from '../../../services/sign-in/totp.ts'
+import type { Page } from '../layout.ts'
+import { ownPath, withContinue } from '../own-path.ts'
+import { accountPage, errorText, type Redirect, redirectTo } from '../page.ts'
+import { SECOND_FACTOR_PATH } from '../sign-in/after-step.ts'
+import { afterAdding, recoveryCodesPage } from './recovery-codes.ts'
+import { type FactorVisit, factorsPage, secondFactorQuery } from './second-factors-view.ts'
+
+/** Lists the second factors of the account. */
+export const getSecondFactorPage = accountPage({
+  method: 'GET',
+  path: SECOND_FACTOR_PATH,
+  needs: 'recent sign-in',
+  withoutSecondFactor: true,
+  query: secondFactorQuery,
+  handle: (visit, app) => factorsPage(app, visit),
+})
+
+/** Changes the second factors: the field `do` says how. */
+export const postSecondFactorPage = accountPage({
+  method: 'POST',
+  path: SECOND_FACTOR_PATH,
+  needs: 'recent sign-in',
+  withoutSecondFactor: true,
+  query: secondFactorQuery,
+  async handle(visit, app) {
+    try {
+      return (await CHANGES[visit.form.get('do') ?? '']?.(app, visit)) ?? backToList(visit)
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error
+      return factorsPage(app, visit, { alert: errorText(visit.texts, error.toJSON()), status: error.status })
+    }
+  },
+})
+
+type Change = (app: App, visit: FactorVisit) => Promise<Page | Redirect>
+
+const CHANGES: Readonly<Record<string, Change>> = {
+  async 'begin-totp'(app, visit) {
+    await beginTotp(app, visit.session.userId)
+    return redirectTo(withContinue(`${SECOND_FACTOR_PATH}/totp`, ownPath(visit.query.continue)))
+  },
+  async 'remove-totp'(app, visit) {
+    await removeTotp(app, visit.session.userId)
+    return backToList(visit)
+  },
+  async 'add-passkey'(app, visit) {
+    const { form, session, browser, texts } = visit
+    const name = nameIn(form) || texts.secondFactor.passkey
+    const answer = form.get('credential') ?? ''
+    const added = await addPasskey(app, { userId: session.userId, cookie: browser.cookie, answer, name })
+    return afterAdding(visit, added.recoveryCodes)
+  },
+  async 'rename-passkey'(app, visit) {
+    const { form, session } = visit
+    const name = nameIn(form)
+    if (name !== '') await renamePasskey(app, { userId: session.userId, credentialId: form.get('passkey') ?? '', name })
+    return backToList(visit)
+  },
+  async 'remove-passkey'(app, visit) {
+    const { form, session } = visit
+    await removePasskey(app, { userId: session.userId, credentialId: form.get('passkey') ?? '' })
+    return backToList(visit)
+  },
+  async 'renew-codes'(app, visit) {
+    return recoveryCodesPage(visit, await renewRecoveryCodes(app, visit.session.userId))
+  },
+}
+
+function backToList({ query }: FactorVisit): Redirect {
+  return redirectTo(withContinue(SECOND_FACTOR_PATH, ownPath(query.continue)))
+}
+
+function nameIn(form: URLSearchParams): string {
+  return (form.get('name') ?? '').trim()
+}

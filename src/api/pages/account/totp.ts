@@ -1,0 +1,68 @@
+import { toString as renderQrCode } from 'qrcode'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import { html } from '../../../core/text/html.ts'
+import { confirmTotp, findPendingTotp } from '../../../services/sign-in/totp.ts'
+import { alert, field, form } from '../form.ts'
+import type { Page } from '../layout.ts'
+import { ownPath, withContinue } from '../own-path.ts'
+import { accountPage, errorText, type Redirect, redirectTo } from '../page.ts'
+import { SECOND_FACTOR_PATH } from '../sign-in/after-step.ts'
+import { afterAdding } from './recovery-codes.ts'
+import { type FactorVisit, secondFactorQuery } from './second-factors-view.ts'
+
+const PATH = `${SECOND_FACTOR_PATH}/totp`
+
+/** Shows the secret of a new authenticator app, and asks for its first code. */
+export const getTotpPage = accountPage({
+  method: 'GET',
+  path: PATH,
+  needs: 'recent sign-in',
+  withoutSecondFactor: true,
+  query: secondFactorQuery,
+  handle: (visit, app) => setUpPage(app, visit),
+})
+
+export const postTotpPage = accountPage({
+  method: 'POST',
+  path: PATH,
+  needs: 'recent sign-in',
+  withoutSecondFactor: true,
+  query: secondFactorQuery,
+  async handle(visit, app) {
+    try {
+      const added = await confirmTotp(app, { userId: visit.session.userId, code: visit.form.get('code') ?? '' })
+      return afterAdding(visit, added.recoveryCodes)
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error
+      return setUpPage(app, visit, { alert: errorText(visit.texts, error.toJSON()), status: error.status })
+    }
+  },
+})
+
+async function setUpPage(
+  app: App,
+  visit: FactorVisit,
+  attempt: { alert?: string; status?: number } = {},
+): Promise<Page | Redirect> {
+  const { session, texts, query } = visit
+  const words = texts.totp
+  const list = withContinue(SECOND_FACTOR_PATH, ownPath(query.continue))
+  const pending = await findPendingTotp(app, session.userId)
+  if (!pending) return redirectTo(list)
+  const picture = await renderQrCode(pending.address, { type: 'svg', margin: 4 })
+  const source = `data:image/svg+xml;base64,${Buffer.from(picture).toString('base64')}`
+  const code = field(
+    texts.secondStep.code,
+    { name: 'code', inputmode: 'numeric', autocomplete: 'one-time-code', maxlength: 12, required: true },
+    { hint: words.codeHint },
+  )
+  const body = html`${alert(attempt.alert)}
+<p>${words.scan}</p>
+<p><img class="qr" src="${source}" alt="${words.qrCode}" width="240" height="240"></p>
+<p>${words.type}<br><code>${pending.secret.replace(/.{4}(?=.)/g, '$& ')}</code></p>
+<p><a href="${pending.address}">${words.open}</a></p>
+${form(visit, { fields: code, submit: words.submit })}
+<p><a href="${list}">${words.cancel}</a></p>`
+  return { title: words.title, body, ...(attempt.status !== undefined && { status: attempt.status }) }
+}

@@ -1,0 +1,74 @@
+import { type Html, html } from '../../core/text/html.ts'
+import type { PasskeyOptions } from '../../services/sign-in/passkeys.ts'
+import { type Form, form } from './form.ts'
+import type { Visit } from './page.ts'
+
+/** A form that is sent with the answer of a passkey in the field `credential`. */
+type PasskeyForm = Pick<Form, 'submit' | 'look' | 'what' | 'action'> & {
+  /** Whether the browser makes a new passkey, or uses one. */
+  method: 'create' | 'get'
+  options: PasskeyOptions
+  /** Further fields. */
+  fields?: Html
+  /** What to say if the browser gives no answer, for instance because the user cancels. */
+  failed: string
+}
+
+/** Renders a form for a passkey. It needs PASSKEY_SCRIPT, and is hidden from browsers without script or passkeys. */
+export function passkeyForm(visit: Pick<Visit, 'browser'>, { method, options, failed, ...given }: PasskeyForm): Html {
+  const answer = html`<input type="hidden" name="credential" value="" data-passkey="${method}"
+data-options="${JSON.stringify(options)}" data-failed="${failed}">`
+  return html`<div hidden>${form(visit, { ...given, fields: html`${answer}${given.fields ?? ''}` })}</div>`
+}
+
+/**
+ * Shows the forms for passkeys, and sends them with the browser's answer. Browsers of 2024 and before do not convert
+ * between JSON and bytes.
+ */
+export const PASSKEY_SCRIPT = `const decode = (text) =>
+  Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0))
+const encode = (bytes) => bytes && btoa(String.fromCharCode(...new Uint8Array(bytes)))
+  .replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+const withBytes = (each) => ({ ...each, id: decode(each.id) })
+const parse = ({ challenge, user, allowCredentials, excludeCredentials, ...options }) => ({
+  ...options,
+  challenge: decode(challenge),
+  ...(user && { user: withBytes(user) }),
+  ...(allowCredentials && { allowCredentials: allowCredentials.map(withBytes) }),
+  ...(excludeCredentials && { excludeCredentials: excludeCredentials.map(withBytes) }),
+})
+const answerOf = ({ id, type, response }) => JSON.stringify({
+  id,
+  rawId: id,
+  type,
+  response: {
+    clientDataJSON: encode(response.clientDataJSON),
+    attestationObject: encode(response.attestationObject),
+    transports: response.getTransports && response.getTransports(),
+    authenticatorData: encode(response.authenticatorData),
+    signature: encode(response.signature),
+    userHandle: encode(response.userHandle) || undefined,
+  },
+})
+for (const input of document.querySelectorAll('[data-passkey]')) {
+  if (!window.PublicKeyCredential) break
+  const { form } = input
+  form.parentElement.hidden = false
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    for (const old of form.querySelectorAll('[role=alert]')) old.remove()
+    const button = form.querySelector('button')
+    button.disabled = true
+    try {
+      const publicKey = parse(JSON.parse(input.dataset.options))
+      input.value = answerOf(await navigator.credentials[input.dataset.passkey]({ publicKey }))
+      form.submit()
+    } catch {
+      const alert = document.createElement('p')
+      alert.setAttribute('role', 'alert')
+      alert.textContent = input.dataset.failed
+      form.prepend(alert)
+      button.disabled = false
+    }
+  })
+}`
