@@ -1,8 +1,8 @@
 import './infra/compile-cache.js'
 import { setFlagsFromString } from 'node:v8'
 
-// What lived long while the server started seldom does later: V8 would go on making it where it is only collected when
-// memory has grown by half.
+// Objects that live long during the start seldom do so later. V8 would continue to allocate them in old space, which is
+// only collected when memory has grown by half.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
 // Garbage among what is old is collected when memory has grown by half, not when it is four times as large: while a

@@ -48,11 +48,15 @@ export const email = z
         sign_in: z
           .boolean()
           .prefault(true)
-          .describe('Whether to tell of each new sign-in to the account, with its device and network address.'),
+          .describe(
+            'Whether to send a notice of each new sign-in to the account, with its device and network address.',
+          ),
         account_changes: z
           .boolean()
           .prefault(true)
-          .describe('Whether to tell of a new password, of new and removed e-mail addresses and second factors.'),
+          .describe(
+            'Whether to send a notice of a new password, and of new and removed e-mail addresses and second factors.',
+          ),
       })
       .prefault({})
       .describe('Notices to the addresses of an account, by which users learn that somebody else uses it.'),
