@@ -2,8 +2,10 @@
 
 create table users (
   user_id text primary key,
-  -- PHC format; null: the user cannot log in with a password
+  -- PHC format; null: the user cannot log in with a password of this server
   password_hash text,
+  -- whether the LDAP directory checks the password
+  in_directory boolean not null default false,
   is_admin boolean not null default false,
   is_guest boolean not null default false,
   locked boolean not null default false,

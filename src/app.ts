@@ -17,6 +17,7 @@ import type { Mailer } from './infra/mail/mailer.ts'
 import type { Metrics } from './infra/metrics.ts'
 import type { Random } from './infra/random.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
+import type { Directory } from './infra/users/directory.ts'
 import type { PasswordHasher } from './infra/users/password-hasher.ts'
 import type { ThirdPartyProtocols } from './services/appservices/third-party-protocols.ts'
 import type { Backfills } from './services/federation/inbound/backfills.ts'
@@ -77,6 +78,8 @@ export type Capabilities = {
   /** The keys that servers sign with. */
   readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher
+  /** Checks the passwords of its users; undefined when no LDAP directory is configured. */
+  readonly directory: Directory | undefined
   /** Rate limits of requests and attempts, shared by all processes. */
   readonly rateLimiter: RateLimiter
   /** Responses that clients have not read yet. */

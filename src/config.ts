@@ -72,7 +72,8 @@ function unreadableFiles(config: Config, tree: ConfigTree, locate: Locate): stri
   }))
   const { logo } = config.branding
   const logos = logo === undefined ? [] : [{ path: ['branding', 'logo'], file: logo }]
-  return problemsOf([...key, ...certificates, ...trusted, ...logos], locate)
+  const ldap = config.ldap.ca === undefined ? [] : [{ path: ['ldap', 'ca'], file: config.ldap.ca }]
+  return problemsOf([...key, ...certificates, ...trusted, ...logos, ...ldap], locate)
 }
 
 function unreadableAppservices(files: readonly string[], locate: Locate): string[] {

@@ -12,12 +12,14 @@ import { loadSigningKey, recordOwnKey } from './infra/federation/signing-key.ts'
 import { createAppserviceClient } from './infra/http/appservice-client.ts'
 import { createIdentityClient } from './infra/http/identity-client.ts'
 import { createOutgoingHttp } from './infra/http/outgoing-http.ts'
+import { createTrust } from './infra/http/trusted-connections.ts'
 import { createUnreadAnswers, type UnreadLimits } from './infra/http/unread-answers.ts'
 import { createLogger } from './infra/logger.ts'
 import { createMailer } from './infra/mail/mailer.ts'
 import { createMetrics } from './infra/metrics.ts'
 import { systemRandom } from './infra/random.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
+import { createDirectory } from './infra/users/directory.ts'
 import { createPasswordHasher } from './infra/users/password-hasher.ts'
 import { createMediaStore } from './services/media/media-store.ts'
 import { migrate } from './storage/engine/migrate.ts'
@@ -58,8 +60,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
   opened.defer(() => rateLimiter.stop())
   const unreadAnswers = createUnreadAnswers({ clock: systemClock, logger }, unreadLimits(config))
   opened.defer(() => unreadAnswers.stop())
-  const mailer = await createMailer(config.email, connections.trust)
-  opened.defer(() => mailer?.close())
+  const configured = await openConfigured(config, opened, { trust: connections.trust, logger })
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
   const lanes = createAskedLanes(config.limits.remote_requests)
   const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections, logger })
@@ -81,7 +82,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     unreadAnswers,
     media: createMediaStore(config.media, logger),
     jobs,
-    mailer,
+    ...configured,
     clock: systemClock,
     random: systemRandom,
     logger,
@@ -121,6 +122,20 @@ async function openStorage(
   })
   opened.defer(() => rooms.drained())
   return { database, stream, rooms }
+}
+
+/** Opens what the configuration names outside: the mail server and the LDAP directory. */
+async function openConfigured(
+  { email, ldap, federation }: Config,
+  opened: AsyncDisposableStack,
+  { trust, logger }: Pick<FederationConnections, 'trust'> & Pick<App, 'logger'>,
+): Promise<Pick<App, 'mailer' | 'directory'>> {
+  const mailer = await createMailer(email, trust)
+  opened.defer(() => mailer?.close())
+  const ldapTrust = ldap.ca === undefined ? trust : createTrust([...federation.trusted_certificates, ldap.ca])
+  const directory = await createDirectory(ldap, { trust: ldapTrust, logger })
+  opened.defer(() => directory?.close())
+  return { mailer, directory }
 }
 
 function timeLimits({ database }: Config): TimeLimits {

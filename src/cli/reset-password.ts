@@ -13,18 +13,20 @@ export const resetPassword = defineCommand({
     ...CONFIG_OPTION,
     ...PASSWORD_OPTION,
     'keep-sessions': { type: 'boolean', about: 'keep clients logged in' },
+    'leave-directory': { type: 'boolean', about: 'give an account of the LDAP directory a password of its own' },
   },
   examples: [
     ['reset-password alice', 'for a user who forgot it'],
     ['reset-password @alice:example.org --config hearth.yaml --keep-sessions', 'without logging the clients out'],
   ],
-  async run({ config: configFile, 'password-file': passwordFile, 'keep-sessions': keepSessions = false }, username) {
+  async run({ config: configFile, 'password-file': passwordFile, ...values }, username) {
+    const { 'keep-sessions': keepSessions = false, 'leave-directory': leaveDirectory = false } = values
     const config = loadConfig({ configFile })
     const userId = await askAccount(config, username, 'reset-password')
     const password = await readPassword(passwordFile)
-    await withApp(config, (app) => setPassword(app, { userId, password, logOutDevices: !keepSessions })).catch(
-      explainDataFolderLock,
-    )
+    await withApp(config, (app) =>
+      setPassword(app, { userId, password, logOutDevices: !keepSessions, leaveDirectory }),
+    ).catch(explainDataFolderLock)
     console.log(`${userId} has a new password.`)
     return 0
   },

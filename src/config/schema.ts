@@ -3,6 +3,7 @@ import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { branding } from './branding.ts'
 import { email } from './email.ts'
+import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
@@ -308,6 +309,7 @@ export const configSchema = z.strictObject({
   second_factor: secondFactor,
   sessions,
   branding,
+  ldap,
   support,
   federation,
   appservices: z

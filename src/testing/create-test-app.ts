@@ -127,6 +127,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     configuredHttp: createOutgoingHttp(connections.configured),
     mailer: undefined,
     media: createMediaStore(config.media, logger),
+    directory: undefined,
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter: ended.adopt(createRateLimiter({ rates: enabled ? rates : {}, database, clock, logger }), (limiter) =>
       limiter.stop(),

@@ -5,7 +5,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
 import { deleteWebSession, insertWebSession, takePendingSession } from '../../storage/sign-in/web-sessions.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
-import { checkPassword } from '../users/check-password.ts'
+import { checkPassword, type PasswordCapabilities } from '../users/check-password.ts'
 import { type AccountIdentifier, findAccount } from '../users/find-account.ts'
 import { findSecondFactorNeed } from '../users/second-factor-policy.ts'
 import { hashToken } from '../users/tokens.ts'
@@ -30,18 +30,17 @@ type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'logg
 const PENDING_LIFETIME_MS = 15 * 60_000
 
 /**
- * Passes the first step with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN, also for unknown and
- * deactivated accounts, so that the answer reveals no account.
+ * Passes the first step with a password. Throws M_USER_LOCKED, M_FORBIDDEN, also for unknown and deactivated accounts, so
+ * that the answer reveals no account, and as checkPassword.
  */
 export async function signInWithPassword(
-  app: Capabilities & Pick<App, 'serverName' | 'passwordHasher' | 'rateLimiter'>,
+  app: Capabilities & PasswordCapabilities,
   browser: Browser,
   { identifier, password }: { identifier: AccountIdentifier; password: string },
 ): Promise<StepTaken> {
   const account = await findAccount(app, identifier)
-  const matches = await checkPassword(app, account, password)
-  const { user } = account
-  if (!user || !matches || user.deactivated_ts !== null) throw new ForbiddenError('Invalid user name or password')
+  const user = await checkPassword(app, account, password)
+  if (!user || user.deactivated_ts !== null) throw new ForbiddenError('Invalid user name or password')
   return finishFirstStep(app, browser, { userId: user.user_id, by: 'password', passwordHash: user.password_hash })
 }
 

@@ -1,16 +1,29 @@
 import type { App } from '../../app.ts'
+import type { UserRow } from '../../storage/schema/users.ts'
+import { checkInDirectory } from './directory-accounts.ts'
 import type { NamedAccount } from './find-account.ts'
 
+/** What a password check needs of the `App`. */
+export type PasswordCapabilities = Pick<
+  App,
+  'config' | 'serverName' | 'clock' | 'database' | 'passwordHasher' | 'rateLimiter' | 'directory' | 'logger'
+>
+
 /**
- * Returns whether a password is that of an account. Every attempt counts against the account before the check, so that
- * guesses are limited across endpoints, identifiers and processes. Unknown accounts take as long. Throws
- * M_LIMIT_EXCEEDED.
+ * Returns the account that a name and a password belong to; undefined if the password is wrong. A user of the LDAP
+ * directory without an account gets one. The account may be deactivated or locked.
+ *
+ * Every attempt counts against the account before the check, so that guesses are limited across endpoints, identifiers
+ * and processes. Unknown accounts take as long. Throws M_LIMIT_EXCEEDED, 503 if the answer depends on a directory that
+ * is unavailable, and NoAccountError.
  */
 export async function checkPassword(
-  app: Pick<App, 'passwordHasher' | 'rateLimiter'>,
-  { user, countedAs }: NamedAccount,
+  app: PasswordCapabilities,
+  account: NamedAccount,
   password: string,
-): Promise<boolean> {
-  if (countedAs !== undefined) await app.rateLimiter.take('login', countedAs)
-  return app.passwordHasher.verify(user?.password_hash, password)
+): Promise<UserRow | undefined> {
+  if (account.countedAs !== undefined) await app.rateLimiter.take('login', account.countedAs)
+  const matches = await app.passwordHasher.verify(account.user?.password_hash, password)
+  if (matches) return account.user
+  return app.directory && checkInDirectory(app, app.directory, { account, password })
 }

@@ -15,6 +15,8 @@ export type NewAccount = {
   password?: string | undefined
   /** The hash of an already validated password. */
   passwordHash?: string | undefined
+  /** Whether the LDAP directory checks the password. */
+  inDirectory?: boolean
   admin?: boolean
   guest?: boolean
   /** Turns the guest of this name into a user instead of adding one. */
@@ -50,6 +52,7 @@ export async function createUser(
       : await insertUser(tx, {
           user_id: userId,
           password_hash: passwordHash,
+          in_directory: account.inDirectory ?? false,
           is_admin: account.admin ?? false,
           is_guest: account.guest ?? false,
           created_ts: now,

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { localpartOf } from '../../core/ids.ts'
 import { type EmailAddress, parseEmailAddress } from '../../core/text/email-address.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
 import { findThreepidUser } from '../../storage/users/threepids.ts'
@@ -10,9 +11,10 @@ export type AccountIdentifier = { user: string } | { medium: string; address: st
 
 /**
  * `user` undefined: there is no such account. `countedAs`: the rate-limit key of attempts at it, of the same form
- * whether or not there is one.
+ * whether or not there is one. `name`: the account's localpart, or what the client has sent in its place; undefined if
+ * it can name no account.
  */
-export type NamedAccount = { user: UserRow | undefined; countedAs: string | undefined }
+export type NamedAccount = { user: UserRow | undefined; countedAs: string | undefined; name: string | undefined }
 
 /** Finds the account that an identifier names. All identifiers of one account have one rate-limit key. */
 export async function findAccount(
@@ -21,7 +23,7 @@ export async function findAccount(
 ): Promise<NamedAccount> {
   if ('user' in identifier) return findByName(app, identifier.user)
   const address = identifier.medium === 'email' ? parseEmailAddress(identifier.address) : undefined
-  return address === undefined ? { user: undefined, countedAs: undefined } : findByEmail(app, address)
+  return address === undefined ? { user: undefined, countedAs: undefined, name: undefined } : findByEmail(app, address)
 }
 
 /** Localparts of historical accounts may have capitals: an exact match takes precedence over the lower-case name. */
@@ -30,10 +32,11 @@ async function findByName(app: Pick<App, 'database' | 'serverName'>, name: strin
   const lower = localUserId(app, name.toLowerCase())
   const found = exact && (await findUser(app.database, exact))
   const user = found ?? (lower && lower !== exact ? await findUser(app.database, lower) : undefined)
-  return { user, countedAs: user?.user_id ?? lower }
+  const named = user?.user_id ?? lower
+  return { user, countedAs: named, name: named && localpartOf(named) }
 }
 
 async function findByEmail(app: Pick<App, 'database'>, address: EmailAddress): Promise<NamedAccount> {
   const user = await findThreepidUser(app.database, { medium: 'email', address })
-  return { user, countedAs: user?.user_id ?? address }
+  return { user, countedAs: user?.user_id ?? address, name: user ? localpartOf(user.user_id) : address }
 }

@@ -5,7 +5,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
 import { findLoginTokenUser, takeLoginToken } from '../../storage/users/login-tokens.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
-import { checkPassword } from './check-password.ts'
+import { checkPassword, type PasswordCapabilities } from './check-password.ts'
 import { type LoginDevice, logInDevice } from './device-login.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 import type { NoticeCapabilities } from './mail/account-notices.ts'
@@ -22,18 +22,17 @@ export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
 type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
 
 /**
- * Logs in with a password. Throws M_LIMIT_EXCEEDED, M_USER_LOCKED, and M_FORBIDDEN, also for unknown and deactivated
- * accounts, so that the response reveals no account. An account with a second factor is only named as such to a client
- * that knows the password.
+ * Logs in with a password. Throws M_USER_LOCKED, M_FORBIDDEN, also for unknown and deactivated accounts, so that the
+ * response reveals no account, and as checkPassword. An account with a second factor is only named as
+ * such to a client that knows the password.
  */
 export async function logInWithPassword(
-  app: Capabilities & Pick<App, 'rateLimiter'>,
+  app: Capabilities & PasswordCapabilities,
   { identifier, password, device }: { identifier: AccountIdentifier; password: string; device: LoginDevice },
 ): Promise<LoginResult> {
   const account = await findAccount(app, identifier)
-  const matches = await checkPassword(app, account, password)
-  if (!account.user || !matches || isGone(account.user)) throw new ForbiddenError('Invalid user name or password')
-  const { user } = account
+  const user = await checkPassword(app, account, password)
+  if (!user || isGone(user)) throw new ForbiddenError('Invalid user name or password')
   return openSession(app, user, device, (tx) => requireNoSecondFactor(app, tx, user))
 }
 

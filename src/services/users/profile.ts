@@ -11,7 +11,7 @@ import { findUser, lockUser } from '../../storage/users/users.ts'
 export const UPDATE_MEMBER_PROFILES = 'update_member_profiles'
 
 const MAX_PROFILE_BYTES = 64 * 1024
-const MAX_DISPLAYNAME_CHARACTERS = 256
+export const MAX_DISPLAYNAME_CHARACTERS = 256
 const MAX_AVATAR_URL_CHARACTERS = 1000
 /** The specification's own fields, and others by the grammar for namespaced identifiers. */
 const FIELD_NAME = /^(displayname|avatar_url|[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+)$/

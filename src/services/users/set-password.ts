@@ -1,35 +1,53 @@
 import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
+import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
 import { findUser, lockUser, updatePasswordHash } from '../../storage/users/users.ts'
 import { type AllSessions, endSessions } from './log-out.ts'
 import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
 import { checkNewPassword } from './new-password.ts'
 
-/** `logOutDevices`: whether to end the user's sessions, except one. */
-type NewPassword = AllSessions & { logOutDevices: boolean }
+/**
+ * `logOutDevices`: whether to end the user's sessions, except one. `leaveDirectory`: whether an account of the LDAP
+ * directory gets a password of its own.
+ */
+type NewPassword = AllSessions & { logOutDevices: boolean; leaveDirectory?: boolean }
 
-/** Sets a user's password. Throws M_WEAK_PASSWORD, and M_NOT_FOUND for unknown and deactivated users. */
+/** Sets a user's password. Throws M_WEAK_PASSWORD, and as setPasswordHash. */
 export async function setPassword(
-  app: Pick<App, 'database' | 'passwordHasher'> & NoticeCapabilities,
+  app: Pick<App, 'database' | 'passwordHasher' | 'directory'> & NoticeCapabilities,
   { password, ...user }: NewPassword & { password: string },
 ): Promise<void> {
   checkNewPassword(app, password)
   await setPasswordHash(app, { ...user, hash: await app.passwordHasher.hash(password) })
 }
 
-/** Sets a user's password by the hash of an already validated one. Throws M_NOT_FOUND. */
+/**
+ * Sets a user's password by the hash of an already validated one. Throws M_NOT_FOUND for unknown and deactivated users,
+ * M_FORBIDDEN for accounts of the LDAP directory.
+ */
 export async function setPasswordHash(
-  app: Pick<App, 'database'> & NoticeCapabilities,
-  { hash, logOutDevices, ...sessions }: NewPassword & { hash: string },
+  app: Pick<App, 'database' | 'directory'> & NoticeCapabilities,
+  { hash, logOutDevices, leaveDirectory = false, ...sessions }: NewPassword & { hash: string },
 ): Promise<void> {
   await app.database.write(async (tx) => {
     const { userId } = sessions
     await lockUser(tx, userId)
     const user = await findUser(tx, userId)
     if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
+    if (user.in_directory && app.directory && !leaveDirectory)
+      throw new ForbiddenError(
+        'The password of this account is in the LDAP directory of your organisation. Change it there.',
+      )
     await updatePasswordHash(tx, userId, hash)
     // In one transaction: after a crash, nobody who knew the old password may keep a session.
     await enqueueNotice(app, tx, { userId, notice: { kind: 'password_changed' } })
     if (logOutDevices) await endSessions(tx, sessions)
   })
+}
+
+/** Returns whether a user can change the password here: not if the LDAP directory has it. */
+export async function canChangePassword(
+  app: Pick<App, 'database' | 'directory'>,
+  { userId }: Pick<AllSessions, 'userId'>,
+): Promise<boolean> {
+  return !(app.directory && (await findUser(app.database, userId))?.in_directory)
 }

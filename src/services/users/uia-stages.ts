@@ -5,7 +5,7 @@ import { isCrossSigningResetAllowed } from '../../storage/devices/cross-signing-
 import { isRegistrationTokenUsable } from '../../storage/users/registration-tokens.ts'
 import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { checkCaptcha } from './captcha.ts'
-import { checkPassword } from './check-password.ts'
+import { checkPassword, type PasswordCapabilities } from './check-password.ts'
 import { takeEmailProof } from './email-proof.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
 import type { ProofPurpose } from './mail/email-proof-texts.ts'
@@ -14,18 +14,7 @@ import type { ProofPurpose } from './mail/email-proof-texts.ts'
 export type AuthData = { [key: string]: unknown; type?: string | undefined; session?: string | undefined }
 
 /** What the stages need. */
-export type StageCapabilities = Pick<
-  App,
-  | 'config'
-  | 'database'
-  | 'clock'
-  | 'serverName'
-  | 'passwordHasher'
-  | 'rateLimiter'
-  | 'configuredHttp'
-  | 'logger'
-  | 'stopping'
->
+export type StageCapabilities = PasswordCapabilities & Pick<App, 'configuredHttp' | 'stopping'>
 
 /**
  * An attempt to complete a stage. `operation`: the operation that needs authentication. `userId`: the user who has to

@@ -21,6 +21,7 @@ export type UserTables = {
 export type UserRow = {
   user_id: UserId
   password_hash: string | null
+  in_directory: boolean
   is_admin: boolean
   is_guest: boolean
   created_ts: number

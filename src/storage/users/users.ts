@@ -3,12 +3,15 @@ import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { UserRow } from '../schema/users.ts'
 
-export type NewUser = Pick<UserRow, 'user_id' | 'password_hash' | 'is_admin' | 'is_guest' | 'created_ts'>
+export type NewUser = Pick<UserRow, 'user_id' | 'password_hash' | 'is_admin' | 'is_guest' | 'created_ts'> &
+  Partial<Pick<UserRow, 'in_directory'>>
 
 /** Adds a user; false if the name is taken (even by a deactivated user). */
 export async function insertUser(tx: Tx, user: NewUser): Promise<boolean> {
-  const result = await sql`insert into users (user_id, password_hash, is_admin, is_guest, created_ts)
-    values (${user.user_id}, ${user.password_hash}, ${user.is_admin}, ${user.is_guest}, ${user.created_ts}::bigint)
+  const result = await sql`insert into users (user_id, password_hash, is_admin, is_guest, created_ts,
+      in_directory)
+    values (${user.user_id}, ${user.password_hash}, ${user.is_admin}, ${user.is_guest}, ${user.created_ts}::bigint,
+      ${user.in_directory ?? false}::boolean)
     on conflict (user_id) do nothing`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }
@@ -33,9 +36,14 @@ export async function filterUnknownUsers(db: Db, userIds: readonly UserId[]): Pr
   return rows.map((row) => row.user_id)
 }
 
-/** Replaces the password's hash; null: no password login. */
+/** Gives an account a password of its own (null: none), so that the directory no longer checks it. */
 export async function updatePasswordHash(tx: Tx, userId: UserId, hash: string | null): Promise<void> {
-  await tx.sql.updateTable('users').set({ password_hash: hash }).where('user_id', '=', userId).execute()
+  await sql`update users set password_hash = ${hash}, in_directory = false where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Lets the directory check the password of an account, instead of its own one. */
+export async function moveToDirectory(tx: Tx, userId: UserId): Promise<void> {
+  await sql`update users set password_hash = null, in_directory = true where user_id = ${userId}`.execute(tx.sql)
 }
 
 /** Deactivates a user: no password, no rights; `erased` is never unset. */

@@ -1,4 +1,5 @@
 import { isStableRoomVersion, ROOM_VERSIONS } from '../../../core/room-versions.ts'
+import { canChangePassword } from '../../../services/users/set-password.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { route } from '../../http/route.ts'
 
@@ -7,7 +8,7 @@ export const getCapabilities = route({
   method: 'GET',
   path: v3('/capabilities'),
   auth: 'user',
-  handle: ({ session }, app) => ({
+  handle: async ({ session }, app) => ({
     capabilities: {
       'm.room_versions': {
         default: app.config.default_room_version,
@@ -15,7 +16,7 @@ export const getCapabilities = route({
           [...ROOM_VERSIONS.keys()].map((id) => [id, isStableRoomVersion(id) ? 'stable' : 'unstable']),
         ),
       },
-      'm.change_password': { enabled: true },
+      'm.change_password': { enabled: await canChangePassword(app, session) },
       'm.set_displayname': { enabled: true },
       'm.set_avatar_url': { enabled: true },
       'm.profile_fields': { enabled: true },

@@ -6,6 +6,7 @@ import { type Html, html } from '../../../core/text/html.ts'
 import { passkeyUseOptions } from '../../../services/sign-in/passkeys.ts'
 import { signInWithPasskey } from '../../../services/sign-in/second-step.ts'
 import { signInWithPassword } from '../../../services/sign-in/sign-in-steps.ts'
+import { NoAccountError } from '../../../services/users/directory-accounts.ts'
 import type { AccountIdentifier } from '../../../services/users/find-account.ts'
 import { alert, field, form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
@@ -46,7 +47,8 @@ export const postLoginPage = page({
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error
       const isWrong = error.errcode === 'M_FORBIDDEN'
-      const text = isWrong ? texts.signIn.wrong : errorText(texts, error.toJSON())
+      const wrong = error instanceof NoAccountError ? texts.signIn.noAccount : texts.signIn.wrong
+      const text = isWrong ? wrong : errorText(texts, error.toJSON())
       return loginPage(app, visit, { user, alert: text, status: isWrong ? 403 : error.status })
     }
   },

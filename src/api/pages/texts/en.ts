@@ -35,6 +35,7 @@ export const en = {
     password: 'Password',
     submit: 'Sign in',
     wrong: 'The user name or the password is wrong.',
+    noAccount: 'Your password is right, but there is no account for you on this server. Ask its administrator.',
     empty: 'Enter your user name and your password.',
     passkey: 'Sign in with a passkey',
   },

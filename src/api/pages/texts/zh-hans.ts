@@ -49,6 +49,7 @@ export const zhHans: Texts = {
     password: '密码',
     submit: '登录',
     wrong: '用户名或密码错误。',
+    noAccount: '密码正确，但您在此服务器上没有账户。请联系服务器管理员。',
     empty: '请输入用户名和密码。',
     passkey: '使用通行密钥登录',
   },
