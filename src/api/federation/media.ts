@@ -7,7 +7,7 @@ import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
 import { type RESPONDED, route } from '../http/route.ts'
 import { type Recipient, sendStream } from '../http/send-stream.ts'
 import { mediaPath, waitQuery } from '../media/media-fields.ts'
-import { thumbnailName, thumbnailQuery } from '../media/thumbnail.ts'
+import { thumbnailName, thumbnailQuery } from '../media/thumbnail-media.ts'
 
 const ownMediaPath = mediaPath.pick({ mediaId: true })
 

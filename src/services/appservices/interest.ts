@@ -2,7 +2,7 @@ import { type Appservice, hasUser, isInNamespace } from '../../core/appservice.t
 import type { RoomId, UserId } from '../../core/ids.ts'
 import { countMembers } from '../../storage/appservices/appservices.ts'
 import type { Db } from '../../storage/engine/database.ts'
-import { loadAllAliases, loadRoomAliases } from '../../storage/rooms/room-aliases.ts'
+import { loadAllAliases, loadRoomAliases } from '../../storage/rooms/aliases.ts'
 import type { StreamRow } from '../../storage/schema/stream.ts'
 
 /**

@@ -17,7 +17,7 @@ import { readServerChanges, storeServerChanges } from './membership/other-server
 import { storePartialEvents } from './membership/partial-rooms.ts'
 import { storeMemberships } from './membership/room-memberships.ts'
 import { queueEvents } from './queue-events.ts'
-import { storeRoomSummaries } from './room-summaries.ts'
+import { storeRoomSummaries } from './room-summary.ts'
 import {
   type AppendedEvent,
   headOf,

@@ -10,7 +10,7 @@ import { storeMemberships } from '../../../storage/rooms/membership/room-members
 import { storeStrippedState } from '../../../storage/rooms/membership/stripped-states.ts'
 import { addRoomContact, removeRoomContacts } from '../../../storage/rooms/room-contacts.ts'
 import { storeOutOfBandRoom } from '../../../storage/rooms/room-lists.ts'
-import { addMemberCounts } from '../../../storage/rooms/room-summaries.ts'
+import { addMemberCounts } from '../../../storage/rooms/room-summary.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import { storeOutOfBandVersion } from '../../../storage/rooms/timeline/room-versions.ts'

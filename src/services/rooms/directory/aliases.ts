@@ -4,8 +4,6 @@ import { ForbiddenError, MatrixError, NotFoundError } from '../../../core/errors
 import type { RoomAlias, RoomId, ServerName, UserId } from '../../../core/ids.ts'
 import { requireCount } from '../../../core/limits.ts'
 import { violatesUnique } from '../../../storage/engine/database.ts'
-import { findMembership } from '../../../storage/rooms/membership/room-memberships.ts'
-import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
 import {
   countRoomAliases,
   deleteAlias,
@@ -13,8 +11,10 @@ import {
   insertRoomAlias,
   loadRoomAliases,
   ROOM_ALIAS_KEY,
-} from '../../../storage/rooms/room-aliases.ts'
-import { findRoom } from '../../../storage/rooms/room-summaries.ts'
+} from '../../../storage/rooms/aliases.ts'
+import { findMembership } from '../../../storage/rooms/membership/room-memberships.ts'
+import { loadRoomServers } from '../../../storage/rooms/membership/room-servers.ts'
+import { findRoom } from '../../../storage/rooms/room-summary.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { mayCurate } from '../access/room-curators.ts'
 import { runInRoom } from '../timeline/run-in-room.ts'

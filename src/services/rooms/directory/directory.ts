@@ -1,7 +1,7 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError, NotFoundError } from '../../../core/errors.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
-import { findRoom, setInDirectory } from '../../../storage/rooms/room-summaries.ts'
+import { findRoom, setInDirectory } from '../../../storage/rooms/room-summary.ts'
 import { mayCurate } from '../access/room-curators.ts'
 
 export type DirectoryVisibility = 'public' | 'private'

@@ -4,7 +4,7 @@ import { isRoomAlias, type RoomId, serverNameOf, type UserId } from '../../../co
 import type { JsonObject } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import { powerLevels } from '../../../core/rooms/power-levels.ts'
-import { filterAliasesOf } from '../../../storage/rooms/room-aliases.ts'
+import { filterAliasesOf } from '../../../storage/rooms/aliases.ts'
 import {
   createRoomBeside,
   headOf,
