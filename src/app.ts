@@ -18,6 +18,7 @@ import type { Metrics } from './infra/metrics.ts'
 import type { Random } from './infra/random.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
 import type { Directory } from './infra/users/directory.ts'
+import type { JwtVerifier } from './infra/users/jwt-verifier.ts'
 import type { PasswordHasher } from './infra/users/password-hasher.ts'
 import type { ThirdPartyProtocols } from './services/appservices/third-party-protocols.ts'
 import type { Backfills } from './services/federation/inbound/backfills.ts'
@@ -80,6 +81,8 @@ export type Capabilities = {
   readonly passwordHasher: PasswordHasher
   /** Checks the passwords of its users; undefined when no LDAP directory is configured. */
   readonly directory: Directory | undefined
+  /** Verifies the JSON Web Tokens with which users sign in; undefined when none is configured. */
+  readonly jwtVerifier: JwtVerifier | undefined
   /** Rate limits of requests and attempts, shared by all processes. */
   readonly rateLimiter: RateLimiter
   /** Responses that clients have not read yet. */

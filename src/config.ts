@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { type Config, completeConfig } from './config/complete.ts'
 import { applyEnvironment, CONFIG_FILE_VARIABLE, type Environment } from './config/environment.ts'
 import { type ConfigTree, readConfigFile, whyUnreadable } from './config/file.ts'
+import { readJwtKey } from './config/jwt.ts'
 import { ConfigError, describeIssue, type Locate, problemAt } from './config/problems.ts'
 import { configSchema } from './config/schema.ts'
 
@@ -35,6 +36,7 @@ export function loadConfig(
     ...unreadableFiles(config, tree, locate),
     ...repeatedListeners(config, locate),
     ...missingMailServer(config, locate),
+    ...unusableJwtKey(config, locate),
   ]
   if (faults.length > 0) throw new ConfigError(faults)
   return config
@@ -106,6 +108,16 @@ function repeatedListeners({ listeners }: Config, locate: Locate): string[] {
       ),
     ]
   })
+}
+
+function unusableJwtKey({ jwt }: Config, locate: Locate): string[] {
+  if (jwt.algorithm === undefined) return []
+  try {
+    readJwtKey(jwt)
+    return []
+  } catch (error) {
+    return [problemAt(locate, ['jwt', 'public_key'], `cannot use ${jwt.public_key}: ${(error as Error).message}`)]
+  }
 }
 
 function missingMailServer({ registration, email }: Config, locate: Locate): string[] {

@@ -1,5 +1,6 @@
 import type { App } from './app.ts'
 import { buildApp } from './build-app.ts'
+import { readJwtKey } from './config/jwt.ts'
 import type { Config } from './config.ts'
 import { systemClock } from './infra/clock.ts'
 import { createJobRunner } from './infra/concurrency/job-runner.ts'
@@ -20,6 +21,7 @@ import { createMetrics } from './infra/metrics.ts'
 import { systemRandom } from './infra/random.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
 import { createDirectory } from './infra/users/directory.ts'
+import { createJwtVerifier } from './infra/users/jwt-verifier.ts'
 import { createPasswordHasher } from './infra/users/password-hasher.ts'
 import { createMediaStore } from './services/media/media-store.ts'
 import { migrate } from './storage/engine/migrate.ts'
@@ -124,18 +126,18 @@ async function openStorage(
   return { database, stream, rooms }
 }
 
-/** Opens what the configuration names outside: the mail server and the LDAP directory. */
+/** Opens what the configuration names outside: the mail server, and what else proves who users are. */
 async function openConfigured(
-  { email, ldap, federation }: Config,
+  { email, ldap, jwt, federation }: Config,
   opened: AsyncDisposableStack,
   { trust, logger }: Pick<FederationConnections, 'trust'> & Pick<App, 'logger'>,
-): Promise<Pick<App, 'mailer' | 'directory'>> {
+): Promise<Pick<App, 'mailer' | 'directory' | 'jwtVerifier'>> {
   const mailer = await createMailer(email, trust)
   opened.defer(() => mailer?.close())
   const ldapTrust = ldap.ca === undefined ? trust : createTrust([...federation.trusted_certificates, ldap.ca])
   const directory = await createDirectory(ldap, { trust: ldapTrust, logger })
   opened.defer(() => directory?.close())
-  return { mailer, directory }
+  return { mailer, directory, jwtVerifier: await createJwtVerifier(jwt, { clock: systemClock, readKey: readJwtKey }) }
 }
 
 function timeLimits({ database }: Config): TimeLimits {

@@ -46,6 +46,7 @@ export function completeConfig(parsed: Parsed, locate: Locate): Config {
       ...parsed.federation,
       trusted_certificates: parsed.federation.trusted_certificates.map((file) => resolve(file)),
     },
+    jwt: { ...parsed.jwt, public_key: parsed.jwt.public_key && resolve(parsed.jwt.public_key) },
     ldap: { ...parsed.ldap, ca: parsed.ldap.ca === undefined ? undefined : resolve(parsed.ldap.ca) },
     media: { ...parsed.media, storage_dir: resolve(parsed.media.storage_dir ?? join(dataDir, 'media')) },
   }

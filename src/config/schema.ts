@@ -3,6 +3,7 @@ import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { branding } from './branding.ts'
 import { email } from './email.ts'
+import { jwt } from './jwt.ts'
 import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
 import { rateLimits } from './rate-limits.ts'
@@ -310,6 +311,7 @@ export const configSchema = z.strictObject({
   sessions,
   branding,
   ldap,
+  jwt,
   support,
   federation,
   appservices: z

@@ -128,6 +128,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     mailer: undefined,
     media: createMediaStore(config.media, logger),
     directory: undefined,
+    jwtVerifier: undefined,
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter: ended.adopt(createRateLimiter({ rates: enabled ? rates : {}, database, clock, logger }), (limiter) =>
       limiter.stop(),

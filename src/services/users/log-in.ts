@@ -19,7 +19,8 @@ export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
   home_server: ServerName
 }
 
-type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
+/** What a login needs of the `App`. */
+export type LogInCapabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
 
 /**
  * Logs in with a password. Throws M_USER_LOCKED, M_FORBIDDEN, also for unknown and deactivated accounts, so that the
@@ -27,7 +28,7 @@ type Capabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & Notice
  * such to a client that knows the password.
  */
 export async function logInWithPassword(
-  app: Capabilities & PasswordCapabilities,
+  app: LogInCapabilities & PasswordCapabilities,
   { identifier, password, device }: { identifier: AccountIdentifier; password: string; device: LoginDevice },
 ): Promise<LoginResult> {
   const account = await findAccount(app, identifier)
@@ -38,7 +39,7 @@ export async function logInWithPassword(
 
 /** Logs in with a login token of another session or of single sign-on. Throws as logInWithPassword. */
 export async function logInWithToken(
-  app: Capabilities,
+  app: LogInCapabilities,
   { token, device }: { token: string; device: LoginDevice },
 ): Promise<LoginResult> {
   const tokenHash = hashToken(token)
@@ -50,9 +51,12 @@ export async function logInWithToken(
   })
 }
 
-/** `prove`: the condition that must hold while the user is locked, so that no logout intervenes. */
-async function openSession(
-  app: Capabilities,
+/**
+ * Logs in a user who was found and proven just now. `prove`: the condition that must hold while the user is locked, so
+ * that no logout intervenes. Throws M_USER_LOCKED, and M_FORBIDDEN if the account has changed.
+ */
+export async function openSession(
+  app: LogInCapabilities,
   user: UserRow,
   device: LoginDevice,
   prove?: (tx: Tx) => Promise<void>,

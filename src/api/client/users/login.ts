@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { BadJsonError, MatrixError, MissingParamError } from '../../../core/errors.ts'
 import type { AccountIdentifier } from '../../../services/users/find-account.ts'
 import { logInWithPassword, logInWithToken } from '../../../services/users/log-in.ts'
+import { JWT_LOGIN, logInWithJwt } from '../../../services/users/log-in-with-jwt.ts'
 import { APPSERVICE_LOGIN, logInAppserviceUser } from '../../../services/users/registration/appservice-users.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { deviceId } from '../../http/fields.ts'
@@ -16,6 +17,7 @@ export const getLogin = route({
     flows: [
       { type: 'm.login.password' },
       { type: 'm.login.token', get_login_token: true },
+      ...(config.jwt.algorithm === undefined ? [] : [{ type: JWT_LOGIN }]),
       ...(config.appservices.length > 0 ? [{ type: APPSERVICE_LOGIN }] : []),
     ],
   }),
@@ -60,6 +62,8 @@ export const postLogin = route({
     }
     if (body.type === 'm.login.token')
       return logInWithToken(app, { token: required('token', body.token), device: { ...device, from } })
+    if (body.type === JWT_LOGIN)
+      return logInWithJwt(app, { token: required('token', body.token), device: { ...device, from } })
     if (body.type === APPSERVICE_LOGIN) {
       const user = required('identifier.user', body.identifier?.user ?? body.user)
       return logInAppserviceUser(app, appservice, { user, device })
