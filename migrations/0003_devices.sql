@@ -14,11 +14,16 @@ create table devices (
 );
 
 -- A refresh returns a new refresh token. The old one stays valid until the new one, or the access token issued with it,
--- is used.
+-- is used. Until then every refresh with it returns the same tokens.
 create table refresh_tokens (
   token_hash text primary key,
-  user_id text not null,
-  device_id text not null,
+  user_id text not null references users,
+  -- null: a token of an OAuth session without a device
+  device_id text,
+  -- the OAuth session (0015_oauth.sql), which ends its tokens; null: a login
+  oauth_session_nid bigint,
+  -- random; its successor and the access token issued with that are derived from it and the token
+  salt text not null,
   -- the old token, until it retires
   replaces text,
   -- SHA-256 of the secret that all refresh tokens of a login contain: it tells a reused token from an unknown one
@@ -32,12 +37,15 @@ create table refresh_tokens (
 create index refresh_tokens_device on refresh_tokens (user_id, device_id);
 create index refresh_tokens_replaces on refresh_tokens (replaces) where replaces is not null;
 create index refresh_tokens_family on refresh_tokens (family_hash);
+create index refresh_tokens_oauth on refresh_tokens (oauth_session_nid) where oauth_session_nid is not null;
 
 create table access_tokens (
   token_hash text primary key,
   user_id text not null references users,
   -- null: a token without a device
   device_id text,
+  -- what the token permits: scope tokens of OAuth 2.0, separated by spaces; null: everything that the user may do
+  scope text,
   expires_ts bigint,
   -- the refresh token that was issued with it; both end together
   refresh_token_hash text references refresh_tokens on delete cascade,

@@ -38,6 +38,7 @@ export async function appserviceSession(
     isSuspended: holder.suspended,
     exemptFromRateLimits: !appservice.isRateLimited || userId === appservice.sender || holder.exempt_from_rate_limits,
     tokenHash: hashToken(appservice.asToken),
+    scope: null,
     appservice,
   }
 }

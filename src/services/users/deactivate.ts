@@ -6,6 +6,7 @@ import { deleteDevices } from '../../storage/devices/devices.ts'
 import { deleteKeyBackups } from '../../storage/devices/key-backups.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
+import { deleteDevicelessSessions } from '../../storage/oauth/oauth-sessions.ts'
 import { deletePushRules } from '../../storage/push/push-rules.ts'
 import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
 import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
@@ -37,6 +38,7 @@ export async function deactivateUser(
     await lockUser(tx, userId)
     await markDeactivated(tx, { userId, erase, now })
     await deleteDevices(tx, userId, { except: [] })
+    await deleteDevicelessSessions(tx, userId)
     await deleteDevicelessTokens(tx, userId)
     await deleteLoginTokens(tx, userId)
     await deleteWebSessions(tx, userId)

@@ -4,12 +4,13 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 import { findDehydratedDevice } from '../../storage/devices/dehydrated-device.ts'
 import { ensureDevice } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { deleteDeviceTokens, insertAccessToken } from '../../storage/users/access-tokens.ts'
-import { insertRefreshToken } from '../../storage/users/refresh-tokens.ts'
+import { deleteOAuthSessionsOfDevice } from '../../storage/oauth/oauth-sessions.ts'
+import type { DeviceKey } from '../../storage/schema/users.ts'
+import { deleteDeviceTokens } from '../../storage/users/access-tokens.ts'
+import { issueLastingToken, issueTokenPair, type TokenPair } from './issue-tokens.ts'
 import { limitDevices } from './limit-devices.ts'
 import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
 import type { AccountNotice } from './mail/notice-texts.ts'
-import { familyOf, hashToken, newRefreshToken, newToken } from './tokens.ts'
 
 /** The client's device parameters of a login. */
 export type LoginDevice = {
@@ -26,68 +27,58 @@ export type LoginDevice = {
 /** Where a sign-in comes from. */
 export type SignInOrigin = { ip: string; userAgent: string | undefined }
 
-/** The tokens in responses of `/login`, `/register` and `/refresh`. */
-export type TokenPair = { access_token: string; refresh_token?: string; expires_in_ms?: number }
-
-type ReplacedToken = { tokenHash: string; family: string; generation: number }
+/** What signing a device in needs. */
+export type DeviceLoginCapabilities = Pick<App, 'logger'> & NoticeCapabilities
 
 const DEVICE_ID_LENGTH = 10
 
 /**
  * Logs a device in; an existing device loses its former tokens. The caller has locked or just created the user, so that
- * of two concurrent logins on one device one keeps its tokens. Throws M_INVALID_PARAM for the user's dehydrated device:
- * a session of it would receive the messages encrypted for its keys.
+ * of two concurrent logins on one device one keeps its tokens. Throws as `takeDevice`.
  * https://spec.matrix.org/v1.19/client-server-api/#relationship-between-access-tokens-and-devices
  */
 export async function logInDevice(
-  app: Pick<App, 'logger'> & NoticeCapabilities,
+  app: DeviceLoginCapabilities,
   tx: Tx,
   { userId, device }: { userId: UserId; device: LoginDevice },
 ): Promise<TokenPair & { device_id: DeviceId }> {
   const deviceId = device.deviceId ?? (app.random.token(DEVICE_ID_LENGTH).toUpperCase() as DeviceId)
-  if (device.deviceId !== undefined && (await findDehydratedDevice(tx, userId))?.device_id === deviceId)
-    throw new InvalidParamError('device_id: is that of the dehydrated device')
   const key = { userId, deviceId }
-  const isNew = await ensureDevice(tx, { ...key, displayName: device.displayName ?? null, now: app.clock.now() })
+  await takeDevice(app, tx, { ...key, displayName: device.displayName, from: device.from })
+  const tokens = device.wantsRefreshToken
+    ? await issueTokenPair(app, tx, { ...key, oauth: null })
+    : await issueLastingToken(app, tx, key)
+  return { ...tokens, device_id: deviceId }
+}
+
+/**
+ * Creates a device, or takes over an existing one, whose former sessions end; its user is told of the sign-in. The
+ * caller has locked or just created the user. Throws M_INVALID_PARAM for the user's dehydrated device: a session of it
+ * would receive the messages encrypted for its keys.
+ */
+export async function takeDevice(
+  app: DeviceLoginCapabilities,
+  tx: Tx,
+  { displayName, from, ...key }: DeviceKey & Pick<LoginDevice, 'displayName' | 'from'>,
+): Promise<void> {
+  if ((await findDehydratedDevice(tx, key.userId))?.device_id === key.deviceId)
+    throw new InvalidParamError('device_id: is that of the dehydrated device')
+  const isNew = await ensureDevice(tx, { ...key, displayName: displayName ?? null, now: app.clock.now() })
   if (isNew) await limitDevices(app, tx, key)
+  else await endSessionsOfDevice(tx, key)
+  if (from) {
+    const notice = signInNotice(from, displayName ?? key.deviceId)
+    await enqueueNotice(app, tx, { userId: key.userId, notice })
+  }
+}
+
+/** Deletes the tokens of a device that stays, and the login tokens that it requested. */
+async function endSessionsOfDevice(tx: Tx, key: DeviceKey): Promise<void> {
   await deleteDeviceTokens(tx, key)
-  if (device.from)
-    await enqueueNotice(app, tx, { userId, notice: signInNotice(device.from, device.displayName ?? deviceId) })
-  return { ...(await issueTokens(app, tx, { ...key, refreshable: device.wantsRefreshToken })), device_id: deviceId }
+  await deleteOAuthSessionsOfDevice(tx, key)
 }
 
 /** Returns the notice of a sign-in. `device`: its name, or its ID. */
 function signInNotice({ ip, userAgent }: SignInOrigin, device: string | undefined): AccountNotice {
   return { kind: 'sign_in', device, client: userAgent, address: ip }
-}
-
-/** Issues tokens to a device. `replaces`: the refresh token that becomes invalid once the new ones are used. */
-export async function issueTokens(
-  app: Pick<App, 'random' | 'clock' | 'config'>,
-  tx: Tx,
-  { userId, deviceId, ...how }: { userId: UserId; deviceId: DeviceId; refreshable: boolean; replaces?: ReplacedToken },
-): Promise<TokenPair> {
-  const accessToken = newToken(app, 'access')
-  const access = { token_hash: hashToken(accessToken), user_id: userId, device_id: deviceId }
-  if (!how.refreshable) {
-    await insertAccessToken(tx, { ...access, expires_ts: null, refresh_token_hash: null })
-    return { access_token: accessToken }
-  }
-  const refreshToken = newRefreshToken(app, how.replaces?.family)
-  const refreshHash = hashToken(refreshToken)
-  const lifetime = app.config.sessions.access_token_lifetime
-  await insertRefreshToken(tx, {
-    token_hash: refreshHash,
-    user_id: userId,
-    device_id: deviceId,
-    replaces: how.replaces?.tokenHash ?? null,
-    family_hash: hashToken(familyOf(refreshToken)!),
-    generation: how.replaces ? how.replaces.generation + 1 : 0,
-  })
-  await insertAccessToken(tx, {
-    ...access,
-    expires_ts: app.clock.now() + lifetime,
-    refresh_token_hash: refreshHash,
-  })
-  return { access_token: accessToken, refresh_token: refreshToken, expires_in_ms: lifetime }
 }

@@ -1,6 +1,11 @@
 import type { App } from '../../app.ts'
 import { deleteDevices } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
+import {
+  deleteDevicelessSessions,
+  deleteOAuthSession,
+  findOAuthSessionOfToken,
+} from '../../storage/oauth/oauth-sessions.ts'
 import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { deleteAccessToken, deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
 import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
@@ -8,12 +13,14 @@ import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
-/** Ends a session: deletes its device with all its tokens. */
+/** Ends a session: deletes its device with all its tokens, or without one its tokens. */
 export async function logOut(app: Pick<App, 'database'>, session: Session): Promise<void> {
   const { userId, deviceId, tokenHash } = session
   await app.database.write(async (tx) => {
-    if (deviceId === null) await deleteAccessToken(tx, tokenHash)
-    else await deleteDevices(tx, userId, { only: [deviceId] })
+    if (deviceId !== null) return void (await deleteDevices(tx, userId, { only: [deviceId] }))
+    const oauth = await findOAuthSessionOfToken(tx, { tokenHash, familyHash: null })
+    if (oauth) await deleteOAuthSession(tx, oauth.session_nid)
+    else await deleteAccessToken(tx, tokenHash)
   })
 }
 
@@ -34,7 +41,10 @@ export async function endSessions(tx: Tx, { userId, keep, keepCookie }: AllSessi
   const kept = keep?.deviceId
   await lockUser(tx, userId)
   await deleteDevices(tx, userId, { except: kept ? [kept] : [] })
-  if (!keep || kept) await deleteDevicelessTokens(tx, userId)
+  if (!keep || kept) {
+    await deleteDevicelessSessions(tx, userId)
+    await deleteDevicelessTokens(tx, userId)
+  }
   await deleteLoginTokens(tx, userId)
   await deleteWebSessions(tx, userId, keepCookie === undefined ? undefined : hashToken(keepCookie))
 }

@@ -1,78 +1,102 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import type { DeviceKey, RefreshTokenRow } from '../../storage/schema/users.ts'
+import { deleteOAuthSession } from '../../storage/oauth/oauth-sessions.ts'
 import { deleteLoginTokensOfDevice } from '../../storage/users/login-tokens.ts'
 import {
   confirmRefreshToken,
   findRefreshTokenFamily,
+  type HeldRefreshToken,
   lockRefreshToken,
   oldestGenerationInUse,
   RETIREMENT_MS,
+  type RefreshTokenFamily,
   retireAllTokens,
-  retireUnusedSuccessors,
 } from '../../storage/users/refresh-tokens.ts'
 import { findUser } from '../../storage/users/users.ts'
-import { issueTokens, type TokenPair } from './device-login.ts'
+import { type RefreshableTokens, replaceTokens } from './issue-tokens.ts'
 import { familyOf, hashToken } from './tokens.ts'
 
 type Capabilities = Pick<App, 'database' | 'random' | 'clock' | 'config' | 'logger'>
-type Outcome = { issued: TokenPair } | { refused: MatrixError; revoked?: DeviceKey }
+
+/** A client's refresh token. `clientId`: the OAuth client that sends it; null: a client that logged in by `/login`. */
+export type RefreshRequest = { refreshToken: string; clientId: string | null }
+
+/** New tokens. `scope`: that of the OAuth session; null: a login. */
+export type RefreshedTokens = RefreshableTokens & { scope: string | null }
+
+type Outcome = { issued: RefreshedTokens } | { refused: MatrixError; revoked?: RefreshTokenFamily }
 
 /**
- * Issues new tokens for a refresh token. The old pair stays valid until a new token is used, so that a client can retry
- * after a lost response. Reuse after that means that the token was stolen: all tokens of its device are revoked. Throws
- * 401 M_UNKNOWN_TOKEN, M_USER_LOCKED.
+ * Returns the tokens that replace a refresh token. Until one of them is used, a repeated or concurrent request returns
+ * the same tokens, so that a client can retry after a lost response. Reuse after that means that the token was stolen:
+ * all tokens of the session are revoked. Throws 401 M_UNKNOWN_TOKEN, also for the token of another client, and
+ * M_USER_LOCKED for a login.
  * https://spec.matrix.org/v1.19/client-server-api/#refreshing-access-tokens
  */
-export async function refreshTokens(app: Capabilities, refreshToken: string): Promise<TokenPair> {
-  const outcome = await app.database.write((tx) => attempt(app, tx, refreshToken))
+export async function refreshTokens(app: Capabilities, request: RefreshRequest): Promise<RefreshedTokens> {
+  const outcome = await app.database.write((tx) => attempt(app, tx, request))
   if ('issued' in outcome) return outcome.issued
   // Logged after the commit that ended the session.
-  if (outcome.revoked) app.logger.warn({ ...outcome.revoked }, 'refresh token reused, all tokens of device revoked')
+  if (outcome.revoked) {
+    const { userId, deviceId } = outcome.revoked
+    app.logger.warn({ userId, deviceId }, 'refresh token reused, all tokens of session revoked')
+  }
   throw outcome.refused
 }
 
-async function attempt(app: Capabilities, tx: Tx, refreshToken: string): Promise<Outcome> {
+async function attempt(app: Capabilities, tx: Tx, { refreshToken, clientId }: RefreshRequest): Promise<Outcome> {
   const now = app.clock.now()
   const tokenHash = hashToken(refreshToken)
-  const token = await lockRefreshToken(tx, tokenHash)
-  if (!token) return refuseUnknown(tx, refreshToken, now)
-  const device = { userId: token.user_id, deviceId: token.device_id }
-  if (token.retired_ts !== null) return refuseRetired(tx, token, now)
-  const user = await findUser(tx, token.user_id)
+  const held = await lockRefreshToken(tx, tokenHash)
+  if (!held) return refuseUnknown(tx, { refreshToken, clientId }, now)
+  if (held.client_id !== clientId) return { refused: unknownToken(false) }
+  if (held.retired_ts !== null) return refuseRetired(tx, held, now)
+  const user = await findUser(tx, held.user_id)
   if (!user || user.deactivated_ts !== null) return { refused: unknownToken(false) }
-  if (user.locked) {
+  // An OAuth client would take a refusal for the end of its session, so it keeps its tokens: they permit nothing.
+  if (user.locked && clientId === null) {
     return { refused: new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true }) }
   }
-  if (token.replaces !== null) await confirmRefreshToken(tx, tokenHash, now)
-  await retireUnusedSuccessors(tx, tokenHash, now)
-  const replaces = { tokenHash, family: familyOf(refreshToken)!, generation: token.generation }
-  return { issued: await issueTokens(app, tx, { ...device, refreshable: true, replaces }) }
+  if (held.replaces !== null) await confirmRefreshToken(tx, tokenHash, now)
+  return { issued: { ...(await replaceTokens(app, tx, { refreshToken, held })), scope: held.scope } }
 }
 
 /** A token of a living family was issued once and has long been replaced: its use revokes the family. */
-async function refuseUnknown(tx: Tx, refreshToken: string, now: number): Promise<Outcome> {
-  const family = familyOf(refreshToken)
-  const device = family && (await findRefreshTokenFamily(tx, hashToken(family)))
-  return device ? revoke(tx, device, now) : { refused: unknownToken(false) }
+async function refuseUnknown(tx: Tx, { refreshToken, clientId }: RefreshRequest, now: number): Promise<Outcome> {
+  const secret = familyOf(refreshToken)
+  const family = secret && (await findRefreshTokenFamily(tx, hashToken(secret)))
+  return family && family.clientId === clientId ? revoke(tx, family, now) : { refused: unknownToken(false) }
 }
 
 /**
  * A late request revokes nothing: a duplicate, or a request of another process of the client that does not know the new
  * token yet. Such requests have the token before the newest.
  */
-async function refuseRetired(tx: Tx, token: RefreshTokenRow, now: number): Promise<Outcome> {
-  const device = { userId: token.user_id, deviceId: token.device_id }
-  const inUse = (await oldestGenerationInUse(tx, device)) ?? token.generation
-  const isLate = now - token.retired_ts! <= RETIREMENT_MS && inUse - token.generation <= 1
-  return isLate ? { refused: unknownToken(true) } : revoke(tx, device, now)
+async function refuseRetired(tx: Tx, held: HeldRefreshToken, now: number): Promise<Outcome> {
+  const inUse = (await oldestGenerationInUse(tx, held.family_hash)) ?? held.generation
+  const isLate = now - held.retired_ts! <= RETIREMENT_MS && inUse - held.generation <= 1
+  if (isLate) return { refused: unknownToken(true) }
+  return revoke(
+    tx,
+    {
+      familyHash: held.family_hash,
+      userId: held.user_id,
+      deviceId: held.device_id,
+      oauthSessionNid: held.oauth_session_nid,
+      clientId: held.client_id,
+    },
+    now,
+  )
 }
 
-async function revoke(tx: Tx, device: DeviceKey, now: number): Promise<Outcome> {
-  const isFirst = await retireAllTokens(tx, device, now)
-  await deleteLoginTokensOfDevice(tx, device)
-  return { refused: unknownToken(true), ...(isFirst && { revoked: device }) }
+/** The device stays, so that its user can log in to it again with its keys. */
+async function revoke(tx: Tx, family: RefreshTokenFamily, now: number): Promise<Outcome> {
+  const { userId, deviceId, oauthSessionNid } = family
+  const isFirst = await retireAllTokens(tx, family.familyHash, now)
+  if (deviceId !== null) await deleteLoginTokensOfDevice(tx, { userId, deviceId })
+  else if (oauthSessionNid !== null) await deleteOAuthSession(tx, oauthSessionNid)
+  return { refused: unknownToken(true), ...(isFirst && { revoked: family }) }
 }
 
 /** `softLogout`: the device exists, and the client can log in to it again without losing its keys. */

@@ -8,6 +8,7 @@ import type { DeviceId, UserId } from '../../core/ids.ts'
 export type Session = {
   userId: UserId
   deviceId: DeviceId | null
+  /** Whether the user is an administrator and the token permits to act as one. */
   isAdmin: boolean
   isGuest: boolean
   /** https://spec.matrix.org/v1.19/client-server-api/#account-locking */
@@ -18,6 +19,8 @@ export type Session = {
   exemptFromRateLimits: boolean
   /** SHA-256 of the access token, its key in storage. */
   tokenHash: string
+  /** Scope of the token; null: everything that the user may do. */
+  scope: string | null
   /** The application service that makes the request; null for users. */
   appservice: Appservice | null
 }

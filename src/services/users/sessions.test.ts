@@ -23,6 +23,10 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
+function refresh(refreshToken: string) {
+  return refreshTokens(app, { refreshToken, clientId: null })
+}
+
 function logIn(wantsRefreshToken = false) {
   const device = { deviceId: `D${++made}` as DeviceId, wantsRefreshToken }
   return logInWithPassword(app, { identifier: { user: 'alice' }, password, device })
@@ -61,7 +65,7 @@ test('an unknown token is no soft logout, an expired one is', async () => {
   app.clock.advance(300_000)
   const expired = findSession(app, { accessToken: first.access_token, ...from })
   await expect(expired).rejects.toMatchObject({ status: 401, extra: { soft_logout: true } })
-  const second = await refreshTokens(app, first.refresh_token!)
+  const second = await refresh(first.refresh_token!)
   expect((await findSession(app, { accessToken: second.access_token, ...from })).deviceId).toBe(first.device_id)
 })
 
@@ -97,7 +101,7 @@ describe('a refresh token that comes again', () => {
       (error: MatrixError) => (error.extra.soft_logout ? 'soft logout' : 'unknown'),
     )
   const refusal = (refreshToken: string | undefined) =>
-    refreshTokens(app, refreshToken!).then(
+    refresh(refreshToken!).then(
       () => 'issues tokens',
       (error: MatrixError) => (error.extra.soft_logout ? 'soft logout' : 'unknown'),
     )
@@ -105,18 +109,38 @@ describe('a refresh token that comes again', () => {
   /** Creates a session whose first token pair was replaced; its newest pair is in use. */
   async function rotated() {
     const first = await logIn(true)
-    const second = await refreshTokens(app, first.refresh_token!)
+    const second = await refresh(first.refresh_token!)
     expect(await statusOf(second.access_token)).toBe('works')
     return { first, second }
   }
 
-  test('before the new tokens are used: issues tokens, in place of those', async () => {
+  test('before the new tokens are used: issues the same tokens', async () => {
     const first = await logIn(true)
-    const lost = await refreshTokens(app, first.refresh_token!)
+    const lost = await refresh(first.refresh_token!)
     app.clock.advance(3_600_000)
-    const second = await refreshTokens(app, first.refresh_token!)
+    const second = await refresh(first.refresh_token!)
+    expect(second).toEqual(lost)
+    // The access token has expired in the meantime, and lives again.
     expect(await statusOf(second.access_token)).toBe('works')
-    expect(await statusOf(lost.access_token)).toBe('soft logout')
+    expect(await refusal(first.refresh_token)).toBe('soft logout')
+    expect((await refresh(second.refresh_token)).refresh_token).not.toBe(second.refresh_token)
+  })
+
+  test('many times at once: issues one pair', async () => {
+    const first = await logIn(true)
+    const pairs = await Promise.all(Array.from({ length: 5 }, () => refresh(first.refresh_token!)))
+    expect(new Set(pairs.map((pair) => JSON.stringify(pair))).size).toBe(1)
+    const { rows } = await sql<{ count: number }>`select count(*)::int as count from refresh_tokens
+      where device_id = ${first.device_id}`.execute(app.database.sql)
+    expect(rows).toEqual([{ count: 2 }])
+  })
+
+  test('after its successor was refreshed: is refused, as the successor was used', async () => {
+    const first = await logIn(true)
+    const second = await refresh(first.refresh_token!)
+    await refresh(second.refresh_token)
+    expect(await refusal(first.refresh_token)).toBe('soft logout')
+    expect(await statusOf(first.access_token)).toBe('soft logout')
   })
 
   test('at once, as late requests do: is refused, and the session goes on', async () => {
@@ -129,7 +153,7 @@ describe('a refresh token that comes again', () => {
 
   test('at once, after another rotation: ends the session', async () => {
     const { first, second } = await rotated()
-    const third = await refreshTokens(app, second.refresh_token!)
+    const third = await refresh(second.refresh_token!)
     // The third pair is not in use yet, so the second may still be repeated, and the first be late.
     expect(await refusal(first.refresh_token)).toBe('soft logout')
     expect(await statusOf(third.access_token)).toBe('works')
@@ -142,7 +166,7 @@ describe('a refresh token that comes again', () => {
     let newest = second
     for (let time = 0; time < times; time++) {
       app.clock.advance(RETIREMENT_MS + 1)
-      newest = await refreshTokens(app, newest.refresh_token!)
+      newest = await refresh(newest.refresh_token!)
       expect(await statusOf(newest.access_token)).toBe('works')
     }
     for (let time = 0; time < 2; time++) expect(await refusal(first.refresh_token)).toBe('soft logout')
@@ -160,14 +184,13 @@ describe('a refresh token that comes again', () => {
     expect(await refusal(again.refresh_token)).toBe('issues tokens')
   })
 
-  test('as a pair that was never used, while another is: ends the session, too', async () => {
-    const first = await logIn(true)
-    const stolen = await refreshTokens(app, first.refresh_token!)
-    const second = await refreshTokens(app, first.refresh_token!)
+  test('from a client of OAuth: is unknown, and ends nothing', async () => {
+    const { first, second } = await rotated()
+    for (const { refresh_token } of [first, second]) {
+      const stolen = refreshTokens(app, { refreshToken: refresh_token!, clientId: 'another' })
+      await expect(stolen).rejects.toMatchObject({ errcode: 'M_UNKNOWN_TOKEN', extra: { soft_logout: false } })
+    }
     expect(await statusOf(second.access_token)).toBe('works')
-    app.clock.advance(RETIREMENT_MS + 1)
-    expect(await refusal(stolen.refresh_token)).toBe('soft logout')
-    expect(await statusOf(second.access_token)).toBe('soft logout')
   })
 
   test('made up, of no family or of another one: ends nothing', async () => {

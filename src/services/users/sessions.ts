@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
+import { permitsAdmin } from '../../core/oauth-scope.ts'
 import { updateLastSeen } from '../../storage/devices/devices.ts'
 import { findTokenHolder, type TokenHolder } from '../../storage/users/access-tokens.ts'
 import { confirmRefreshToken } from '../../storage/users/refresh-tokens.ts'
@@ -41,12 +42,13 @@ export async function findSession(
   return {
     userId: holder.user_id,
     deviceId: holder.device_id,
-    isAdmin: holder.is_admin,
+    isAdmin: holder.is_admin && (holder.scope === null || permitsAdmin(holder.scope)),
     isGuest: holder.is_guest,
     isLocked: holder.locked,
     isSuspended: holder.suspended,
     exemptFromRateLimits: holder.exempt_from_rate_limits,
     tokenHash,
+    scope: holder.scope,
     appservice: null,
   }
 }

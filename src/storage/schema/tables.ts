@@ -5,6 +5,7 @@ import type { EphemeralTables } from './ephemeral.ts'
 import type { FederationTables } from './federation.ts'
 import type { JobTables } from './jobs.ts'
 import type { MediaTables } from './media.ts'
+import type { OAuthTables } from './oauth.ts'
 import type { PresenceTables } from './presence.ts'
 import type { PushTables } from './push.ts'
 import type { RateLimitTables } from './rate-limits.ts'
@@ -36,6 +37,7 @@ export type Tables = UserTables &
   AppserviceTables &
   ReportTables &
   RendezvousTables &
+  OAuthTables &
   RoomTables &
   StreamTables &
   DelayedEventTables &

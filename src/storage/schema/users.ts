@@ -49,7 +49,9 @@ export type DeviceRow = {
 export type RefreshTokenRow = {
   token_hash: string
   user_id: UserId
-  device_id: DeviceId
+  device_id: DeviceId | null
+  oauth_session_nid: number | null
+  salt: string
   replaces: string | null
   family_hash: string
   generation: number
@@ -60,6 +62,7 @@ export type AccessTokenRow = {
   token_hash: string
   user_id: UserId
   device_id: DeviceId | null
+  scope: string | null
   expires_ts: number | null
   refresh_token_hash: string | null
 }

@@ -9,6 +9,8 @@ import { deleteLoginTokensOfDevice } from './login-tokens.ts'
 export type TokenHolder = {
   user_id: UserId
   device_id: DeviceId | null
+  /** What the token permits; null: everything that the user may do. */
+  scope: string | null
   expires_ts: number | null
   is_admin: boolean
   is_guest: boolean
@@ -22,7 +24,7 @@ export type TokenHolder = {
 }
 
 /** The same for a user without a token. */
-type TokenlessHolder = Omit<TokenHolder, 'expires_ts' | 'last_seen_ts' | 'refresh_token_to_confirm'>
+type TokenlessHolder = Omit<TokenHolder, 'scope' | 'expires_ts' | 'last_seen_ts' | 'refresh_token_to_confirm'>
 
 /**
  * Finds a token by its hash: one query for all data that a request needs, shared by all requests that arrive together.
@@ -32,7 +34,7 @@ export const findTokenHolder = sharedLookUp<string, TokenHolder>(
     const { rows } = await sql<
       TokenHolder & { token_hash: string }
     >`select token.token_hash, token.user_id, token.device_id,
-        token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits,
+        token.scope, token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits,
         last_seen_ts, refresh.token_hash as refresh_token_to_confirm
       from access_tokens token join users using (user_id)
       left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
@@ -60,9 +62,13 @@ export async function findTokenlessHolder(
   return rows[0]
 }
 
-/** Adds an access token; the device must exist. */
+/** Adds an access token, or prolongs it if it exists already; its device must exist. */
 export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<void> {
-  await tx.sql.insertInto('access_tokens').values(token).execute()
+  await tx.sql
+    .insertInto('access_tokens')
+    .values(token)
+    .onConflict((conflict) => conflict.column('token_hash').doUpdateSet({ expires_ts: token.expires_ts }))
+    .execute()
 }
 
 /** Revokes all tokens of a device, including the login tokens that it requested. */

@@ -9,5 +9,8 @@ export const postRefresh = route({
   path: [...v3('/refresh'), '/_matrix/client/v1/refresh'],
   auth: 'none',
   body: z.object({ refresh_token: z.string() }),
-  handle: ({ body }, app) => refreshTokens(app, body.refresh_token),
+  async handle({ body }, app) {
+    const { scope: _, ...tokens } = await refreshTokens(app, { refreshToken: body.refresh_token, clientId: null })
+    return tokens
+  },
 })

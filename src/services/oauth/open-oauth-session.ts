@@ -1,0 +1,49 @@
+import type { UserId } from '../../core/ids.ts'
+import { rightsOf, withoutAdmin } from '../../core/oauth-scope.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { insertOAuthSession } from '../../storage/oauth/oauth-sessions.ts'
+import { findUser, lockUser } from '../../storage/users/users.ts'
+import { type DeviceLoginCapabilities, type SignInOrigin, takeDevice } from '../users/device-login.ts'
+import { issueTokenPair, type RefreshableTokens } from '../users/issue-tokens.ts'
+import { OAuthError } from './oauth-error.ts'
+
+/**
+ * A session that a user has consented to. `deviceName`: the display name of its device, if that is new. `from`: where
+ * the client is.
+ */
+export type ConsentedSession = {
+  userId: UserId
+  clientId: string
+  scope: string
+  deviceName: string
+  from: SignInOrigin
+}
+
+/** The tokens of a new session, and the scope that they have. */
+export type OpenedSession = RefreshableTokens & { scope: string; sessionNid: number }
+
+/**
+ * Opens a session of an OAuth client and issues its first tokens; an existing device of the user is taken over. Locks
+ * the user. The scopes of administrators are left out for other users. Throws `invalid_grant` for a user who does not
+ * exist any longer, and `invalid_scope` if nothing is left of the scope or it names the dehydrated device.
+ */
+export async function openOAuthSession(
+  app: DeviceLoginCapabilities,
+  tx: Tx,
+  { userId, clientId, scope: consented, deviceName, from }: ConsentedSession,
+): Promise<OpenedSession> {
+  await lockUser(tx, userId)
+  const user = await findUser(tx, userId)
+  if (!user || user.deactivated_ts !== null || user.locked) {
+    throw new OAuthError('invalid_grant', 'The user cannot sign in')
+  }
+  const scope = user.is_admin ? consented : withoutAdmin(consented)
+  const { api, admin, openid, deviceId } = rightsOf(scope)
+  if (!api && !admin && !openid) throw new OAuthError('invalid_scope', 'The user may not grant any of this')
+  if (deviceId !== undefined) await takeDevice(app, tx, { userId, deviceId, displayName: deviceName, from })
+  const session = { client_id: clientId, user_id: userId, device_id: deviceId ?? null, scope }
+  const sessionNid = await insertOAuthSession(tx, { ...session, created_ts: app.clock.now() })
+  const oauth = { sessionNid, scope }
+  const tokens = await issueTokenPair(app, tx, { userId, deviceId: deviceId ?? null, oauth })
+  return { ...tokens, scope, sessionNid }
+}
