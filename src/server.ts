@@ -62,7 +62,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
 
 async function openListener(app: App, listener: ListenerConfig): Promise<Server> {
   const { trusted_proxies: trustedProxies } = listener
-  const endpoints = endpointsFor(listener.serves, app.config.federation.enabled)
+  const endpoints = endpointsFor(listener.serves, app.config)
   const http = createHttpApp(app, { endpoints, trustedProxies })
   const { request_timeout: requestTimeout } = app.config.limits
   const server = await listen(app, listener, { handler: http.callback(), requestTimeout })

@@ -19,6 +19,8 @@ const UNLIKE_SCHEMA: Record<string, string> = {
   'GET /_matrix/client/v3/voip/turnServer 200': 'without TURN servers it is {}, which every client takes for "none"',
   'GET /_matrix/client/v3/rooms/{roomId}/joined_members 200':
     'what a member has not set is null, which Complement and clients expect; the schema knows only text',
+  'GET /_matrix/client/v1/auth_metadata 200':
+    'the actions of account management also have the names of MSC4191, with which clients still look for them',
   'PUT /_matrix/federation/v2/invite/{roomId}/{eventId} 200':
     'the event is the one of the inviting server, and that of Synapse has no origin',
 }

@@ -1,4 +1,4 @@
-import type { ListenerConfig } from '../config.ts'
+import type { Config, ListenerConfig } from '../config.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
 import { postServerNotice, putServerNotice } from './admin/server-notices.ts'
 import { rendezvousEndpoints } from './client/devices/rendezvous.ts'
@@ -19,7 +19,8 @@ import { getHealth } from './health.ts'
 import type { AnyEndpoint } from './http/route.ts'
 import { mediaEndpoints } from './media/media-endpoints.ts'
 import { getMetrics } from './metrics.ts'
-import { pageEndpoints } from './page-routes.ts'
+import { oauthEndpoints } from './oauth/oauth-routes.ts'
+import { oauthPages, pageEndpoints } from './page-routes.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {
@@ -38,6 +39,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     postSlidingSync,
     ...oldSyncEndpoints,
     ...pageEndpoints,
+    ...oauthEndpoints,
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo],
   media: mediaEndpoints,
@@ -46,11 +48,17 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
 }
 
 /**
- * Returns the endpoints of a listener. `/health` is on every listener. Without federation, the endpoints for other
- * servers are left out.
+ * Returns the endpoints of a listener. `/health` is on every listener. Endpoints of what the configuration turns off,
+ * federation and OAuth 2.0, are left out.
  */
-export function endpointsFor(serves: ListenerConfig['serves'], federationEnabled: boolean): AnyEndpoint[] {
+export function endpointsFor(
+  serves: ListenerConfig['serves'],
+  { federation, oauth }: Pick<Config, 'federation' | 'oauth'>,
+): AnyEndpoint[] {
   const endpoints = [getHealth, ...new Set(serves.flatMap((part) => ENDPOINTS[part]))]
-  const forServers = new Set<AnyEndpoint>(federationEnabled ? [] : federationEndpoints)
-  return endpoints.filter((endpoint) => !forServers.has(endpoint))
+  const off = new Set<AnyEndpoint>([
+    ...(federation.enabled ? [] : federationEndpoints),
+    ...(oauth.enabled ? [] : [...oauthEndpoints, ...oauthPages]),
+  ])
+  return endpoints.filter((endpoint) => !off.has(endpoint))
 }

@@ -7,6 +7,8 @@ import { getLoginFallback } from './pages/fallback/login.ts'
 import { getAuthFallback, postAuthFallback } from './pages/fallback/stage.ts'
 import { getConfirmEmail, postConfirmEmail } from './pages/mail/confirm-email.ts'
 import { getUnsubscribe, postUnsubscribe } from './pages/mail/unsubscribe.ts'
+import { getAuthorizePage } from './pages/oauth/authorize.ts'
+import { getConsentPage, postConsentPage } from './pages/oauth/consent.ts'
 import { getLoginPage, postLoginPage } from './pages/sign-in/login.ts'
 import { getLogoutPage, postLogoutPage } from './pages/sign-in/logout.ts'
 import { getSecondStepPage, postSecondStepPage } from './pages/sign-in/second-factor.ts'
@@ -33,5 +35,8 @@ const forClients: AnyEndpoint[] = [
   postUnsubscribe,
 ]
 
+/** The pages on which users sign in to clients by OAuth 2.0. */
+export const oauthPages: AnyEndpoint[] = [getAuthorizePage, getConsentPage, postConsentPage]
+
 /** The pages of this server for people, with what they load. */
-export const pageEndpoints: AnyEndpoint[] = [getAsset, getLogo, ...signIn, ...account, ...forClients]
+export const pageEndpoints: AnyEndpoint[] = [getAsset, getLogo, ...signIn, ...account, ...forClients, ...oauthPages]

@@ -15,6 +15,7 @@ const SIZES = {
   filter: ['64K', 'One stored filter.'],
   sliding_config: ['64K', 'The different configurations of lists and subscriptions in one request of sliding sync.'],
   pusher: ['16K', 'One pusher, its data included.'],
+  oauth_client: ['16K', 'The registered metadata of one OAuth client.'],
   stripped_state: [
     '64K',
     'The stripped state of one invite or knock. If it is larger, the least important events are dropped.',

@@ -34,6 +34,11 @@ export const rateLimits = z
       'Codes of authenticator apps and recovery codes that are tried for one account. Per network address, they count as logins.',
     ),
     registration: category(0.2, 5, 'Registrations from one network address.'),
+    oauth: category(
+      2,
+      100,
+      'Beginnings of sign-ins through OAuth 2.0 from one network address: authorization requests, and registrations of new clients.',
+    ),
     join: category(1, 30, 'Rooms that one user joins.'),
     invite: category(1, 50, 'Invites that one user sends, including invites to a new room.'),
     room_creation: category(0.2, 10, 'Rooms that one user creates.'),

@@ -6,6 +6,7 @@ import { email } from './email.ts'
 import { jwt } from './jwt.ts'
 import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
+import { oauth } from './oauth.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
 import { serverNotices } from './server-notices.ts'
@@ -309,6 +310,7 @@ export const configSchema = z.strictObject({
   passwords,
   second_factor: secondFactor,
   sessions,
+  oauth,
   branding,
   ldap,
   jwt,

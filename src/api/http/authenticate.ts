@@ -3,6 +3,7 @@ import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import { permitsApi, permitsOpenId } from '../../core/oauth-scope.ts'
 import { findSession } from '../../services/users/sessions.ts'
 import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
@@ -29,6 +30,7 @@ export async function authenticate(
     ip: request.ip,
     userAgent: request.raw.headers['user-agent'],
   })
+  if (session.scope !== null) requireScope(session.scope, endpoint)
   if (session.isLocked && !endpoint.lockedUsers) {
     throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
   }
@@ -41,6 +43,12 @@ export async function authenticate(
     throw new ForbiddenError('Only application services may do this')
   }
   return session
+}
+
+/** The client-server API answers only tokens whose scope includes it. */
+function requireScope(scope: string, { needsScope = 'api' }: AnyEndpoint): void {
+  const permits = needsScope === 'openid' ? permitsOpenId(scope) : permitsApi(scope)
+  if (!permits) throw new ForbiddenError('The scope of the access token does not include this')
 }
 
 /**

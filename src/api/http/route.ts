@@ -121,6 +121,10 @@ export type Endpoint<
    * Absent: the body is not read. A schema receives `{}` for an empty body. 'stream': the handler reads `request.raw`.
    */
   body?: Body
+  /** Whether the body is a form instead of JSON; a repeated field becomes a list. */
+  isForm?: boolean
+  /** What a token of OAuth 2.0 must permit: the client-server API, which is the default, or who the user is. */
+  needsScope?: 'api' | 'openid'
   /** Renders an error in another form than the specification's JSON: pages do, and OAuth. */
   renderError?(error: ErrorAnswer, app: App, request: IncomingMessage): Reply
   handle(call: Call<Params, Query, Body, SessionOf<A>>, app: App): Promise<unknown> | unknown

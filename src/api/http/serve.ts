@@ -7,7 +7,7 @@ import { onBehalfOf } from '../../services/federation/requests/on-behalf-of.ts'
 import type { ServerSession } from '../../services/federation/trust/authenticate-server.ts'
 import { authenticate, authenticateAppservice, recognize } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
-import { readJsonBody } from './body.ts'
+import { readFormBody, readJsonBody } from './body.ts'
 import { ClientLeftError } from './client-left.ts'
 import { blameRequest, parsePart } from './errors.ts'
 import { networkOf } from './network-of.ts'
@@ -44,8 +44,7 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       const count = Math.floor(bytes / COUNTED_BYTES)
       if (isLimited && count > 0) await rateLimiter.take('default', whoOf(endpoint, session, context.ip), count)
     }
-    const hasJson = endpoint.body && endpoint.body !== 'stream'
-    const body = hasJson ? await readJsonBody(context.req, app.config.limits, admit) : {}
+    const body = await bodyFor(endpoint, context, { limits: app.config.limits, admit })
     const owner = session?.userId ?? networkOf(context.ip)
     const call = callOf(app, endpoint, context, { query, session, owner, appservice, body })
     if (isLimited) {
@@ -55,6 +54,15 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     const asked = onBehalfOf(app, askerOf(asking, context.ip))
     respond(app, context, { result: await handle(asked, endpoint, { call, url: context.url, body }), owner })
   }
+}
+
+async function bodyFor(
+  endpoint: AnyEndpoint,
+  { req }: Context,
+  { limits, admit }: { limits: App['config']['limits']; admit: (bytes: number) => Promise<void> },
+): Promise<unknown> {
+  if (!endpoint.body || endpoint.body === 'stream') return {}
+  return endpoint.isForm ? objectOf(await readFormBody(req, limits)) : readJsonBody(req, limits, admit)
 }
 
 async function handle(
@@ -114,7 +122,7 @@ function callOf(
     owner,
     appservice,
     params: params && parsePart('path', params, context.params),
-    query: querySchema && parsePart('query', querySchema, queryObject(query)),
+    query: querySchema && parsePart('query', querySchema, objectOf(query)),
     body: body && body !== 'stream' ? parsePart('body', body, json) : undefined,
     request: {
       headers: context.req.headers,
@@ -131,8 +139,8 @@ function callOf(
   }
 }
 
-/** Converts a query into an object. A repeated parameter becomes a list. */
-function queryObject(query: URLSearchParams): Record<string, string | string[]> {
+/** Converts a query or a form into an object. A repeated parameter becomes a list. */
+function objectOf(query: URLSearchParams): Record<string, string | string[]> {
   const result: Record<string, string | string[]> = {}
   for (const name of new Set(query.keys())) {
     const values = query.getAll(name)

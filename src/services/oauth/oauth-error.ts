@@ -40,6 +40,11 @@ export class OAuthError extends MatrixError {
 
   /** The body of the response. */
   override toJSON(): Record<string, unknown> {
-    return { error: this.code, error_description: this.message }
+    return { error: this.code, error_description: errorDescription(this.message) }
   }
+}
+
+/** Returns a text as an `error_description`, which permits no quotes, backslashes and characters beyond ASCII. */
+export function errorDescription(text: string): string {
+  return text.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?')
 }

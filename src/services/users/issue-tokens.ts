@@ -53,8 +53,7 @@ export function replaceTokens(
   tx: Tx,
   { refreshToken, held }: { refreshToken: string; held: HeldRefreshToken },
 ): Promise<RefreshableTokens> {
-  const oauth =
-    held.oauth_session_nid === null ? null : { sessionNid: held.oauth_session_nid, scope: held.scope ?? '' }
+  const oauth = held.oauth_session_nid === null ? null : { sessionNid: held.oauth_session_nid, scope: held.scope ?? '' }
   return storePair(app, tx, {
     session: { userId: held.user_id, deviceId: held.device_id, oauth },
     tokens: deriveTokens(refreshToken, held.salt)!,

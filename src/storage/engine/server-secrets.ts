@@ -5,10 +5,10 @@ import type { Db } from './database.ts'
  * Returns a secret that all processes of this server share. `make` creates its value the first time; of several
  * processes that start together, the first one's value wins.
  */
-export async function serverSecret(db: Db, name: string, make: () => string): Promise<string> {
+export async function serverSecret(db: Db, name: string, make: () => string | Promise<string>): Promise<string> {
   const known = await read(db, name)
   if (known !== undefined) return known
-  await sql`insert into server_secrets (name, value) values (${name}, ${make()}) on conflict (name) do nothing`.execute(
+  await sql`insert into server_secrets (name, value) values (${name}, ${await make()}) on conflict (name) do nothing`.execute(
     db.sql,
   )
   return (await read(db, name))!

@@ -13,6 +13,13 @@ export async function insertOAuthSession(tx: Tx, session: Omit<OAuthSessionRow, 
   return rows[0]!.session_nid
 }
 
+/** Returns a session; undefined if it has ended. */
+export async function findOAuthSession(db: Db, sessionNid: number): Promise<OAuthSessionRow | undefined> {
+  const { rows } = await sql<OAuthSessionRow>`select * from oauth_sessions
+    where session_nid = ${sessionNid}::bigint`.execute(db.sql)
+  return rows[0]
+}
+
 /** Returns the session that a token belongs to, by the hash of an access or refresh token or of its family. */
 export async function findOAuthSessionOfToken(
   db: Db,

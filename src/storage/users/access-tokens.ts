@@ -64,11 +64,10 @@ export async function findTokenlessHolder(
 
 /** Adds an access token, or prolongs it if it exists already; its device must exist. */
 export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<void> {
-  await tx.sql
-    .insertInto('access_tokens')
-    .values(token)
-    .onConflict((conflict) => conflict.column('token_hash').doUpdateSet({ expires_ts: token.expires_ts }))
-    .execute()
+  await sql`insert into access_tokens (token_hash, user_id, device_id, scope, expires_ts, refresh_token_hash)
+    values (${token.token_hash}, ${token.user_id}, ${token.device_id}, ${token.scope}, ${token.expires_ts}::bigint,
+      ${token.refresh_token_hash})
+    on conflict (token_hash) do update set expires_ts = excluded.expires_ts`.execute(tx.sql)
 }
 
 /** Revokes all tokens of a device, including the login tokens that it requested. */

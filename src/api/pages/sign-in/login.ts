@@ -65,7 +65,7 @@ type Attempt = { user?: string; alert?: string; status?: number }
 async function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Promise<Page> {
   const { session, texts, query } = visit
   const isAgain = session !== undefined && query.login_hint === undefined
-  const user = attempt.user ?? session?.userId ?? hintOf(query.login_hint)
+  const user = attempt.user ?? (isAgain ? session.userId : hintOf(query.login_hint))
   const fields = [
     field(texts.signIn.user, {
       name: 'user',

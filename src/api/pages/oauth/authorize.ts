@@ -1,0 +1,39 @@
+import type { App } from '../../../app.ts'
+import { InvalidParamError } from '../../../core/errors.ts'
+import { AuthorizationError, beginAuthorization } from '../../../services/oauth/authorization-requests.ts'
+import { OAUTH_PATHS } from '../../../services/oauth/metadata.ts'
+import { OAuthError } from '../../../services/oauth/oauth-error.ts'
+import type { OAuthRequestRow } from '../../../storage/schema/oauth.ts'
+import { withContinue } from '../own-path.ts'
+import { page, redirectTo, type Visit } from '../page.ts'
+
+/**
+ * Where clients send their users: https://spec.matrix.org/v1.19/client-server-api/#login-flow. Leads to the consent, if
+ * need be by way of the sign-in or the registration.
+ */
+export const getAuthorizePage = page({
+  method: 'GET',
+  path: OAUTH_PATHS.authorization,
+  rateLimit: 'oauth',
+  async handle(visit, app) {
+    const { searchParams } = new URL(visit.path, 'http://own.invalid')
+    try {
+      const { request } = await beginAuthorization(app, searchParams, visit.session !== undefined)
+      return redirectTo(firstPage(app, visit, request))
+    } catch (error) {
+      if (error instanceof AuthorizationError) return redirectTo(error.location)
+      // The client or its redirect URI cannot be trusted, so that only the user learns of the error.
+      if (error instanceof OAuthError) throw new InvalidParamError(error.message)
+      throw error
+    }
+  },
+})
+
+function firstPage({ config }: App, { session }: Visit, request: OAuthRequestRow): string {
+  const consent = `/consent/${request.request_id}`
+  const prompts = JSON.parse(request.prompt) as string[]
+  if (prompts.includes('create') && config.registration.enabled) return withContinue('/register', consent)
+  if (session && !prompts.includes('login')) return consent
+  const hint = request.login_hint === null ? '' : `?${new URLSearchParams({ login_hint: request.login_hint })}`
+  return withContinue(`/login${hint}`, consent)
+}

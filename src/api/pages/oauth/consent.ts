@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import type { App } from '../../../app.ts'
+import { type GrantedRights, rightsOf, withoutAdmin } from '../../../core/oauth-scope.ts'
+import { type Html, html } from '../../../core/text/html.ts'
+import {
+  cancelAuthorization,
+  findAuthorization,
+  needsNewSignIn,
+  type PendingAuthorization,
+} from '../../../services/oauth/authorization-requests.ts'
+import { issueCode } from '../../../services/oauth/issue-code.ts'
+import { clientLabel } from '../../../services/oauth/oauth-clients.ts'
+import type { WebSession } from '../../../services/sign-in/web-sessions.ts'
+import { form } from '../form.ts'
+import { type Page, serviceName } from '../layout.ts'
+import { withContinue } from '../own-path.ts'
+import { accountPage, redirectTo, type Visit } from '../page.ts'
+
+const path = '/consent/:requestId'
+const params = z.object({ requestId: z.string().max(64) })
+
+/** Asks a user whether a client may use the account. */
+export const getConsentPage = accountPage({
+  method: 'GET',
+  path,
+  params,
+  needs: 'signed in',
+  async handle(visit, app) {
+    const pending = await findAuthorization(app, visit.params.requestId)
+    if (needsNewSignIn(pending, visit.session)) return redirectTo(withContinue('/login', visit.path))
+    return consentPage(app, visit, pending)
+  },
+})
+
+/** Leads back to the client, with a code or a refusal. */
+export const postConsentPage = accountPage({
+  method: 'POST',
+  path,
+  params,
+  needs: 'signed in',
+  async handle(visit, app) {
+    const pending = await findAuthorization(app, visit.params.requestId)
+    if (visit.form.get('do') !== 'allow') return redirectTo(await cancelAuthorization(app, pending))
+    if (needsNewSignIn(pending, visit.session)) return redirectTo(withContinue('/login', visit.path))
+    const { userId, authenticatedTs } = visit.session
+    return redirectTo(await issueCode(app, pending, { userId, authenticatedTs }))
+  },
+})
+
+type ConsentVisit = Visit<unknown, unknown, WebSession>
+
+function consentPage(app: App, visit: ConsentVisit, { request, client }: PendingAuthorization): Page {
+  const texts = visit.texts.consent
+  const { name, host } = clientLabel(client)
+  const isAdminLeftOut = !visit.session.isAdmin && rightsOf(request.scope).admin
+  const rights = rightsOf(visit.session.isAdmin ? request.scope : withoutAdmin(request.scope))
+  const isGrantable = rights.api || rights.admin || rights.openid
+  const body = html`<p>${texts.asks(name)}</p>
+<p>${texts.provider} <strong>${host}</strong></p>
+${isGrantable ? html`<p>${texts.permits(visit.session.userId)}</p><ul>${rightItems(visit, rights)}</ul>` : ''}
+${isAdminLeftOut ? html`<p>${texts.noAdministrator(visit.session.userId)}</p>` : ''}
+${links(visit, { request, client })}
+${isGrantable ? form(visit, { fields: [], submit: texts.allow, what: 'allow' }) : ''}
+${form(visit, { fields: [], submit: texts.cancel, what: 'cancel', look: 'secondary' })}
+<p><a href="${withContinue('/login?login_hint=', visit.path)}">${texts.otherAccount}</a></p>`
+  return { title: texts.title(serviceName(app)), body, formTargets: [formTarget(request.redirect_uri)] }
+}
+
+function rightItems({ texts: { consent } }: ConsentVisit, rights: GrantedRights): Html[] {
+  const items = [
+    ...(rights.api ? [consent.api] : []),
+    ...(rights.admin ? [consent.admin] : []),
+    ...(rights.openid ? [consent.openid] : []),
+  ]
+  return items.map((item) => html`<li>${item}</li>`)
+}
+
+function links({ texts: { consent } }: ConsentVisit, { client: { metadata } }: PendingAuthorization): Html {
+  const { tos_uri: terms, policy_uri: policy } = metadata
+  const items = [
+    ...(terms === undefined ? [] : [html`<li><a href="${terms}">${consent.terms}</a></li>`]),
+    ...(policy === undefined ? [] : [html`<li><a href="${policy}">${consent.policy}</a></li>`]),
+  ]
+  return items.length === 0 ? html`` : html`<ul>${items}</ul>`
+}
+
+/**
+ * Returns where the form leads in the end, for the Content-Security-Policy. It cannot name IPv6 addresses, nor hosts of
+ * private schemes.
+ */
+function formTarget(redirectUri: string): string {
+  const { protocol, origin, hostname } = new URL(redirectUri)
+  return /^https?:$/.test(protocol) && !hostname.startsWith('[') ? origin : protocol
+}
