@@ -182,7 +182,7 @@ class LeasedSender implements TransactionSender {
     this.#app.metrics.appserviceTransactions.inc({ appservice: this.#appservice.id, result: 'sent' })
   }
 
-  async #rest(own: Held, error: unknown): Promise<void> {
+  async #backOff(own: Held, error: unknown): Promise<void> {
     const { failures } = own
     const level = failures === 0 ? 'warn' : 'info'
     this.#app.metrics.appserviceTransactions.inc({ appservice: this.#appservice.id, result: 'failed' })
@@ -204,7 +204,7 @@ class LeasedSender implements TransactionSender {
       await this.#send(transaction)
     } catch (error) {
       // The next process sends the same transaction again.
-      if (!this.#app.stopping.aborted) await this.#rest(own, error)
+      if (!this.#app.stopping.aborted) await this.#backOff(own, error)
       return false
     }
     const isFinished = await this.#app.database.write((tx) => finishTransaction(tx, this.#id, transaction))

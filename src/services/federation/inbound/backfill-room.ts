@@ -27,8 +27,8 @@ const MAX_STATES = 4
  * Back-off after no server had events for a gap. If servers could not be reached, it is as long as the attempt took:
  * servers that recover quickly are asked again quickly.
  */
-const REST_MS = 60_000
-const SHORTEST_REST_MS = 500
+const BACK_OFF_MS = 60_000
+const SHORTEST_BACK_OFF_MS = 500
 
 /**
  * Backfills history missing before events between two orders of a room's timeline (the upper one included). Returns
@@ -44,7 +44,7 @@ export function backfillRoom(
 
 async function backfill(app: BackfillingApp, range: { roomId: RoomId; above: number; upTo: number }): Promise<boolean> {
   const missing = await loadMissingPrevs(app.database, { ...range, limit: MAX_GAPS })
-  const gaps = missing.filter(({ event_id }) => !app.inbound.backfills.isResting(event_id))
+  const gaps = missing.filter(({ event_id }) => !app.inbound.backfills.isInBackOff(event_id))
   const version = (await loadRoomVersions(app.database, [range.roomId])).get(range.roomId)
   if (gaps.length === 0 || !version) return false
   const servers = await loadRoomServers(app.database, range.roomId, SERVERS + 1)
@@ -59,8 +59,9 @@ async function backfill(app: BackfillingApp, range: { roomId: RoomId; above: num
       hasFailed ||= error.retryable
     }
   }
-  const tookMs = Math.max(app.clock.now() - start, SHORTEST_REST_MS)
-  for (const { event_id } of gaps) app.inbound.backfills.rest(event_id, hasFailed ? Math.min(tookMs, REST_MS) : REST_MS)
+  const tookMs = Math.max(app.clock.now() - start, SHORTEST_BACK_OFF_MS)
+  for (const { event_id } of gaps)
+    app.inbound.backfills.backOff(event_id, hasFailed ? Math.min(tookMs, BACK_OFF_MS) : BACK_OFF_MS)
   return false
 }
 

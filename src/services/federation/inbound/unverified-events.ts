@@ -11,35 +11,35 @@ import type { InboxApp } from './work-inbox-room.ts'
 
 const MOST = 1000
 const MOST_OF_SERVER = 200
-const FIRST_REST_MS = 5000
-const LONGEST_REST_MS = 120_000
+const FIRST_BACK_OFF_MS = 5000
+const LONGEST_BACK_OFF_MS = 120_000
 const KEPT_MS = 3_600_000
 
 function rowOf(origin: ServerName, { event_id, room_id, pdu }: Event): NewInboxRow {
   return { event_id, room_id, origin, pdu: JSON.stringify(pdu), is_early: false }
 }
 
-type Resting = Unverified & { until: number; restMs: number; retryTs: number }
+type Delayed = Unverified & { until: number; backOffMs: number; retryTs: number }
 
 /** Creates the unverified events of a process. */
 export function createUnverifiedEvents(app: InboxApp & { inbox: Inbox }): UnverifiedEvents {
-  const resting = new Map<EventId, Resting>()
+  const delayed = new Map<EventId, Delayed>()
   let isTrying = false
 
   function keep(unverified: Unverified): void {
     const { origin, event } = unverified
-    if (resting.has(event.event_id) || resting.size >= MOST) return
+    if (delayed.has(event.event_id) || delayed.size >= MOST) return
     let ofServer = 0
-    for (const each of resting.values()) if (each.origin === origin) ofServer++
+    for (const each of delayed.values()) if (each.origin === origin) ofServer++
     if (ofServer >= MOST_OF_SERVER) return
     const now = app.clock.now()
-    const times = { until: now + KEPT_MS, restMs: FIRST_REST_MS, retryTs: now + FIRST_REST_MS }
-    resting.set(event.event_id, { ...unverified, ...times })
+    const times = { until: now + KEPT_MS, backOffMs: FIRST_BACK_OFF_MS, retryTs: now + FIRST_BACK_OFF_MS }
+    delayed.set(event.event_id, { ...unverified, ...times })
   }
 
   async function retry(): Promise<void> {
     const now = app.clock.now()
-    const due = [...resting.values()].filter(({ retryTs }) => retryTs <= now)
+    const due = [...delayed.values()].filter(({ retryTs }) => retryTs <= now)
     if (isTrying || due.length === 0) return
     isTrying = true
     try {
@@ -51,24 +51,24 @@ export function createUnverifiedEvents(app: InboxApp & { inbox: Inbox }): Unveri
     }
   }
 
-  async function tryAllAgain(origin: ServerName, due: readonly Resting[]): Promise<void> {
+  async function tryAllAgain(origin: ServerName, due: readonly Delayed[]): Promise<void> {
     const keyRing = app.keyRing.onBehalfOf({ kind: 'server', id: origin })
     for (const [version, ofVersion] of Map.groupBy(due, (each) => each.version))
       await tryAgain(keyRing, version, ofVersion)
   }
 
-  async function tryAgain(keyRing: App['keyRing'], version: RoomVersion, due: readonly Resting[]): Promise<void> {
+  async function tryAgain(keyRing: App['keyRing'], version: RoomVersion, due: readonly Delayed[]): Promise<void> {
     const pdus = due.map(({ event }) => event.pdu)
     const arrived: NewInboxRow[] = []
     const done: EventId[] = []
     for (const [place, verified] of (await verifyEvents({ keyRing }, version, pdus)).entries()) {
       const each = due[place]!
       if (verified.ok && (await isWelcome(app, each))) arrived.push(rowOf(each.origin, verified.event))
-      if (!verified.ok && verified.unverified && each.until > app.clock.now()) rest(each, app.clock.now())
+      if (!verified.ok && verified.unverified && each.until > app.clock.now()) backOff(each, app.clock.now())
       else done.push(each.event.event_id)
     }
     if (arrived.length > 0) await take(arrived)
-    for (const id of done) resting.delete(id)
+    for (const id of done) delayed.delete(id)
   }
 
   /** Puts them into the inbox like new arrivals. */
@@ -77,14 +77,14 @@ export function createUnverifiedEvents(app: InboxApp & { inbox: Inbox }): Unveri
     await app.inbox.look()
   }
 
-  return { keep, retry, count: () => resting.size }
+  return { keep, retry, count: () => delayed.size }
 }
 
-async function isWelcome(app: InboxApp, { origin, event }: Resting): Promise<boolean> {
+async function isWelcome(app: InboxApp, { origin, event }: Delayed): Promise<boolean> {
   return (await refusalOfServer(app, event.room_id, origin)) === undefined
 }
 
-function rest(each: Resting, now: number): void {
-  each.retryTs = now + each.restMs
-  each.restMs = Math.min(2 * each.restMs, LONGEST_REST_MS)
+function backOff(each: Delayed, now: number): void {
+  each.retryTs = now + each.backOffMs
+  each.backOffMs = Math.min(2 * each.backOffMs, LONGEST_BACK_OFF_MS)
 }

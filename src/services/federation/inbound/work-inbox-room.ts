@@ -45,8 +45,8 @@ const AT_ONCE_OF_SERVER = 8
 const WAITING_FOR_SERVER = 100
 /** Fewer than the rooms that a process leases, so that rooms which wait for no server always have a place. */
 const WAITING_IN_ALL = 1500
-const CROWDED_REST_MS = 5000
-const JOINING_REST_MS = 1000
+const CROWDED_BACK_OFF_MS = 5000
+const JOINING_BACK_OFF_MS = 1000
 
 /** A waiting room, and the number of arrivals when it began to wait. */
 type Waiting = { arrivals: number; resume: () => void }
@@ -78,7 +78,7 @@ export function createRoomWorker(app: InboxApp, holder: string): RoomWorker {
   }
 
   function ask(version: RoomVersion, row: InboxRow, asked: Map<ServerName, Promise<void>>): void {
-    const later = () => rest(app, row, app.clock.now() + CROWDED_REST_MS)
+    const later = () => backOff(app, row, app.clock.now() + CROWDED_BACK_OFF_MS)
     const help = turns(row.origin, () => ingestOne(app, version, row)) ?? later()
     const settled = help
       .catch((error) => (error instanceof CrowdedOutError ? later() : Promise.reject(error)))
@@ -116,7 +116,7 @@ async function checkEarly(app: InboxApp, roomId: RoomId, events: readonly InboxR
   const refused = new Set<InboxRow>()
   for (const [origin, ofServer] of Map.groupBy(early, (row) => row.origin)) {
     // Another attempt to join has begun.
-    if (isBeingJoined) await rest(app, ofServer[0]!, app.clock.now() + JOINING_REST_MS)
+    if (isBeingJoined) await backOff(app, ofServer[0]!, app.clock.now() + JOINING_BACK_OFF_MS)
     const isRefused = isBeingJoined || (await refusalOfServer(app, roomId, origin)) !== undefined
     if (isRefused) for (const row of ofServer) refused.add(row)
   }
@@ -170,14 +170,14 @@ async function ingestOne(app: InboxApp, version: RoomVersion, row: InboxRow): Pr
     const mayHelp = !(error instanceof FederationError) || error.retryable
     if (mayHelp && row.attempts < MOST_ATTEMPTS) {
       app.logger.info({ err: error, room_id: roomId, event_id, origin }, 'processing of event failed, will retry')
-      return rest(app, row, app.clock.now() + jitteredBackOff(row.attempts, BACK_OFF, app.random))
+      return backOff(app, row, app.clock.now() + jitteredBackOff(row.attempts, BACK_OFF, app.random))
     }
     app.logger.warn({ err: error, room_id: roomId, event_id, origin }, 'processing of event failed, event dropped')
   }
   await app.database.write((tx) => removeFromInbox(tx, [row]))
 }
 
-function rest(app: InboxApp, row: InboxRow, retryTs: number): Promise<void> {
+function backOff(app: InboxApp, row: InboxRow, retryTs: number): Promise<void> {
   return app.database.write((tx) => restInInbox(tx, row, retryTs))
 }
 

@@ -89,13 +89,17 @@ async function attempt(app: Capabilities, room: PartialRoomRow, holder: string):
   } catch (error) {
     if (app.stopping.aborted) return
     app.logger.warn({ err: error, room_id: roomId }, 'fetching members of a partial room failed, will retry')
-    await rest(app, room, holder).catch((fault) =>
+    await backOff(app, room, holder).catch((fault) =>
       app.logger.error({ err: fault, room_id: roomId, failures }, 'release of room lease failed, lease will expire'),
     )
   }
 }
 
-async function rest(app: Capabilities, { room_id: roomId, failures }: PartialRoomRow, holder: string): Promise<void> {
+async function backOff(
+  app: Capabilities,
+  { room_id: roomId, failures }: PartialRoomRow,
+  holder: string,
+): Promise<void> {
   const isHere = await isRoomHere(app.database, roomId)
   if (!isHere && failures >= MOST_FAILURES_OUTSIDE) return giveUpRoom(app, roomId)
   const retryTs = app.clock.now() + jitteredBackOff(failures, BACK_OFF, app.random)

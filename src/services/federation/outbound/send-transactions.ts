@@ -38,7 +38,7 @@ export async function sendTransactions(app: SendingApp, sending: Sending): Promi
     } catch (error) {
       // The next process sends the same transaction again.
       if (app.stopping.aborted) return
-      return await rest(app, sending, { failures: sent.failures, error })
+      return await backOff(app, sending, { failures: sent.failures, error })
     }
     next = await outbox.finish(destination, sent)
   }
@@ -88,7 +88,7 @@ function reportRefused(app: SendingApp, destination: ServerName, answer: unknown
   }
 }
 
-async function rest(
+async function backOff(
   app: SendingApp,
   { outbox, destination }: Sending,
   { failures, error }: { failures: number; error: unknown },

@@ -26,7 +26,7 @@ const RETRIES_AT_ONCE = 50
  * Staggers the start of requests that are ready at the same time: sending to a room of many servers must not delay
  * client requests.
  */
-const SPREAD_MS = 100
+const STAGGER_MS = 100
 /** When a process dies, others take over its destinations after this time. */
 const LEASE_MS = 6000
 /** Poll interval for ended back-offs and leases of dead processes. */
@@ -48,7 +48,7 @@ export async function startSending(app: SendingApp & Pick<App, 'config'>): Promi
   }
   app.metrics.watchFederation(() => countOutbox(app.database, COUNTED_ROWS))
   const leases = createLeases(app, LEASE_MS)
-  const { mayBegin, haveBegun } = createPace(SPREAD_MS)
+  const { mayBegin, haveBegun } = createPace(STAGGER_MS)
   const outbox = createOutboxBatches(app, { leases, haveBegun })
   /** Destinations whose entries may be unknown to all processes after an error. */
   const failed = new Set<ServerName>()
