@@ -23,9 +23,10 @@ export async function beginTotp(visitor: Visitor): Promise<string> {
   return /<code>([A-Z2-7 ]+)<\/code>/.exec(page.text)![1]!.replaceAll(' ', '')
 }
 
-/** Confirms a new authenticator app with its present code. */
-export async function confirmTotp(visitor: Visitor, secret: string): Promise<VisitedPage> {
-  return visitor.submit(await visitor.open(`${FACTORS_PATH}/totp`), { code: totpCode(secret, Date.now()) })
+/** Confirms a new authenticator app with its present code; `page`: where the secret is shown. */
+export async function confirmTotp(visitor: Visitor, secret: string, page?: VisitedPage): Promise<VisitedPage> {
+  const shown = page ?? (await visitor.open(`${FACTORS_PATH}/totp`))
+  return visitor.submit(shown, { code: totpCode(secret, Date.now()) })
 }
 
 /** The code after the present one: good for a sign-in although the present one was used. */

@@ -12,13 +12,19 @@ type PasskeyForm = Pick<Form, 'submit' | 'look' | 'what' | 'action'> & {
   fields?: Html
   /** What to say if the browser gives no answer, for instance because the user cancels. */
   failed: string
+  /** What browsers without script or passkeys show instead of the form; absent: nothing. */
+  otherwise?: string
 }
 
 /** Renders a form for a passkey. It needs PASSKEY_SCRIPT, and is hidden from browsers without script or passkeys. */
-export function passkeyForm(visit: Pick<Visit, 'browser'>, { method, options, failed, ...given }: PasskeyForm): Html {
+export function passkeyForm(
+  visit: Pick<Visit, 'browser'>,
+  { method, options, failed, otherwise, ...given }: PasskeyForm,
+): Html {
   const answer = html`<input type="hidden" name="credential" value="" data-passkey="${method}"
 data-options="${JSON.stringify(options)}" data-failed="${failed}">`
-  return html`<div hidden>${form(visit, { ...given, fields: html`${answer}${given.fields ?? ''}` })}</div>`
+  const instead = otherwise === undefined ? '' : html`<p data-without-passkeys>${otherwise}</p>\n`
+  return html`${instead}<div hidden>${form(visit, { ...given, fields: html`${answer}${given.fields ?? ''}` })}</div>`
 }
 
 /**
@@ -50,8 +56,9 @@ const answerOf = ({ id, type, response }) => JSON.stringify({
     userHandle: encode(response.userHandle) || undefined,
   },
 })
-for (const input of document.querySelectorAll('[data-passkey]')) {
-  if (!window.PublicKeyCredential) break
+const inputs = window.PublicKeyCredential ? document.querySelectorAll('[data-passkey]') : []
+if (inputs.length) for (const text of document.querySelectorAll('[data-without-passkeys]')) text.hidden = true
+for (const input of inputs) {
   const { form } = input
   form.parentElement.hidden = false
   form.addEventListener('submit', async (event) => {

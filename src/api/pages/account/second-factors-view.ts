@@ -83,9 +83,9 @@ async function passkeyAddition(app: App, visit: FactorVisit): Promise<Html> {
   const { session, browser } = visit
   const name = field(words.passkeyName, { name: 'name', maxlength: MAX_PASSKEY_NAME }, { hint: words.passkeyNameHint })
   const options = await newPasskeyOptions(app, { userId: session.userId, cookie: browser.cookie })
-  const addition = { method: 'create' as const, options, what: 'add-passkey', failed: visit.texts.secondStep.failed }
-  return html`${passkeyForm(visit, { ...addition, fields: name, submit: words.addPasskey })}
-<noscript><p>${visit.texts.secondStep.needsScript}</p></noscript>`
+  const { failed, needsScript: otherwise } = visit.texts.secondStep
+  const addition = { method: 'create' as const, options, what: 'add-passkey', failed, otherwise }
+  return passkeyForm(visit, { ...addition, fields: name, submit: words.addPasskey })
 }
 
 function passkeyItem(visit: FactorVisit, { credential_id, name, created_ts, last_used_ts }: PasskeyRow): Html {

@@ -70,26 +70,17 @@ async function secondStepPage(
   // An administrator has reset them in the meantime.
   if (!counts.totp && counts.passkeys === 0) return redirectTo(withContinue('/login', ownPath(query.continue)))
   const options = await passkeyUseOptions(app, { cookie: browser.cookie, userId })
+  const passkey = { method: 'get' as const, submit: words.usePasskey, what: 'passkey', failed: words.failed }
   const ways: Html[] = [
     ...(options
-      ? [
-          passkeyForm(visit, {
-            method: 'get',
-            options,
-            submit: words.usePasskey,
-            what: 'passkey',
-            failed: words.failed,
-          }),
-        ]
+      ? [passkeyForm(visit, { ...passkey, options, ...(!counts.totp && { otherwise: words.needsScript }) })]
       : []),
     ...(counts.totp ? [codeForm(visit)] : []),
     ...(counts.recoveryCodes > 0 ? [recoveryForm(visit, !counts.totp)] : []),
   ]
-  const needsScript = counts.totp ? '' : html`<noscript><p>${words.needsScript}</p></noscript>`
   const body = html`<p>${words.hint(userId)}</p>
 ${alert(attempt.alert)}
 ${ways}
-${needsScript}
 <p><a href="${withContinue('/login', ownPath(query.continue))}">${words.startAgain}</a></p>`
   return {
     title: words.title,

@@ -51,7 +51,7 @@ export const en = {
     recoveryCode: 'Recovery code',
     recoveryHint: 'Sixteen letters and digits that you kept when you set up the second factor. Each works once.',
     failed: 'The browser did not give a passkey. Try again, or choose another way.',
-    needsScript: 'Passkeys need JavaScript in your browser.',
+    needsScript: 'Passkeys need a browser that supports them, with JavaScript.',
     startAgain: 'Sign in as somebody else',
   },
   captcha: {

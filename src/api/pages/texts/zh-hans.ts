@@ -64,7 +64,7 @@ export const zhHans: Texts = {
     recoveryCode: '恢复代码',
     recoveryHint: '设置第二重验证时保存的十六位字母和数字。每个只能使用一次。',
     failed: '浏览器未提供通行密钥。请重试，或选择其他方式。',
-    needsScript: '通行密钥需要浏览器启用 JavaScript。',
+    needsScript: '通行密钥需要支持它的浏览器，并启用 JavaScript。',
     startAgain: '以其他用户登录',
   },
   captcha: {
