@@ -33,7 +33,7 @@ export const jwt = z
         example: 'ES256',
       }),
     secret: z.string().min(MIN_SECRET_LENGTH, `expected at least ${MIN_SECRET_LENGTH} characters`).optional().meta({
-      description: 'The secret of HS256, HS384 and HS512. Whoever knows it can sign in as every user.',
+      description: 'The secret of HS256, HS384 and HS512. A holder of it can sign in as every user.',
       example: 'a random text of at least 32 characters',
     }),
     public_key: z.string().min(1).optional().meta({
@@ -51,7 +51,7 @@ export const jwt = z
       .optional()
       .meta({ description: 'The claim with the display name of a new account.', example: 'name' }),
     issuer: z.string().min(1).optional().meta({
-      description: 'What the claim iss must be. Absent: any issuer with the key.',
+      description: 'The required value of the claim iss. Absent: any issuer with the key.',
       example: 'https://portal.example.org',
     }),
     audiences: z
