@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { APIS, loadOperations } from '../../testing/openapi/operations.ts'
 import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import { ENDPOINTS } from './endpoints.ts'
-import { oauthEndpoints } from './oauth/oauth-routes.ts'
+import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
 import { pageEndpoints } from './page-routes.ts'
 
 /** Operations that Hearth does not serve, each with the reason. A change that mounts one removes its line. */

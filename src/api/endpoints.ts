@@ -19,7 +19,7 @@ import { getHealth } from './health.ts'
 import type { AnyEndpoint } from './http/route.ts'
 import { mediaEndpoints } from './media/media-endpoints.ts'
 import { getMetrics } from './metrics.ts'
-import { oauthEndpoints } from './oauth/oauth-routes.ts'
+import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
 import { oauthPages, pageEndpoints } from './page-routes.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */

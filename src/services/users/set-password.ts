@@ -44,10 +44,11 @@ export async function setPasswordHash(
   })
 }
 
-/** Returns whether a user can change the password here: not if the LDAP directory has it. */
+/** Returns whether a user can change the password by the old one: not if the LDAP directory has it, or nobody. */
 export async function canChangePassword(
   app: Pick<App, 'database' | 'directory'>,
   { userId }: Pick<AllSessions, 'userId'>,
 ): Promise<boolean> {
-  return !(app.directory && (await findUser(app.database, userId))?.in_directory)
+  const user = await findUser(app.database, userId)
+  return user !== undefined && user.password_hash !== null && !(app.directory && user.in_directory)
 }

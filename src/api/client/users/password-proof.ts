@@ -1,4 +1,5 @@
 import type { App } from '../../../app.ts'
+import { requirePassword } from '../../../services/users/require-password.ts'
 import type { AuthData } from '../../../services/users/uia-stages.ts'
 import {
   type ApprovedRequest,
@@ -42,12 +43,16 @@ export async function withPasswordOfPeople<Body extends Record<string, unknown>,
   return request.perform(body)
 }
 
-/** Performs a request once the session's user has authenticated with the account's password, or another proof. */
-export function withPassword<Body extends Record<string, unknown>, Answer extends object>(
+/**
+ * Performs a request once the session's user has authenticated with the account's password, or another proof. Throws
+ * M_FORBIDDEN for an account without a password that has no other proof.
+ */
+export async function withPassword<Body extends Record<string, unknown>, Answer extends object>(
   app: App,
   session: Session,
   { operation, auth, body, check, perform, repeat, proof = PASSWORD }: ProtectedRequest<Body, Answer>,
 ): Promise<Answer | object> {
+  if (proof === PASSWORD) await requirePassword(app, session.userId)
   const request = { operation, userId: session.userId, ...proof, auth, body: body ?? {} }
   return authenticateAndPerform<Answer | object>(app, request, {
     check: (wanted) => check?.(wanted.body as Body),

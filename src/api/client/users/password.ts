@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { MatrixError, MissingParamError } from '../../../core/errors.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { checkNewPassword } from '../../../services/users/new-password.ts'
+import { requirePassword } from '../../../services/users/require-password.ts'
 import { setPasswordHash } from '../../../services/users/set-password.ts'
 import { authenticateAndPerform, type UiaRequest } from '../../../services/users/user-interactive-auth.ts'
 import { v3 } from '../../http/client-paths.ts'
@@ -22,9 +23,10 @@ export const postPassword = route({
   suspendedUsers: true,
   rateLimit: 'login',
   body: passwordBody,
-  handle({ session, body: { auth, new_password: secret, ...body } }, app) {
+  async handle({ session, body: { auth, new_password: secret, ...body } }, app) {
     if (session?.isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests have no password')
     if (!session && !app.mailer) throw new MatrixError(401, 'M_MISSING_TOKEN', 'An access token is needed')
+    if (session) await requirePassword(app, session.userId)
     const request = { operation: 'POST /account/password', auth, body, secret, ...proofBy(session) }
     return authenticateAndPerform(app, request, {
       check({ hasSecret }) {
