@@ -3,6 +3,15 @@ import { pollUntil } from '../../testing/poll-until.ts'
 import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { type Answer, ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import {
+  askOAuth,
+  authorization,
+  refreshOAuth,
+  registerClient,
+  signInByOAuth,
+  webClient,
+} from '../harness/oauth-client.ts'
+import { newVisitor } from '../harness/page-visitor.ts'
 import { setPusher, startPushGateway } from '../harness/push-gateway.ts'
 import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
 
@@ -24,6 +33,7 @@ beforeAll(async () => {
         ...rate_limits,
         invite: INVITES,
         push: INVITES,
+        oauth: INVITES,
         ...Object.fromEntries(limited.map((each) => [each, SLOW])),
       },
     },
@@ -117,6 +127,25 @@ describe('invites count one by one', () => {
     // Only the invite is rate-limited.
     expect((await user.ask('POST', `${v3}/createRoom`, {})).status).toBe(200)
   })
+})
+
+/** Clients log out when the token endpoint refuses a refresh, also with 429. */
+test('new OAuth clients are limited, but neither known ones nor refreshes', async () => {
+  const user = await registerUser(hearth.url)
+  const client = await registerClient(hearth.url)
+  let { refresh_token: token } = await signInByOAuth(hearth.url, user, { client })
+  const another = (name: number) =>
+    askOAuth(hearth.url, '/oauth2/register', { json: webClient(`client-${name}.example.org`) })
+  const { status, body, headers } = await refusedAfter(1, another)
+  expect([status, body.error]).toEqual([429, 'temporarily_unavailable'])
+  expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+  expect((await newVisitor(hearth.url).open(authorization(client).path)).status).toBe(429)
+  expect((await registerClient(hearth.url)).clientId).toBe(client.clientId)
+  for (let time = 0; time < 20; time++) {
+    const next = await refreshOAuth(hearth.url, client, token)
+    expect(next.status).toBe(200)
+    token = next.body.refresh_token
+  }
 })
 
 test('a user with many pushers has gateways sent as much as others', async () => {

@@ -1,0 +1,104 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
+import { type Answer, ask, registerUser, type TestUser } from '../harness/client.ts'
+import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import {
+  authorization,
+  exchange,
+  type OAuthTestClient,
+  obtainCode,
+  openConsent,
+  refreshOAuth,
+  registerClient,
+  replyOf,
+  signInByOAuth,
+} from '../harness/oauth-client.ts'
+import { newVisitor } from '../harness/page-visitor.ts'
+
+/** Milliseconds from a request to kill -9: before, while and after the server works on it. */
+const DELAYS = [0, 4, 15]
+
+let postgres: TestPostgres
+beforeAll(async () => {
+  postgres = await startPostgres()
+})
+afterAll(() => postgres.stop())
+
+describe.each(['pglite', 'postgresql'])('on %s', (database) => {
+  let hearth: TestHearth
+  let alice: TestUser
+  let client: OAuthTestClient
+  beforeAll(async () => {
+    hearth = await startHearth(database === 'postgresql' ? { databaseUrl: await postgres.createDatabase() } : {})
+    alice = await registerUser(hearth.url)
+    client = await registerClient(hearth.url)
+  })
+  afterAll(() => hearth.dispose())
+
+  const crash = async () => {
+    await hearth.kill('SIGKILL')
+    await hearth.restart()
+  }
+  const statusOf = async (token: string) =>
+    (await ask(hearth.url, { method: 'GET', path: '/_matrix/client/v3/account/whoami', token })).status
+
+  /** Sends a request and kills the server after some milliseconds; undefined if there was no answer. */
+  async function sendAndCrash(send: () => Promise<Answer>, delay: number): Promise<Answer | undefined> {
+    const answer = send().catch(() => undefined)
+    await wait(delay)
+    await hearth.kill('SIGKILL')
+    const received = await answer
+    await hearth.restart()
+    return received
+  }
+
+  test('kill -9 between any two steps of a sign-in: it goes on', async () => {
+    const visitor = newVisitor(hearth.url)
+    const attempt = authorization(await registerClient(hearth.url))
+    await crash()
+    const login = await visitor.open(attempt.path)
+    expect(login.url.pathname).toBe('/login')
+    await crash()
+    const consent = await visitor.submit(login, { user: alice.userId, password: 'correct horse battery' })
+    await crash()
+    const code = replyOf(await visitor.submit(consent, {}, { do: 'allow' })).get('code')!
+    await crash()
+    const { body: first } = await exchange(hearth.url, attempt, code)
+    await crash()
+    const { body: second } = await refreshOAuth(hearth.url, attempt.client, first.refresh_token)
+    await crash()
+    expect(await statusOf(first.access_token)).toBe(200)
+    expect(await statusOf(second.access_token)).toBe(200)
+    await crash()
+    expect(await statusOf(first.access_token)).toBe(401)
+    expect((await exchange(hearth.url, attempt, code)).body.error).toBe('invalid_grant')
+    await crash()
+    expect(await statusOf(second.access_token)).toBe(401)
+    // The browser is still signed in.
+    const again = authorization(attempt.client)
+    expect((await openConsent(visitor, alice, again)).url.pathname).toMatch(/^\/consent\//)
+  })
+
+  test.each(DELAYS)('kill -9 %d ms after a refresh: a repetition returns the same tokens', async (delay) => {
+    const { refresh_token: token } = await signInByOAuth(hearth.url, alice, { client })
+    const lost = await sendAndCrash(() => refreshOAuth(hearth.url, client, token), delay)
+    const { status, body } = await refreshOAuth(hearth.url, client, token)
+    expect(status).toBe(200)
+    if (lost) expect(body).toEqual(lost.body)
+    expect(await statusOf(body.access_token)).toBe(200)
+    expect((await refreshOAuth(hearth.url, client, body.refresh_token)).status).toBe(200)
+  })
+
+  test.each(DELAYS)('kill -9 %d ms after the exchange of a code: it opens one session at most', async (delay) => {
+    const attempt = authorization(client)
+    const code = await obtainCode(hearth.url, alice, attempt)
+    const first = await sendAndCrash(() => exchange(hearth.url, attempt, code), delay)
+    const second = await exchange(hearth.url, attempt, code)
+    const opened = [first, second].filter((answer) => answer?.status === 200)
+    expect(opened.length).toBeLessThanOrEqual(1)
+    if (second.status !== 200) expect([second.status, second.body.error]).toEqual([400, 'invalid_grant'])
+    // Whatever happened, the user can sign in.
+    expect(await statusOf((await signInByOAuth(hearth.url, alice, { client })).access_token)).toBe(200)
+  })
+})
