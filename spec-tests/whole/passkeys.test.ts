@@ -48,9 +48,13 @@ const SECURITY_KEY: Authenticator = {
 
 type Tab = { page: Page; protocol: CDPSession; authenticatorId: string; policyFaults: string[] }
 
-/** Opens a tab with an authenticator, in a browser without cookies. */
-async function openTab(abilities: Authenticator): Promise<Tab> {
+/**
+ * Opens a tab with an authenticator, in a browser without cookies. `offers`: whether the browser offers passkeys at the
+ * user name; the simulated user then accepts at once.
+ */
+async function openTab(abilities: Authenticator, { offers = false } = {}): Promise<Tab> {
   const page = await (await browser.newContext()).newPage()
+  if (!offers) await page.addInitScript('delete PublicKeyCredential.isConditionalMediationAvailable')
   const policyFaults: string[] = []
   page.on('console', (message) => {
     if (message.text().includes('Content Security Policy')) policyFaults.push(message.text())
@@ -113,6 +117,18 @@ describe('a passkey with verification of its user', () => {
     await signOut(tab)
     await enterPassword(tab, '/account')
     await page.waitForURL(`${origin}/account`)
+    expect(tab.policyFaults).toEqual([])
+    await page.context().close()
+  })
+
+  test('is offered by the browser at the user name', async () => {
+    const tab = await openTab(PHONE, { offers: true })
+    const { page } = tab
+    await addPasskey(tab, 'Phone')
+    await signOut(tab)
+    await page.goto(`${origin}/login`)
+    await page.waitForURL(`${origin}/account`)
+    await page.getByText(user.userId).first().waitFor()
     expect(tab.policyFaults).toEqual([])
     await page.context().close()
   })

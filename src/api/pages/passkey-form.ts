@@ -12,6 +12,8 @@ type PasskeyForm = Pick<Form, 'submit' | 'look' | 'what' | 'action'> & {
   fields?: Html
   /** What to say if the browser gives no answer, for instance because the user cancels. */
   failed: string
+  /** Whether browsers may also offer passkeys in the form's page at a field with `autocomplete="webauthn"`. */
+  offered?: boolean
   /** What browsers without script or passkeys show instead of the form; absent: nothing. */
   otherwise?: string
 }
@@ -19,10 +21,10 @@ type PasskeyForm = Pick<Form, 'submit' | 'look' | 'what' | 'action'> & {
 /** Renders a form for a passkey. It needs PASSKEY_SCRIPT, and is hidden from browsers without script or passkeys. */
 export function passkeyForm(
   visit: Pick<Visit, 'browser'>,
-  { method, options, failed, otherwise, ...given }: PasskeyForm,
+  { method, options, failed, offered = false, otherwise, ...given }: PasskeyForm,
 ): Html {
   const answer = html`<input type="hidden" name="credential" value="" data-passkey="${method}"
-data-options="${JSON.stringify(options)}" data-failed="${failed}">`
+data-options="${JSON.stringify(options)}" data-failed="${failed}"${offered ? html` data-offered` : ''}>`
   const instead = otherwise === undefined ? '' : html`<p data-without-passkeys>${otherwise}</p>\n`
   return html`${instead}<div hidden>${form(visit, { ...given, fields: html`${answer}${given.fields ?? ''}` })}</div>`
 }
@@ -56,6 +58,15 @@ const answerOf = ({ id, type, response }) => JSON.stringify({
     userHandle: encode(response.userHandle) || undefined,
   },
 })
+const ask = (input, more) => navigator.credentials[input.dataset.passkey]({
+  publicKey: parse(JSON.parse(input.dataset.options)),
+  ...more,
+})
+const send = (input, credential) => {
+  input.value = answerOf(credential)
+  input.form.submit()
+}
+const offer = new AbortController()
 const inputs = window.PublicKeyCredential ? document.querySelectorAll('[data-passkey]') : []
 if (inputs.length) for (const text of document.querySelectorAll('[data-without-passkeys]')) text.hidden = true
 for (const input of inputs) {
@@ -63,13 +74,12 @@ for (const input of inputs) {
   form.parentElement.hidden = false
   form.addEventListener('submit', async (event) => {
     event.preventDefault()
+    offer.abort()
     for (const old of form.querySelectorAll('[role=alert]')) old.remove()
     const button = form.querySelector('button')
     button.disabled = true
     try {
-      const publicKey = parse(JSON.parse(input.dataset.options))
-      input.value = answerOf(await navigator.credentials[input.dataset.passkey]({ publicKey }))
-      form.submit()
+      send(input, await ask(input))
     } catch {
       const alert = document.createElement('p')
       alert.setAttribute('role', 'alert')
@@ -78,4 +88,8 @@ for (const input of inputs) {
       button.disabled = false
     }
   })
+  const { isConditionalMediationAvailable: canOffer } = PublicKeyCredential
+  if ('offered' in input.dataset && canOffer) canOffer.call(PublicKeyCredential)
+    .then((can) => can && ask(input, { mediation: 'conditional', signal: offer.signal }))
+    .then((credential) => credential && send(input, credential), () => {})
 }`

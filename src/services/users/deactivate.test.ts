@@ -9,6 +9,9 @@ import { insertKeyBackup } from '../../storage/devices/key-backups.ts'
 import { addOneTimeKeys } from '../../storage/devices/one-time-keys.ts'
 import { claimToDeviceTransaction, storeToDeviceMessages } from '../../storage/devices/to-device.ts'
 import type { Tx } from '../../storage/engine/database.ts'
+import { insertPasskey } from '../../storage/sign-in/passkeys.ts'
+import { replaceRecoveryCodes } from '../../storage/sign-in/recovery-codes.ts'
+import { storePendingTotpSecret } from '../../storage/sign-in/totp-secrets.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { putAccountData } from './account-data.ts'
 import { createUser } from './create-user.ts'
@@ -38,11 +41,19 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
   })
   await newLoginToken(app, { userId, deviceId: null })
   await newOpenIdToken(app, userId)
+  await app.database.write((tx) => addSecondFactors(tx, userId))
   await putAccountData(app, userId, { roomId: '', type: 't', content: { a: 1 } })
   await addFilter(app, userId, {})
   await changePushRules(app, userId, (overlay) => overlay)
   await app.database.write((tx) => addEncryption(tx, { userId, deviceId: device_id }))
   return { userId, accessToken }
+}
+
+async function addSecondFactors(tx: Tx, user_id: UserId): Promise<void> {
+  const passkey = { credential_id: user_id, user_id, public_key: 'k', counter: 0, transports: '[]', name: '' }
+  await storePendingTotpSecret(tx, user_id, 'SECRET')
+  await replaceRecoveryCodes(tx, user_id, ['hash'])
+  await insertPasskey(tx, { ...passkey, created_ts: 0 })
 }
 
 async function addEncryption(tx: Tx, device: { userId: UserId; deviceId: DeviceId }): Promise<void> {

@@ -66,11 +66,12 @@ async function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Promise
   const { session, texts, query } = visit
   const isAgain = session !== undefined && query.login_hint === undefined
   const user = attempt.user ?? (isAgain ? session.userId : hintOf(query.login_hint))
+  const passkey = await passkeyWay(app, visit)
   const fields = [
     field(texts.signIn.user, {
       name: 'user',
       value: user,
-      autocomplete: 'username',
+      autocomplete: passkey ? 'username webauthn' : 'username',
       autocapitalize: 'none',
       spellcheck: 'false',
       required: true,
@@ -84,7 +85,6 @@ async function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Promise
       autofocus: user !== '',
     }),
   ]
-  const passkey = await passkeyWay(app, visit)
   const body = html`${isAgain ? html`<p>${texts.signIn.confirmHint(session.userId)}</p>` : ''}
 ${alert(attempt.alert)}
 ${form(visit, { fields, submit: texts.signIn.submit })}
@@ -103,7 +103,10 @@ async function passkeyWay(app: App, visit: LoginVisit): Promise<Html | undefined
   const options = await passkeyUseOptions(app, { cookie: visit.browser.cookie })
   const { texts } = visit
   const words = { submit: texts.signIn.passkey, failed: texts.secondStep.failed }
-  return options && passkeyForm(visit, { method: 'get', options, ...words, what: 'passkey', look: 'secondary' })
+  return (
+    options &&
+    passkeyForm(visit, { method: 'get', options, ...words, what: 'passkey', look: 'secondary', offered: true })
+  )
 }
 
 /** Clients send `mxid:@alice:example.org`, or a name. */
