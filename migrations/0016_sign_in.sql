@@ -15,6 +15,8 @@ create table web_sessions (
   last_seen_ts bigint not null,
   last_seen_ip text,
   last_seen_user_agent text,
+  -- whether the user needs no mail about this sign-in: it renews one in the same browser, or the account is new
+  is_expected boolean not null,
   expires_ts bigint not null,
   check ((user_id is null) <> (pending_user_id is null))
 );

@@ -9,6 +9,10 @@ import { getConfirmEmail, postConfirmEmail } from './pages/mail/confirm-email.ts
 import { getUnsubscribe, postUnsubscribe } from './pages/mail/unsubscribe.ts'
 import { getAuthorizePage } from './pages/oauth/authorize.ts'
 import { getConsentPage, postConsentPage } from './pages/oauth/consent.ts'
+import { getForgottenPage, postForgottenPage } from './pages/registration/forgotten.ts'
+import { getMailedPage, postMailedPage } from './pages/registration/mailed.ts'
+import { getRegisterPage, postRegisterPage } from './pages/registration/register.ts'
+import { getResetPage, postResetPage } from './pages/registration/reset.ts'
 import { getLoginPage, postLoginPage } from './pages/sign-in/login.ts'
 import { getLogoutPage, postLogoutPage } from './pages/sign-in/logout.ts'
 import { getSecondStepPage, postSecondStepPage } from './pages/sign-in/second-factor.ts'
@@ -22,6 +26,17 @@ const signIn: AnyEndpoint[] = [
   postLogoutPage,
   getSecondStepPage,
   postSecondStepPage,
+]
+
+const registration: AnyEndpoint[] = [
+  getRegisterPage,
+  postRegisterPage,
+  getMailedPage,
+  postMailedPage,
+  getForgottenPage,
+  postForgottenPage,
+  getResetPage,
+  postResetPage,
 ]
 
 /** Pages that clients open, and links in mails; their addresses are under `/_matrix`, which proxies forward. */
@@ -39,4 +54,12 @@ const forClients: AnyEndpoint[] = [
 export const oauthPages: AnyEndpoint[] = [getAuthorizePage, getConsentPage, postConsentPage]
 
 /** The pages of this server for people, with what they load. */
-export const pageEndpoints: AnyEndpoint[] = [getAsset, getLogo, ...signIn, ...account, ...forClients, ...oauthPages]
+export const pageEndpoints: AnyEndpoint[] = [
+  getAsset,
+  getLogo,
+  ...signIn,
+  ...registration,
+  ...account,
+  ...forClients,
+  ...oauthPages,
+]

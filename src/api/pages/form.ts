@@ -45,12 +45,30 @@ export function field(
 `
 }
 
+/** Renders a check box with its label. */
+export function checkbox(
+  label: string,
+  { name, ...attributes }: Readonly<Record<string, string | boolean>> & { name: string },
+  { hint }: { hint?: string } = {},
+): Html {
+  const id = `field-${name}`
+  const described = hint === undefined ? {} : { 'aria-describedby': `${id}-help` }
+  const small = hint === undefined ? html`` : html`<small id="${id}-help">${hint}</small>`
+  return html`<label for="${id}"><input${attributesOf({ type: 'checkbox', id, name, ...attributes, ...described })}>${label}</label>${small}
+`
+}
+
 /** Renders attributes; `true` stands without a value, `false` and undefined not at all. */
 function attributesOf(attributes: Readonly<Record<string, string | number | boolean | undefined>>): Html[] {
   return Object.entries(attributes).flatMap(([name, value]) => {
     if (value === undefined || value === false) return []
     return value === true ? [html` ${name}`] : [html` ${name}="${value}"`]
   })
+}
+
+/** Renders a message that something was done; nothing without a text. */
+export function notice(text: string | undefined): Html {
+  return text === undefined ? html`` : html`<p role="status">${text}</p>`
 }
 
 /** Renders an alert; nothing without a text. */

@@ -3,6 +3,12 @@ const OWN =
   /^\/(account|consent|device|login|oauth2\/authorize|admin|_matrix\/client\/(v3|r0)\/(login\/sso|auth))(\/|\?|$)/
 const MAX_LENGTH = 2000
 
+/** The page on which visitors create an account. */
+export const REGISTER_PATH = '/register'
+
+/** The page for a forgotten password. */
+export const FORGOTTEN_PATH = '/password/forgotten'
+
 /**
  * Returns a path of this server that a page was asked to continue with, as a browser would resolve it; undefined for
  * everything else, so that no link leads through our pages to another site.

@@ -88,9 +88,10 @@ export function page<Params extends z.ZodType | undefined = undefined, Query ext
     renderError,
     async handle(call: Call<Params, Query, undefined, undefined>, app: App): Promise<Reply> {
       const known = readCookie(app, call.request.raw)
-      const browser = { cookie: known ?? newCookie(app), ip: call.request.ip, userAgent: call.request.userAgent }
-      const form = await readForm(app, call, { known, upload, cookieless })
       const language = languageOf(call.request.raw)
+      const { ip, userAgent } = call.request
+      const browser = { cookie: known ?? newCookie(app), ip, userAgent, language }
+      const form = await readForm(app, call, { known, upload, cookieless })
       const visit = {
         params: call.params as Parsed<Params>,
         query: call.query as Parsed<Query>,

@@ -3,10 +3,12 @@ import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
-import { deleteWebSession, insertWebSession, takePendingSession } from '../../storage/sign-in/web-sessions.ts'
-import { findUser, lockUser } from '../../storage/users/users.ts'
+import { insertWebSession, takePendingSession, takeWebSession } from '../../storage/sign-in/web-sessions.ts'
+import { findUser, lockUser, updateLanguage } from '../../storage/users/users.ts'
 import { checkPassword, type PasswordCapabilities } from '../users/check-password.ts'
+import { signInNotice } from '../users/device-login.ts'
 import { type AccountIdentifier, findAccount } from '../users/find-account.ts'
+import { enqueueNotice, type NoticeCapabilities } from '../users/mail/account-notices.ts'
 import { findSecondFactorNeed } from '../users/second-factor-policy.ts'
 import { hashToken } from '../users/tokens.ts'
 import { type Browser, newCookie } from './web-sessions.ts'
@@ -25,7 +27,7 @@ export type FirstStep = {
  */
 export type StepTaken = { cookie: string; next: 'done' | 'second factor' | 'set up second factor' }
 
-type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'logger'>
+type Capabilities = Pick<App, 'database' | 'logger'> & NoticeCapabilities
 
 const PENDING_LIFETIME_MS = 15 * 60_000
 
@@ -59,8 +61,10 @@ export async function finishFirstStep(
     await lockUser(tx, step.userId)
     const user = requireUsable(await findUser(tx, step.userId), step)
     await alsoWrite(tx)
-    await deleteWebSession(tx, hashToken(browser.cookie))
-    return storeStep(app, tx, { browser, userId: step.userId, next: await findNextStep(app, tx, { user, step }) })
+    const before = await takeWebSession(tx, hashToken(browser.cookie))
+    const isExpected = before?.user_id === step.userId || step.by === 'registration'
+    const next = await findNextStep(app, tx, { user, step })
+    return storeStep(app, tx, { browser, userId: step.userId, next, isExpected })
   })
 }
 
@@ -77,9 +81,10 @@ export async function finishSecondStep(
     await lockUser(tx, userId)
     requireUsable(await findUser(tx, userId), { userId })
     const pending = { cookieHash: hashToken(browser.cookie), userId, now: app.clock.now() }
-    if (!(await takePendingSession(tx, pending))) throw new ForbiddenError('Sign in again')
+    const waiting = await takePendingSession(tx, pending)
+    if (!waiting) throw new ForbiddenError('Sign in again')
     await prove(tx)
-    return storeStep(app, tx, { browser, userId, next: 'done' })
+    return storeStep(app, tx, { browser, userId, next: 'done', isExpected: waiting.is_expected })
   })
 }
 
@@ -97,8 +102,9 @@ async function findNextStep(
 async function storeStep(
   app: Capabilities,
   tx: Tx,
-  { browser, userId, next }: { browser: Browser; userId: UserId; next: StepTaken['next'] },
+  step: { browser: Browser; userId: UserId; next: StepTaken['next']; isExpected: boolean },
 ): Promise<StepTaken> {
+  const { browser, userId, next, isExpected } = step
   const isComplete = next !== 'second factor'
   const cookie = newCookie(app)
   const now = app.clock.now()
@@ -111,9 +117,21 @@ async function storeStep(
     last_seen_ts: now,
     last_seen_ip: browser.ip,
     last_seen_user_agent: browser.userAgent ?? null,
+    is_expected: isExpected,
     expires_ts: now + (isComplete ? app.config.sessions.web_session_lifetime : PENDING_LIFETIME_MS),
   })
+  if (isComplete) await noteSignIn(app, tx, step)
   return { cookie, next }
+}
+
+/** Remembers the language of mails to the user, who is told of a sign-in in another browser than before. */
+async function noteSignIn(
+  app: Capabilities,
+  tx: Tx,
+  { browser, userId, isExpected }: { browser: Browser; userId: UserId; isExpected: boolean },
+): Promise<void> {
+  if (browser.language !== undefined) await updateLanguage(tx, userId, browser.language)
+  if (!isExpected) await enqueueNotice(app, tx, { userId, notice: signInNotice(browser, undefined) })
 }
 
 function requireUsable(

@@ -6,6 +6,7 @@ import {
   touchWebSession,
   type WebSessionHolder,
 } from '../../storage/sign-in/web-sessions.ts'
+import type { MailLanguage } from '../users/mail/compose-mail.ts'
 import { hashToken } from '../users/tokens.ts'
 
 /** Somebody who is signed in on the pages of this server in one browser. */
@@ -22,7 +23,13 @@ export type WebSession = {
 export type KnownBrowser = { session: WebSession | undefined; pendingUserId: UserId | undefined }
 
 /** What is known about a browser. `cookie`: the secret that it sent, or that it gets with this answer. */
-export type Browser = { cookie: string; ip: string; userAgent: string | undefined }
+export type Browser = {
+  cookie: string
+  ip: string
+  userAgent: string | undefined
+  /** The language of its pages. */
+  language?: MailLanguage
+}
 
 const COOKIE_LENGTH = 40
 const LAST_SEEN_INTERVAL_MS = 3 * 60_000

@@ -6,6 +6,7 @@ import { storeProfile } from '../../storage/users/profiles.ts'
 import { takeRegistrationToken } from '../../storage/users/registration-tokens.ts'
 import { insertThreepid } from '../../storage/users/threepids.ts'
 import { insertUser, makeGuestUser } from '../../storage/users/users.ts'
+import type { MailLanguage } from './mail/compose-mail.ts'
 import { checkNewPassword } from './new-password.ts'
 import { userIdForNewName, userInUse } from './user-names.ts'
 
@@ -27,6 +28,8 @@ export type NewAccount = {
   registrationToken?: string | undefined
   /** An e-mail address that the user has verified. */
   email?: string | undefined
+  /** The language of mails to the user, if known. */
+  language?: MailLanguage | undefined
 }
 
 type Capabilities = Pick<App, 'config' | 'serverName' | 'clock' | 'database' | 'passwordHasher'>
@@ -56,6 +59,7 @@ export async function createUser(
           is_admin: account.admin ?? false,
           is_guest: account.guest ?? false,
           created_ts: now,
+          language: account.language ?? null,
         })
     if (!isMade) throw userInUse()
     if (account.registrationToken !== undefined) await useToken(tx, account.registrationToken, now)

@@ -78,7 +78,7 @@ async function endSessionsOfDevice(tx: Tx, key: DeviceKey): Promise<void> {
   await deleteOAuthSessionsOfDevice(tx, key)
 }
 
-/** Returns the notice of a sign-in. `device`: its name, or its ID. */
-function signInNotice({ ip, userAgent }: SignInOrigin, device: string | undefined): AccountNotice {
+/** Returns the notice of a sign-in. `device`: its name, or its ID; undefined for a browser. */
+export function signInNotice({ ip, userAgent }: SignInOrigin, device: string | undefined): AccountNotice {
   return { kind: 'sign_in', device, client: userAgent, address: ip }
 }

@@ -29,7 +29,12 @@ export type ProofRequest = {
   nextLink: string | undefined
   /** The language of the mail; default: English. */
   language?: MailLanguage | undefined
+  /** The path of the page behind the link; default: the page that confirms the address. */
+  pathOf?: (link: ProofLink) => string
 }
+
+/** What the link in a mail holds. */
+export type ProofLink = { sessionId: string; token: string }
 
 /** The credentials with which a client refers to a verified address. */
 export type ThreepidCredentials = { sid: string; client_secret: string }
@@ -78,7 +83,8 @@ export async function requestEmailProof(app: Capabilities, request: ProofRequest
   const isUsable = (owner !== undefined) === (purpose === 'password')
   const language = request.language ?? 'en'
   const { serverName } = app
-  const link = `${app.config.public_base_url}${CONFIRM_PATH}/${session_id}/${token}`
+  const path = (request.pathOf ?? confirmPathOf)({ sessionId: session_id, token })
+  const link = app.config.public_base_url + path
   const letter = isUsable
     ? proofLetter(language, purpose, { serverName, userId, link })
     : refusalLetter(language, purpose, { serverName, userId: owner })
@@ -92,12 +98,25 @@ export async function requestEmailProof(app: Capabilities, request: ProofRequest
   return session_id
 }
 
+function confirmPathOf({ sessionId, token }: ProofLink): string {
+  return `${CONFIRM_PATH}/${sessionId}/${token}`
+}
+
 function requireAllowedDomain({ config }: Pick<App, 'config'>, address: EmailAddress): void {
   const { allowed_domains: allowed, blocked_domains: blocked } = config.email
   const domain = address.slice(address.lastIndexOf('@') + 1)
   const matches = (pattern: string) => compileGlob(pattern)(domain)
   if ((allowed.length === 0 || allowed.some(matches)) && !blocked.some(matches)) return
   throw new MatrixError(403, 'M_THREEPID_DENIED', `This server does not accept addresses at ${domain}`)
+}
+
+/** Finds the pending verification of an address by the client secret of a request without login. */
+export function findProofSession(
+  app: Pick<App, 'database' | 'clock'>,
+  { purpose, address, clientSecret }: Pick<ProofRequest, 'purpose' | 'address' | 'clientSecret'>,
+): Promise<ThreepidSessionRow | undefined> {
+  const key = { purpose, medium: 'email', address, client_secret: clientSecret, user_id: '' as const }
+  return findThreepidSession(app.database, key, app.clock.now())
 }
 
 /** Finds the session of a verification link. Throws M_NOT_FOUND for an unknown or expired link. */

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import { findUser, lockUser, updatePasswordHash } from '../../storage/users/users.ts'
 import { type AllSessions, endSessions } from './log-out.ts'
 import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
@@ -10,6 +11,9 @@ import { checkNewPassword } from './new-password.ts'
  * directory gets a password of its own.
  */
 type NewPassword = AllSessions & { logOutDevices: boolean; leaveDirectory?: boolean }
+
+/** Consumes the proof that permits a new password, in the transaction that sets it; throws if it is not valid any more. */
+type Prove = (tx: Tx) => Promise<void>
 
 /** Sets a user's password. Throws M_WEAK_PASSWORD, and as setPasswordHash. */
 export async function setPassword(
@@ -26,11 +30,12 @@ export async function setPassword(
  */
 export async function setPasswordHash(
   app: Pick<App, 'database' | 'directory'> & NoticeCapabilities,
-  { hash, logOutDevices, leaveDirectory = false, ...sessions }: NewPassword & { hash: string },
+  { hash, logOutDevices, leaveDirectory = false, prove, ...sessions }: NewPassword & { hash: string; prove?: Prove },
 ): Promise<void> {
   await app.database.write(async (tx) => {
     const { userId } = sessions
     await lockUser(tx, userId)
+    await prove?.(tx)
     const user = await findUser(tx, userId)
     if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
     if (user.in_directory && app.directory && !leaveDirectory)

@@ -18,6 +18,7 @@ export type WebSessionRow = {
   last_seen_ts: number
   last_seen_ip: string | null
   last_seen_user_agent: string | null
+  is_expected: boolean
   expires_ts: number
 }
 

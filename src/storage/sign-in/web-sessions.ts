@@ -49,14 +49,22 @@ export async function touchWebSession(
     where cookie_hash = ${cookieHash}`.execute(tx.sql)
 }
 
-/** Takes a session that waits for the second step of this user; false if there is none or it has expired. */
+/** Takes a session that waits for the second step of this user; undefined if there is none or it has expired. */
 export async function takePendingSession(
   tx: Tx,
   { cookieHash, userId, now }: { cookieHash: string; userId: UserId; now: number },
-): Promise<boolean> {
-  const result = await sql`delete from web_sessions where cookie_hash = ${cookieHash}
-    and pending_user_id = ${userId} and expires_ts > ${now}::bigint`.execute(tx.sql)
-  return result.numAffectedRows === 1n
+): Promise<Pick<WebSessionRow, 'is_expected'> | undefined> {
+  const { rows } = await sql<Pick<WebSessionRow, 'is_expected'>>`delete from web_sessions
+    where cookie_hash = ${cookieHash} and pending_user_id = ${userId} and expires_ts > ${now}::bigint
+    returning is_expected`.execute(tx.sql)
+  return rows[0]
+}
+
+/** Ends the session of a cookie, and returns it. */
+export async function takeWebSession(tx: Tx, cookieHash: string): Promise<WebSessionRow | undefined> {
+  const { rows } = await sql<WebSessionRow>`delete from web_sessions where cookie_hash = ${cookieHash}
+    returning *`.execute(tx.sql)
+  return rows[0]
 }
 
 /** Ends the session of a cookie. */

@@ -4,14 +4,14 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { UserRow } from '../schema/users.ts'
 
 export type NewUser = Pick<UserRow, 'user_id' | 'password_hash' | 'is_admin' | 'is_guest' | 'created_ts'> &
-  Partial<Pick<UserRow, 'in_directory'>>
+  Partial<Pick<UserRow, 'in_directory' | 'language'>>
 
 /** Adds a user; false if the name is taken (even by a deactivated user). */
 export async function insertUser(tx: Tx, user: NewUser): Promise<boolean> {
   const result = await sql`insert into users (user_id, password_hash, is_admin, is_guest, created_ts,
-      in_directory)
+      in_directory, language)
     values (${user.user_id}, ${user.password_hash}, ${user.is_admin}, ${user.is_guest}, ${user.created_ts}::bigint,
-      ${user.in_directory ?? false}::boolean)
+      ${user.in_directory ?? false}::boolean, ${user.language ?? null})
     on conflict (user_id) do nothing`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }
@@ -44,6 +44,12 @@ export async function updatePasswordHash(tx: Tx, userId: UserId, hash: string | 
 /** Lets the directory check the password of an account, instead of its own one. */
 export async function moveToDirectory(tx: Tx, userId: UserId): Promise<void> {
   await sql`update users set password_hash = null, in_directory = true where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Stores the language of mails to a user. */
+export async function updateLanguage(tx: Tx, userId: UserId, language: string): Promise<void> {
+  await sql`update users set language = ${language} where user_id = ${userId}
+    and language is distinct from ${language}`.execute(tx.sql)
 }
 
 /** Deactivates a user: no password, no rights; `erased` is never unset. */

@@ -10,7 +10,7 @@ import { NoAccountError } from '../../../services/users/directory-accounts.ts'
 import type { AccountIdentifier } from '../../../services/users/find-account.ts'
 import { alert, field, form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
-import { ownPath } from '../own-path.ts'
+import { FORGOTTEN_PATH, ownPath, REGISTER_PATH, withContinue } from '../own-path.ts'
 import { errorText, page, type Visit } from '../page.ts'
 import { PASSKEY_SCRIPT, passkeyForm } from '../passkey-form.ts'
 import { afterStep } from './after-step.ts'
@@ -88,7 +88,8 @@ async function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Promise
   const body = html`${isAgain ? html`<p>${texts.signIn.confirmHint(session.userId)}</p>` : ''}
 ${alert(attempt.alert)}
 ${form(visit, { fields, submit: texts.signIn.submit })}
-${passkey ?? ''}`
+${passkey ?? ''}
+${otherWays(app, visit)}`
   const title = isAgain ? texts.signIn.confirmTitle : texts.signIn.title(serviceName(app))
   return {
     title,
@@ -96,6 +97,14 @@ ${passkey ?? ''}`
     ...(passkey && { script: PASSKEY_SCRIPT }),
     ...(attempt.status !== undefined && { status: attempt.status }),
   }
+}
+
+/** Links for users without an account, or without their password. */
+function otherWays({ config, mailer }: App, { texts: { signIn }, query }: LoginVisit): Html {
+  const on = ownPath(query.continue)
+  const forgotten = html`<p><a href="${withContinue(FORGOTTEN_PATH, on)}">${signIn.forgotten}</a></p>`
+  const register = html`<p><a href="${withContinue(REGISTER_PATH, on)}">${signIn.register}</a></p>`
+  return html`${mailer ? forgotten : ''}${config.registration.enabled ? register : ''}`
 }
 
 /** The form to sign in with a passkey alone, where passkeys are in use. */

@@ -38,6 +38,8 @@ export const en = {
     noAccount: 'Your password is right, but there is no account for you on this server. Ask its administrator.',
     empty: 'Enter your user name and your password.',
     passkey: 'Sign in with a passkey',
+    register: 'Create an account',
+    forgotten: 'Forgotten your password?',
   },
   /** Between the two steps of a sign-in. */
   secondStep: {
@@ -53,6 +55,54 @@ export const en = {
     failed: 'The browser did not give a passkey. Try again, or choose another way.',
     needsScript: 'Passkeys need a browser that supports them, with JavaScript.',
     startAgain: 'Sign in as somebody else',
+  },
+  register: {
+    title: (name: string) => `Create an account at ${name}`,
+    closed: 'This server does not let visitors create accounts. Ask its administrators for one.',
+    user: 'User name',
+    userHint: (serverName: string) =>
+      `Small letters, digits and . _ = - / +. Others see you as @name:${serverName}. You cannot change it later.`,
+    password: 'Password',
+    passwordHint: (minimum: number) => `At least ${minimum} characters.`,
+    token: 'Registration token',
+    tokenHint: 'You get it from the administrators of this server.',
+    tokenWrong: 'This registration token is not valid.',
+    email: 'E-mail address',
+    emailOptional: 'E-mail address (optional)',
+    emailHint: 'A link is mailed to you. With the address you can set a new password if you forget yours.',
+    terms: 'The rules of this server:',
+    accept: 'I accept them',
+    acceptFirst: 'Accept the rules of this server to go on.',
+    submit: 'Create account',
+    haveAccount: 'I have an account: sign in',
+    mailTitle: 'Confirm your address',
+    mailSent: (address: string) =>
+      `A mail was sent to ${address}. Open the link in it within an hour, then go on here.`,
+    linkNotOpened: 'The link in the mail was not opened yet.',
+    goOn: 'I have opened the link',
+    sendAgain: 'Send the mail again',
+    sentAgain: 'The mail was sent again. Only its newest link works.',
+    startAgain: 'Use another address',
+  },
+  /** A forgotten password, and the new one behind the mailed link. */
+  forgotten: {
+    title: 'Set a new password',
+    hint: 'A link to set a new password is mailed to the address of your account.',
+    email: 'E-mail address of your account',
+    submit: 'Send me a link',
+    noMail: 'This server sends no mails. Ask its administrators to set a new password for you.',
+    sentTitle: 'Look into your mail',
+    sent: (address: string) =>
+      `A mail was sent to ${address}. It holds a link, or says that no account has this address. The link works for an hour.`,
+    newPassword: 'New password',
+    account: 'Account',
+    endsSessions:
+      'All your clients and browsers are signed out. Encrypted messages stay readable with your recovery key.',
+    set: 'Set the password',
+    doneTitle: 'Your password is set',
+    done: 'You can sign in with it now.',
+    signIn: 'Sign in',
+    back: 'Back to the sign-in',
   },
   captcha: {
     hint: 'Show that you are human:',

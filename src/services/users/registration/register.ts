@@ -1,6 +1,7 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError, MissingParamError } from '../../../core/errors.ts'
 import type { DeviceId, UserId } from '../../../core/ids.ts'
+import type { EmailAddress } from '../../../core/text/email-address.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { findTokenHolder } from '../../../storage/users/access-tokens.ts'
 import { findUser, lockUser } from '../../../storage/users/users.ts'
@@ -8,6 +9,7 @@ import { createUser } from '../create-user.ts'
 import { type LoginDevice, logInDevice } from '../device-login.ts'
 import type { LoginResult } from '../log-in.ts'
 import type { NoticeCapabilities } from '../mail/account-notices.ts'
+import type { MailLanguage } from '../mail/compose-mail.ts'
 import { checkNewPassword } from '../new-password.ts'
 import { requireUnreserved } from '../reserved-names.ts'
 import { hashToken } from '../tokens.ts'
@@ -29,6 +31,19 @@ export type RegistrationRequest = {
    * https://spec.matrix.org/v1.19/client-server-api/#guest-access
    */
   guest_access_token?: string | undefined
+  /** Present in registrations on the web page. */
+  page?: PageRegistration | undefined
+}
+
+/** What a registration on the web page remembers while a link is mailed. */
+export type PageRegistration = {
+  /** The hash of the browser's cookie: only that browser goes on. */
+  browser: string
+  /** The language of the page. */
+  language: MailLanguage
+  /** The address that has to be verified, and the client secret of its verification. */
+  email?: EmailAddress
+  client_secret?: string
 }
 
 type Capabilities = StageCapabilities & NoticeCapabilities
@@ -133,6 +148,7 @@ async function makeAccount(
     registrationToken: completed['m.login.registration_token'],
     replacesGuest: request.guest_access_token !== undefined,
     email: completed['m.login.email.identity'],
+    language: request.page?.language,
   }
   const noteTerms = (tx: Tx, userId: UserId) => noteAcceptedTerms(app, tx, { userId, completed })
   if (request.inhibit_login) return { user_id: await createUser(app, account, noteTerms), home_server: app.serverName }
