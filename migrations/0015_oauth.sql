@@ -60,3 +60,29 @@ create unique index oauth_requests_code on oauth_requests (code_hash) where code
 create index oauth_requests_expiry on oauth_requests (expires_ts);
 create index oauth_requests_client on oauth_requests (client_id);
 create index oauth_requests_session on oauth_requests (session_nid) where session_nid is not null;
+
+-- Device grants (RFC 8628), from the request of a device without a browser to the issue of its tokens.
+create table oauth_device_grants (
+  device_code_hash text primary key,
+  -- hash of the code that the user sees, without its dash
+  user_code_hash text not null unique,
+  client_id text not null references oauth_clients on delete cascade,
+  scope text not null,
+  -- address from which the device requested the grant, which its user is shown
+  ip text not null,
+  -- rate-limit network of that address, and wide network (IPv6: /48, IPv4: /24) around it, to cap pending grants
+  network text not null,
+  wide_network text not null,
+  created_ts bigint not null,
+  expires_ts bigint not null,
+  -- The device polls at most this often; grows if it polls too soon.
+  interval_ms integer not null,
+  polled_ts bigint,
+  -- Set when a user decides: when, the user, when that user signed in, and the granted scope (null: refused).
+  decided_ts bigint,
+  user_id text references users,
+  authenticated_ts bigint,
+  granted_scope text
+);
+create index oauth_device_grants_expiry on oauth_device_grants (expires_ts);
+create index oauth_device_grants_client on oauth_device_grants (client_id);

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 
@@ -15,15 +17,20 @@ const TYPES: Record<string, string> = {
   '.wasm': 'application/wasm',
 }
 
-/** Serves texts by path, and folders by path prefix. `/` is `/index.html`. */
+/**
+ * Serves texts by path, and folders by path prefix. `/` is `/index.html`. `https`: with TLS, for a host that the caller
+ * resolves to 127.0.0.1.
+ */
 export async function serveFiles({
   texts,
   folders,
+  https,
 }: {
   texts: Readonly<Record<string, string>>
   folders: Readonly<Record<string, string>>
+  https?: { host: string; tls: { certificate: string; key: string } }
 }): Promise<WebSite> {
-  const server = createServer(async (request, response) => {
+  const serve: RequestListener = async (request, response) => {
     const { pathname } = new URL(request.url!, 'http://localhost')
     const path = pathname === '/' ? '/index.html' : pathname
     const prefix = Object.keys(folders).find((each) => path.startsWith(each))
@@ -34,10 +41,13 @@ export async function serveFiles({
     } catch {
       response.writeHead(404).end()
     }
-  })
+  }
+  const server = https
+    ? createTlsServer({ cert: readFileSync(https.tls.certificate), key: readFileSync(https.tls.key) }, serve)
+    : createServer(serve)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `${https ? `https://${https.host}` : 'http://127.0.0.1'}:${(server.address() as AddressInfo).port}/`,
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

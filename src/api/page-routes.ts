@@ -9,6 +9,7 @@ import { getConfirmEmail, postConfirmEmail } from './pages/mail/confirm-email.ts
 import { getUnsubscribe, postUnsubscribe } from './pages/mail/unsubscribe.ts'
 import { getAuthorizePage } from './pages/oauth/authorize.ts'
 import { getConsentPage, postConsentPage } from './pages/oauth/consent.ts'
+import { getDevicePage, postDevicePage } from './pages/oauth/device.ts'
 import { getForgottenPage, postForgottenPage } from './pages/registration/forgotten.ts'
 import { getMailedPage, postMailedPage } from './pages/registration/mailed.ts'
 import { getRegisterPage, postRegisterPage } from './pages/registration/register.ts'
@@ -51,7 +52,13 @@ const forClients: AnyEndpoint[] = [
 ]
 
 /** The pages on which users sign in to clients by OAuth 2.0. */
-export const oauthPages: AnyEndpoint[] = [getAuthorizePage, getConsentPage, postConsentPage]
+export const oauthPages: AnyEndpoint[] = [
+  getAuthorizePage,
+  getConsentPage,
+  postConsentPage,
+  getDevicePage,
+  postDevicePage,
+]
 
 /** The pages of this server for people, with what they load. */
 export const pageEndpoints: AnyEndpoint[] = [

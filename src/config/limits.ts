@@ -78,6 +78,9 @@ const COUNTS = {
     10_000,
     'Rendezvous sessions of all users; the same number applies to all clients without an account.',
   ],
+  device_grants: [100, 'Devices of one network that wait until a user approves them with a code.'],
+  device_grants_of_network: [1000, 'The same for one wide network (an IPv6 /48 or an IPv4 /24).'],
+  device_grants_in_all: [10_000, 'The same for all networks.'],
   servers_of_partial_room: [
     5000,
     'Servers that a resident server lists in a partial-state join and that get events before the members are known.',

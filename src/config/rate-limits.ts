@@ -33,6 +33,11 @@ export const rateLimits = z
       10,
       'Codes of authenticator apps and recovery codes that are tried for one account. Per network address, they count as logins.',
     ),
+    user_code: category(
+      0.1,
+      10,
+      'Codes of devices that a user enters to sign them in, per account and per network address.',
+    ),
     registration: category(0.2, 5, 'Registrations from one network address.'),
     oauth: category(
       2,

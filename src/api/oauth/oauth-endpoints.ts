@@ -1,4 +1,5 @@
 import type { AnyEndpoint } from '../http/route.ts'
+import { postDeviceAuthorization } from './device-authorization.ts'
 import { getAuthMetadata } from './metadata.ts'
 import { getJwks, getUserinfo, postUserinfo } from './openid.ts'
 import { postRegisterClient } from './register-client.ts'
@@ -9,6 +10,7 @@ import { postToken } from './token.ts'
 export const oauthEndpoints: AnyEndpoint[] = [
   getAuthMetadata,
   postRegisterClient,
+  postDeviceAuthorization,
   postToken,
   postRevoke,
   getJwks,

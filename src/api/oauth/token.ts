@@ -4,7 +4,10 @@ import { permitsOpenId } from '../../core/oauth-scope.ts'
 import { exchangeCode } from '../../services/oauth/exchange-code.ts'
 import { signIdToken } from '../../services/oauth/id-token.ts'
 import { OAUTH_PATHS } from '../../services/oauth/metadata.ts'
+import { DEVICE_GRANT } from '../../services/oauth/oauth-clients.ts'
 import { OAuthError } from '../../services/oauth/oauth-error.ts'
+import type { OpenedSession } from '../../services/oauth/open-oauth-session.ts'
+import { redeemDeviceGrant } from '../../services/oauth/redeem-device-grant.ts'
 import { refreshOAuthTokens } from '../../services/oauth/refresh-oauth-tokens.ts'
 import type { SignInOrigin } from '../../services/users/device-login.ts'
 import type { RefreshableTokens } from '../../services/users/issue-tokens.ts'
@@ -21,6 +24,7 @@ const tokenForm = z.object({
   redirect_uri: field.optional(),
   code_verifier: field.optional(),
   refresh_token: field.optional(),
+  device_code: field.optional(),
 })
 
 type TokenForm = z.output<typeof tokenForm>
@@ -29,6 +33,7 @@ type TokenForm = z.output<typeof tokenForm>
 const GRANTS: Record<string, (app: App, form: TokenForm, from: SignInOrigin) => Promise<object>> = {
   authorization_code: grantByCode,
   refresh_token: grantByRefreshToken,
+  [DEVICE_GRANT]: grantByDeviceCode,
 }
 
 /**
@@ -60,7 +65,22 @@ async function grantByCode(app: App, form: TokenForm, from: SignInOrigin): Promi
     codeVerifier: required('code_verifier', form.code_verifier),
     from,
   })
-  const signIn = { userId, clientId: form.client_id, nonce, authenticatedTs }
+  return withIdToken(app, opened, { userId, clientId: form.client_id, nonce, authenticatedTs })
+}
+
+async function grantByDeviceCode(app: App, form: TokenForm, from: SignInOrigin): Promise<object> {
+  const deviceCode = required('device_code', form.device_code)
+  const clientId = form.client_id
+  const { userId, authenticatedTs, ...opened } = await redeemDeviceGrant(app, { deviceCode, clientId, from })
+  return withIdToken(app, opened, { userId, clientId, nonce: null, authenticatedTs })
+}
+
+/** Returns the answer of a grant that opened a session, with an ID token if its scope permits that. */
+async function withIdToken(
+  app: App,
+  opened: OpenedSession,
+  signIn: Parameters<typeof signIdToken>[1],
+): Promise<object> {
   const idToken = permitsOpenId(opened.scope) && { id_token: await signIdToken(app, signIn) }
   return { ...answerOf(opened), ...idToken }
 }

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { FIXED_SCOPES } from '../../core/oauth-scope.ts'
 import { ACCOUNT_ACTIONS, accountUrl } from '../users/account-management.ts'
+import { GRANT_TYPES } from './oauth-clients.ts'
 
 /** Paths of the OAuth 2.0 endpoints. Clients cache the metadata for long, so they must not change. */
 export const OAUTH_PATHS = {
@@ -10,7 +11,11 @@ export const OAUTH_PATHS = {
   registration: '/oauth2/register',
   jwks: '/oauth2/jwks',
   userinfo: '/oauth2/userinfo',
+  deviceAuthorization: '/oauth2/device_authorization',
 } as const
+
+/** The page on which users enter the codes of devices. */
+export const DEVICE_PAGE = '/device'
 
 /** Returns the name of this server as an issuer of tokens. */
 export function issuerOf({ config }: Pick<App, 'config'>): string {
@@ -34,7 +39,8 @@ export function authMetadata(app: Pick<App, 'config'>): Record<string, unknown> 
     userinfo_endpoint: at(OAUTH_PATHS.userinfo),
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'fragment'],
-    grant_types_supported: ['authorization_code', 'refresh_token'],
+    device_authorization_endpoint: at(OAUTH_PATHS.deviceAuthorization),
+    grant_types_supported: GRANT_TYPES,
     code_challenge_methods_supported: ['S256'],
     prompt_values_supported: ['none', 'login', 'consent', ...(config.registration.enabled ? ['create'] : [])],
     scopes_supported: FIXED_SCOPES,

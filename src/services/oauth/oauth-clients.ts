@@ -18,8 +18,10 @@ import {
 } from '../../storage/oauth/oauth-clients.ts'
 import { OAuthError } from './oauth-error.ts'
 
+/** https://datatracker.ietf.org/doc/html/rfc8628#section-3.4 */
+export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 /** Grants that this server knows. */
-const GRANT_TYPES = ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'] as const
+export const GRANT_TYPES = ['authorization_code', 'refresh_token', DEVICE_GRANT] as const
 
 /** The registered metadata of a client: https://spec.matrix.org/v1.19/client-server-api/#client-metadata */
 export type ClientMetadata = {

@@ -6,6 +6,7 @@ import type { FederationTables } from './federation.ts'
 import type { JobTables } from './jobs.ts'
 import type { MediaTables } from './media.ts'
 import type { OAuthTables } from './oauth.ts'
+import type { OAuthDeviceGrantTables } from './oauth-device-grants.ts'
 import type { PresenceTables } from './presence.ts'
 import type { PushTables } from './push.ts'
 import type { RateLimitTables } from './rate-limits.ts'
@@ -38,6 +39,7 @@ export type Tables = UserTables &
   ReportTables &
   RendezvousTables &
   OAuthTables &
+  OAuthDeviceGrantTables &
   RoomTables &
   StreamTables &
   DelayedEventTables &

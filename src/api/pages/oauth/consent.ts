@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
-import { type GrantedRights, rightsOf, withoutAdmin } from '../../../core/oauth-scope.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import {
   cancelAuthorization,
@@ -15,6 +14,7 @@ import { form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
 import { withContinue } from '../own-path.ts'
 import { accountPage, redirectTo, type Visit } from '../page.ts'
+import { describeRights } from './rights.ts'
 
 const path = '/consent/:requestId'
 const params = z.object({ requestId: z.string().max(64) })
@@ -52,27 +52,15 @@ type ConsentVisit = Visit<unknown, unknown, WebSession>
 function consentPage(app: App, visit: ConsentVisit, { request, client }: PendingAuthorization): Page {
   const texts = visit.texts.consent
   const { name, host } = clientLabel(client)
-  const isAdminLeftOut = !visit.session.isAdmin && rightsOf(request.scope).admin
-  const rights = rightsOf(visit.session.isAdmin ? request.scope : withoutAdmin(request.scope))
-  const isGrantable = rights.api || rights.admin || rights.openid
+  const { isGrantable, text } = describeRights(visit, request.scope)
   const body = html`<p>${texts.asks(name)}</p>
 <p>${texts.provider} <strong>${host}</strong></p>
-${isGrantable ? html`<p>${texts.permits(visit.session.userId)}</p><ul>${rightItems(visit, rights)}</ul>` : ''}
-${isAdminLeftOut ? html`<p>${texts.noAdministrator(visit.session.userId)}</p>` : ''}
+${text}
 ${links(visit, { request, client })}
 ${isGrantable ? form(visit, { fields: [], submit: texts.allow, what: 'allow' }) : ''}
 ${form(visit, { fields: [], submit: texts.cancel, what: 'cancel', look: 'secondary' })}
 <p><a href="${withContinue('/login?login_hint=', visit.path)}">${texts.otherAccount}</a></p>`
   return { title: texts.title(serviceName(app)), body, formTargets: [formTarget(request.redirect_uri)] }
-}
-
-function rightItems({ texts: { consent } }: ConsentVisit, rights: GrantedRights): Html[] {
-  const items = [
-    ...(rights.api ? [consent.api] : []),
-    ...(rights.admin ? [consent.admin] : []),
-    ...(rights.openid ? [consent.openid] : []),
-  ]
-  return items.map((item) => html`<li>${item}</li>`)
 }
 
 function links({ texts: { consent } }: ConsentVisit, { client: { metadata } }: PendingAuthorization): Html {

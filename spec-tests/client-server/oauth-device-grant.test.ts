@@ -1,0 +1,304 @@
+import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
+
+/** https://spec.matrix.org/v1.19/client-server-api/#device-authorization-flow, RFC 8628 */
+const { url } = inject('homeserver')
+const v3 = '/_matrix/client/v3'
+const GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
+const CLIENT = {
+  client_uri: 'https://tv.example/',
+  client_name: 'Television <b>',
+  grant_types: [GRANT, 'refresh_token'],
+  token_endpoint_auth_method: 'none',
+}
+
+type Json = Record<string, unknown>
+// biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+type Answer = { status: number; body: any; headers: Headers }
+
+async function post(path: string, fields: Record<string, string>): Promise<Answer> {
+  const response = await fetch(url + path, { method: 'POST', body: new URLSearchParams(fields) })
+  return { status: response.status, body: await response.json(), headers: response.headers }
+}
+
+async function registerClient(metadata: Json = CLIENT): Promise<string> {
+  const answer = await ask(url, { method: 'POST', path: '/oauth2/register', body: metadata })
+  expect(answer.status).toBe(201)
+  return answer.body.client_id
+}
+
+let alice: TestUser
+let client_id: string
+let visitor: Visitor
+beforeAll(async () => {
+  ;[alice, client_id] = await Promise.all([registerUser(url), registerClient()])
+  visitor = newVisitor(url)
+  await signIn(visitor, alice)
+})
+
+const newDevice = () => uniqueName('tv').toUpperCase()
+const scopeOf = (deviceId: string) => `urn:matrix:client:api:* urn:matrix:client:device:${deviceId}`
+
+/** Starts a grant, as a device does. */
+async function start(deviceId = newDevice()) {
+  const { status, body } = await post('/oauth2/device_authorization', { client_id, scope: scopeOf(deviceId) })
+  expect(status).toBe(200)
+  const grant = body as Record<'device_code' | 'user_code' | 'verification_uri' | 'verification_uri_complete', string>
+  return {
+    ...grant,
+    deviceId,
+    poll: (more: Record<string, string> = {}) =>
+      post('/oauth2/token', { grant_type: GRANT, device_code: grant.device_code, client_id, ...more }),
+  }
+}
+
+/** The URL has the server's public name, which differs behind a proxy. */
+const pathOf = (absolute: string) => absolute.slice(new URL(absolute).origin.length)
+
+async function decide(grant: { user_code: string }, decision: 'approve' | 'refuse', by = visitor) {
+  const page = await by.open(`/device?user_code=${encodeURIComponent(grant.user_code)}`)
+  return by.submit(page, {}, { do: decision })
+}
+
+const expectUnknown = ({ status, alert }: VisitedPage) =>
+  expect([status, alert]).toEqual([404, expect.stringContaining('No device waits with this code')])
+
+test('a device gets a code, its user approves it, and it gets tokens once', async () => {
+  const started = await post('/oauth2/device_authorization', { client_id, scope: scopeOf(newDevice()) })
+  expect(started.headers.get('cache-control')).toBe('no-store')
+  expect(started.headers.get('access-control-allow-origin')).toBe('*')
+  expect(started.body).toEqual({
+    device_code: expect.stringMatching(/^\S{40,}$/),
+    user_code: expect.stringMatching(/^[B-Z]{4}-[B-Z]{4}$/),
+    verification_uri: expect.stringMatching(/\/device$/),
+    verification_uri_complete: expect.stringMatching(/\/device\?user_code=[B-Z]{4}-[B-Z]{4}$/),
+    expires_in: 900,
+    interval: 5,
+  })
+  const grant = await start()
+  expect(await grant.poll()).toMatchObject({ status: 400, body: { error: 'authorization_pending' } })
+
+  const page = await visitor.open(pathOf(grant.verification_uri_complete))
+  expect([page.status, page.title]).toEqual([200, 'Sign in this device?'])
+  expect(page.text).toContain(grant.user_code)
+  expect(page.text).toContain('Television &#60;b&#62;')
+  expect(page.text).toContain(alice.userId)
+  // A client's URL proves nothing here.
+  expect(page.text).not.toContain('tv.example')
+  const done = await visitor.submit(page, {}, { do: 'approve' })
+  expect([done.status, done.title]).toEqual([200, 'The device is signed in'])
+
+  const tokens = await grant.poll()
+  expect(tokens.status).toBe(200)
+  expect(tokens.headers.get('cache-control')).toBe('no-store')
+  expect(tokens.body).toEqual({
+    access_token: expect.any(String),
+    token_type: 'Bearer',
+    expires_in: expect.any(Number),
+    refresh_token: expect.any(String),
+    scope: scopeOf(grant.deviceId),
+  })
+  const token = tokens.body.access_token
+  expect((await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token })).body).toMatchObject({
+    user_id: alice.userId,
+    device_id: grant.deviceId,
+  })
+  const device = await alice.get(`${v3}/devices/${encodeURIComponent(grant.deviceId)}`)
+  expect(device.display_name).toBe('Television <b>')
+  const refresh = { grant_type: 'refresh_token', refresh_token: tokens.body.refresh_token, client_id }
+  expect((await post('/oauth2/token', refresh)).status).toBe(200)
+
+  expect(await grant.poll()).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+  expectUnknown(await visitor.open(pathOf(grant.verification_uri_complete)))
+})
+
+test('a device that its user refuses learns that, again and again', async () => {
+  const grant = await start()
+  expect((await decide(grant, 'refuse')).title).toBe('The device is refused')
+  for (const _ of [1, 2]) expect(await grant.poll()).toMatchObject({ status: 400, body: { error: 'access_denied' } })
+  expectUnknown(await visitor.open(`/device?user_code=${grant.user_code}`))
+})
+
+test('a device that polls too often has to slow down, and still gets its tokens', async () => {
+  const grant = await start()
+  expect((await grant.poll()).body.error).toBe('authorization_pending')
+  expect((await grant.poll()).body.error).toBe('slow_down')
+  await decide(grant, 'approve')
+  expect((await grant.poll()).status).toBe(200)
+})
+
+test('of polls at the same time one gets tokens', async () => {
+  const grant = await start()
+  await decide(grant, 'approve')
+  const answers = await Promise.all(Array.from({ length: 8 }, () => grant.poll()))
+  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+  expect(answers.filter(({ body }) => body.error === 'invalid_grant')).toHaveLength(7)
+})
+
+test('of decisions at the same time one counts', async () => {
+  for (let times = 0; times < 4; times++) {
+    const grant = await start()
+    const page = await visitor.open(`/device?user_code=${grant.user_code}`)
+    const decisions = ['approve', 'refuse', 'approve', 'refuse'] as const
+    const pages = await Promise.all(decisions.map((decision) => visitor.submit(page, {}, { do: decision })))
+    const counted = pages.filter(({ status }) => status === 200)
+    expect(counted).toHaveLength(1)
+    expect((await grant.poll()).status).toBe(counted[0]!.title === 'The device is signed in' ? 200 : 400)
+  }
+})
+
+test('the sign-in leads back to the device, also with a code that somebody typed', async () => {
+  const grant = await start()
+  const stranger = newVisitor(url)
+  const form = await stranger.open(pathOf(grant.verification_uri_complete))
+  expect(form.url.pathname).toBe('/login')
+  const page = await stranger.submit(form, { user: alice.userId, password: 'correct horse battery' })
+  expect(page.text).toContain(grant.user_code)
+
+  const typing = await visitor.open('/device')
+  const typed = grant.user_code.toLowerCase().replace('-', ' ')
+  expect((await visitor.submit(typing, { user_code: typed })).text).toContain(grant.user_code)
+})
+
+test('a sign-in that ends between the page and the decision is asked for again', async () => {
+  const grant = await start()
+  const browser = newVisitor(url)
+  await signIn(browser, alice)
+  const page = await browser.open(`/device?user_code=${grant.user_code}`)
+  const twin = newVisitor(url)
+  for (const [name, value] of browser.cookies) twin.cookies.set(name, value)
+  await twin.submit(await twin.open('/logout'))
+  const form = await browser.submit(page, {}, { do: 'approve' })
+  expect(form.url.pathname).toBe('/login')
+  const again = await browser.submit(form, { user: alice.userId, password: 'correct horse battery' })
+  expect([again.title, again.text.includes(grant.user_code)]).toEqual(['Sign in this device?', true])
+  expect((await grant.poll()).body.error).toBe('authorization_pending')
+})
+
+test.each(['', 'ABCD-EFGH', 'BCDF-GHJ', 'BCDFGHJKL', '%', '"><script>', 'é'.repeat(90)])(
+  'the code %j is unknown',
+  async (typed) => {
+    const form = await visitor.open('/device')
+    const page = await visitor.submit(form, { user_code: typed })
+    if (typed === '') expect(page.title).toBe('Sign in a device')
+    else expectUnknown(page)
+    expect(page.text).not.toContain('"><script>')
+    for (const decision of ['approve', 'refuse']) {
+      const body = new URLSearchParams({ csrf: form.forms[0]!.fields.csrf!, user_code: typed, do: decision })
+      expectUnknown(await visitor.open('/device', { method: 'POST', body }))
+    }
+  },
+)
+
+describe('a device that exists', () => {
+  test('is not taken over by a new one', async () => {
+    const grant = await start(alice.deviceId)
+    const page = await visitor.open(`/device?user_code=${grant.user_code}`)
+    expect([page.status, page.alert]).toEqual([403, 'This device is signed in to your account already.'])
+    const body = new URLSearchParams({ ...page.forms[0]!.fields, user_code: grant.user_code, do: 'approve' })
+    expect((await visitor.open('/device', { method: 'POST', body })).status).toBe(403)
+    expect((await grant.poll()).body.error).toBe('authorization_pending')
+    expect((await alice.ask('GET', `${v3}/account/whoami`)).status).toBe(200)
+  })
+
+  test('is not taken over if it came after the approval', async () => {
+    const grant = await start()
+    await decide(grant, 'approve')
+    const identifier = { type: 'm.id.user', user: alice.userId }
+    const body = { type: 'm.login.password', identifier, password: 'correct horse battery', device_id: grant.deviceId }
+    const { access_token: token } = (await ask(url, { method: 'POST', path: `${v3}/login`, body })).body
+    expect((await grant.poll()).body.error).toBe('access_denied')
+    expect((await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token })).status).toBe(200)
+  })
+
+  test('of another user does not matter', async () => {
+    const bob = await registerUser(url)
+    const grant = await start(bob.deviceId)
+    await decide(grant, 'approve')
+    const { access_token: token } = (await grant.poll()).body
+    expect((await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token })).body).toMatchObject({
+      user_id: alice.userId,
+      device_id: bob.deviceId,
+    })
+  })
+})
+
+test('a device ID may be a key in base64, as QR sign-in uses it', async () => {
+  const deviceId = `${'a+/'.repeat(14)}A`
+  const grant = await start(deviceId)
+  await decide(grant, 'approve')
+  const { access_token: token } = (await grant.poll()).body
+  const path = `${v3}/devices/${encodeURIComponent(deviceId)}`
+  expect((await ask(url, { method: 'GET', path, token })).body.device_id).toBe(deviceId)
+})
+
+test('a grant is only for its client, its code and its user', async () => {
+  const grant = await start()
+  await decide(grant, 'approve')
+  const other = await registerClient({ ...CLIENT, client_name: 'Another' })
+  for (const more of [{ client_id: other }, { device_code: `${grant.device_code}x` }, { device_code: grant.user_code }])
+    expect(await grant.poll(more)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+  expect(await grant.poll({ client_id: 'x'.repeat(43) })).toMatchObject({
+    status: 401,
+    body: { error: 'invalid_client' },
+  })
+  expect((await grant.poll()).status).toBe(200)
+})
+
+test('an account that is deactivated before the device polls gets no device', async () => {
+  const gone = await registerUser(url)
+  const browser = newVisitor(url)
+  await signIn(browser, gone)
+  const grant = await start()
+  await decide(grant, 'approve', browser)
+  const { session } = (await gone.ask('POST', `${v3}/account/deactivate`, {})).body
+  const identifier = { type: 'm.id.user', user: gone.userId }
+  const auth = { type: 'm.login.password', identifier, password: 'correct horse battery', session }
+  expect((await gone.ask('POST', `${v3}/account/deactivate`, { auth })).status).toBe(200)
+  expect(await grant.poll()).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+})
+
+describe('requests that are refused', () => {
+  const api = 'urn:matrix:client:api:*'
+  test.each<[string, Record<string, string>, string]>([
+    ['without a client', { scope: api }, 'invalid_request'],
+    ['of an unknown client', { client_id: 'x'.repeat(43), scope: api }, 'invalid_client'],
+    ['with a NUL in the client', { client_id: '\0', scope: api }, 'invalid_request'],
+    ['without a known scope', { scope: 'email' }, 'invalid_scope'],
+    [
+      'for two devices',
+      { scope: `${scopeOf('A'.repeat(10))} urn:matrix:client:device:${'B'.repeat(10)}` },
+      'invalid_scope',
+    ],
+    ['for a short device id', { scope: scopeOf('SHORT') }, 'invalid_scope'],
+  ])('%s', async (_, fields, error) => {
+    const given = { ...(_ === 'without a client' ? {} : { client_id }), ...fields }
+    expect((await post('/oauth2/device_authorization', given)).body).toMatchObject({
+      error,
+      error_description: expect.any(String),
+    })
+  })
+
+  test('of a client that has not registered for the grant', async () => {
+    const web = await registerClient({
+      client_uri: 'https://web.example/',
+      redirect_uris: ['https://web.example/'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+    })
+    expect((await post('/oauth2/device_authorization', { client_id: web, scope: api })).body.error).toBe(
+      'unauthorized_client',
+    )
+  })
+
+  test('polls without a code', async () => {
+    expect((await post('/oauth2/token', { grant_type: GRANT, client_id })).body.error).toBe('invalid_request')
+  })
+})
+
+test('the metadata name the endpoint and the grant', async () => {
+  const { body } = await ask(url, { method: 'GET', path: '/_matrix/client/v1/auth_metadata' })
+  expect(body.device_authorization_endpoint).toMatch(/\/oauth2\/device_authorization$/)
+  expect(body.grant_types_supported).toContain(GRANT)
+})
