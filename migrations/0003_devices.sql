@@ -47,6 +47,8 @@ create table access_tokens (
   -- what the token permits: scope tokens of OAuth 2.0, separated by spaces; null: everything that the user may do
   scope text,
   expires_ts bigint,
+  -- when a personal token (0016_sign_in.sql) was used last; 0: never; null: it is no personal token
+  last_used_ts bigint,
   -- the refresh token that was issued with it; both end together
   refresh_token_hash text references refresh_tokens on delete cascade,
   foreign key (user_id, device_id) references devices on delete cascade

@@ -70,3 +70,15 @@ create table spent_challenges (
   expires_ts bigint not null
 );
 create index spent_challenges_expiry on spent_challenges (expires_ts);
+
+-- Personal tokens: access tokens that users create for bots and scripts. What a request needs is in access_tokens.
+create table personal_tokens (
+  -- names the token in lists; not secret
+  token_id text primary key,
+  token_hash text not null unique references access_tokens on delete cascade,
+  user_id text not null references users,
+  -- by the user, to tell tokens apart
+  name text not null,
+  created_ts bigint not null
+);
+create index personal_tokens_user on personal_tokens (user_id, created_ts);

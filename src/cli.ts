@@ -27,6 +27,18 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'remove the second factors of an account',
     load: async () => (await import('./cli/reset-second-factor.ts')).resetSecondFactor,
   },
+  'create-token': {
+    summary: 'create a personal token for a bot or a script',
+    load: async () => (await import('./cli/create-token.ts')).createToken,
+  },
+  'list-tokens': {
+    summary: 'list the personal tokens of an account',
+    load: async () => (await import('./cli/list-tokens.ts')).listTokens,
+  },
+  'revoke-token': {
+    summary: 'revoke a personal token',
+    load: async () => (await import('./cli/revoke-token.ts')).revokeTokenCommand,
+  },
   migrate: {
     summary: 'migrate the database without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,

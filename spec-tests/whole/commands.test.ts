@@ -135,7 +135,7 @@ test.each([
   expect(stdout).toContain(found)
 })
 
-test('SIGTERM ends the server with 0; then accounts are made and passwords reset without it', async () => {
+test('SIGTERM ends the server with 0; then accounts and tokens are made and passwords reset without it', async () => {
   server.child.kill('SIGTERM')
   expect((await server.ended).code).toBe(0)
   const made = await hearth(['create-user', '@bob:localhost', '--config', config], `${PASSWORD}\n`)
@@ -149,10 +149,42 @@ test('SIGTERM ends the server with 0; then accounts are made and passwords reset
   const nobody = await hearth(['reset-second-factor', 'nobody', '--config', config])
   expect(nobody).toMatchObject({ code: 1, stderr: 'There is no account @nobody:localhost.\n' })
 
+  const token = await hearth(['create-token', 'bob', '--name', 'Weather bot', '--expires', '90d', '--config', config])
+  expect(token).toMatchObject({ code: 0, stdout: expect.stringMatching(/^hearth_personal_\w{40}\n/) })
+  expect(token.stdout).toMatch(
+    /acts as @bob:localhost \(urn:matrix:client:api:\*\), until \d{4}-.*\nIt is shown only this once/,
+  )
+  const byScript = await hearth(['create-token', 'bob', '--device', 'BOT', '--json', '--config', config])
+  const { access_token: secret, token_id: id, ...rest } = JSON.parse(byScript.stdout)
+  expect(rest).toMatchObject({ device_id: 'BOT', user_id: '@bob:localhost', expires_ts: null })
+  const listed = await hearth(['list-tokens', 'bob', '--config', config])
+  expect(listed.stdout).toMatch(/Weather bot\n {2}created \d{4}.*, never used, expires \d{4}/)
+  expect(listed.stdout).toContain(`${id}  `)
+  expect(listed.stdout + (await hearth(['list-tokens', 'bob', '--json', '--config', config])).stdout).not.toContain(
+    secret,
+  )
+  expect(await hearth(['create-token', 'bob', '--expires', 'never', '--config', config])).toMatchObject({ code: 2 })
+  expect(await hearth(['create-token', 'nobody', '--config', config])).toMatchObject({
+    code: 1,
+    stderr: 'There is no account @nobody:localhost.\n',
+  })
+  const revoked = await hearth(['revoke-token', id, '--config', config])
+  expect(revoked).toMatchObject({ code: 0, stdout: `The token ${id} is revoked.\n` })
+  expect(await hearth(['revoke-token', id, '--config', config])).toMatchObject({
+    code: 1,
+    stderr: 'There is no such personal token.\n',
+  })
+
   server = launch(['--config', config])
   await pollUntil('the new password works', async () => (await logIn('alice', 'another horse')) === 200, START_MS)
   expect(await logIn('alice', PASSWORD)).toBe(403)
   expect(await logIn('bob', PASSWORD)).toBe(200)
+  const whoami = (access: string) =>
+    fetch(`http://127.0.0.1:${port}/_matrix/client/v3/account/whoami`, {
+      headers: { authorization: `Bearer ${access}` },
+    })
+  expect((await whoami(token.stdout.split('\n')[0]!)).status).toBe(200)
+  expect((await whoami(secret)).status).toBe(401)
 })
 
 test('migrate says what it did', async () => {

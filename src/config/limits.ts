@@ -60,6 +60,7 @@ const COUNTS = {
   backup_keys: [1_000_000, 'Keys in all backups of one user.'],
   backup_versions: [100, 'Key backups of one user that are not deleted.'],
   filters: [1000, 'Stored filters of one user.'],
+  personal_tokens: [100, 'Personal tokens of one user.'],
   pushers: [100, 'Pushers of one user.'],
   pending_invites: [1000, 'Pending invites of one user.'],
   pending_invites_by_server: [250, 'Pending invites of one user from users of one other server.'],

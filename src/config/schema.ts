@@ -7,6 +7,7 @@ import { jwt } from './jwt.ts'
 import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
 import { oauth } from './oauth.ts'
+import { personalTokens } from './personal-tokens.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
 import { serverNotices } from './server-notices.ts'
@@ -314,6 +315,7 @@ export const configSchema = z.strictObject({
   branding,
   ldap,
   jwt,
+  personal_tokens: personalTokens,
   support,
   federation,
   appservices: z

@@ -32,6 +32,16 @@ export const OLD_SERVER_OPERATIONS: readonly Operation[] = [
 export const UNSTABLE_OPERATIONS: readonly Operation[] = [
   of('DELETE', 'org.matrix.msc3391/user/{userId}/account_data/{type}'),
   of('GET', 'hearth/arrival', { auth: 'none' }),
+  of('GET', 'hearth/tokens'),
+  of('POST', 'hearth/tokens', {
+    body: {
+      name: required('string'),
+      scope: optional('string'),
+      lifetime_ms: optional('integer'),
+      device_id: optional('string'),
+    },
+  }),
+  of('DELETE', 'hearth/tokens/{tokenId}'),
   of('GET', 'im.nheko.summary/rooms/{roomIdOrAlias}/summary', { auth: 'optional', query: ['via'] }),
   of('GET', 'uk.half-shot.msc2666/user/mutual_rooms', { query: ['user_id', 'batch_token'] }),
   of('PUT', 'org.matrix.msc4140/rooms/{roomId}/delayed_event/{eventType}/{txnId}', {

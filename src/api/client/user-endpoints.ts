@@ -38,6 +38,7 @@ import { postLoginToken } from './users/login-token.ts'
 import { postLogout, postLogoutAll } from './users/logout.ts'
 import { postOpenIdToken } from './users/openid.ts'
 import { postPassword } from './users/password.ts'
+import { deletePersonalToken, getPersonalTokens, postPersonalToken } from './users/personal-tokens.ts'
 import { deleteProfileField, getOneProfileField, getWholeProfile, putProfileField } from './users/profile.ts'
 import { postRefresh } from './users/refresh.ts'
 import { getRegisterAvailable, postRegister } from './users/register.ts'
@@ -80,6 +81,9 @@ const accounts: AnyEndpoint[] = [
   postLogoutAll,
   getWhoami,
   postPassword,
+  getPersonalTokens,
+  postPersonalToken,
+  deletePersonalToken,
   postDeactivate,
   ...thirdPartyIdEndpoints,
   getLock,

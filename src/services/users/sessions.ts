@@ -3,12 +3,13 @@ import { MatrixError } from '../../core/errors.ts'
 import { permitsAdmin } from '../../core/oauth-scope.ts'
 import { updateLastSeen } from '../../storage/devices/devices.ts'
 import { findTokenHolder, type TokenHolder } from '../../storage/users/access-tokens.ts'
+import { updateLastUsed } from '../../storage/users/personal-tokens.ts'
 import { confirmRefreshToken } from '../../storage/users/refresh-tokens.ts'
 import { appserviceSession } from './appservice-sessions.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
-/** Minimum interval between updates of a device's last-seen time. */
+/** Minimum interval between updates of the time when a device was last seen, or a personal token last used. */
 const LAST_SEEN_INTERVAL_MS = 3 * 60_000
 
 type Request = {
@@ -39,6 +40,7 @@ export async function findSession(
   if (holder.expires_ts !== null && holder.expires_ts <= now) throw unknownToken(true)
   if (holder.refresh_token_to_confirm) await confirm(app, holder.refresh_token_to_confirm, now)
   noteLastSeen(app, holder, { ...request, now })
+  noteLastUsed(app, holder, { tokenHash, now })
   return {
     userId: holder.user_id,
     deviceId: holder.device_id,
@@ -74,4 +76,17 @@ function noteLastSeen(
   app.database
     .write((tx) => updateLastSeen(tx, seen))
     .catch((error) => app.logger.warn({ err: error }, 'update of last_seen of a device failed'))
+}
+
+/** For personal tokens, which may have no device. */
+function noteLastUsed(
+  app: Pick<App, 'database' | 'logger'>,
+  { last_used_ts }: TokenHolder,
+  { tokenHash, now }: { tokenHash: string; now: number },
+): void {
+  const unlessSince = now - LAST_SEEN_INTERVAL_MS
+  if (last_used_ts === null || last_used_ts > unlessSince) return
+  app.database
+    .write((tx) => updateLastUsed(tx, { tokenHash, now, unlessSince }))
+    .catch((error) => app.logger.warn({ err: error }, 'update of last_used of a personal token failed'))
 }

@@ -6,6 +6,7 @@ export type SignInTables = {
   totp_secrets: TotpSecretRow
   recovery_codes: { user_id: UserId; code_hash: string }
   passkeys: PasskeyRow
+  personal_tokens: PersonalTokenRow
   spent_challenges: { challenge_hash: string; expires_ts: number }
 }
 
@@ -38,4 +39,12 @@ export type PasskeyRow = {
   name: string
   created_ts: number
   last_used_ts: number | null
+}
+
+export type PersonalTokenRow = {
+  token_id: string
+  token_hash: string
+  user_id: UserId
+  name: string
+  created_ts: number
 }

@@ -64,6 +64,7 @@ export type AccessTokenRow = {
   device_id: DeviceId | null
   scope: string | null
   expires_ts: number | null
+  last_used_ts: number | null
   refresh_token_hash: string | null
 }
 

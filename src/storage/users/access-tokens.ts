@@ -19,12 +19,17 @@ export type TokenHolder = {
   suspended: boolean
   exempt_from_rate_limits: boolean
   last_seen_ts: number | null
+  /** When a personal token was used last; 0: never; null: it is none. */
+  last_used_ts: number | null
   /** The token's refresh token, until the one that it replaces is retired. */
   refresh_token_to_confirm: string | null
 }
 
 /** The same for a user without a token. */
-type TokenlessHolder = Omit<TokenHolder, 'scope' | 'expires_ts' | 'last_seen_ts' | 'refresh_token_to_confirm'>
+type TokenlessHolder = Omit<
+  TokenHolder,
+  'scope' | 'expires_ts' | 'last_seen_ts' | 'last_used_ts' | 'refresh_token_to_confirm'
+>
 
 /**
  * Finds a token by its hash: one query for all data that a request needs, shared by all requests that arrive together.
@@ -35,7 +40,7 @@ export const findTokenHolder = sharedLookUp<string, TokenHolder>(
       TokenHolder & { token_hash: string }
     >`select token.token_hash, token.user_id, token.device_id,
         token.scope, token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits,
-        last_seen_ts, refresh.token_hash as refresh_token_to_confirm
+        last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm
       from access_tokens token join users using (user_id)
       left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
       left join refresh_tokens refresh on refresh.token_hash = token.refresh_token_hash and refresh.replaces is not null
@@ -63,10 +68,14 @@ export async function findTokenlessHolder(
 }
 
 /** Adds an access token, or prolongs it if it exists already; its device must exist. */
-export async function insertAccessToken(tx: Tx, token: AccessTokenRow): Promise<void> {
-  await sql`insert into access_tokens (token_hash, user_id, device_id, scope, expires_ts, refresh_token_hash)
+export async function insertAccessToken(
+  tx: Tx,
+  token: Omit<AccessTokenRow, 'last_used_ts'> & { last_used_ts?: number },
+): Promise<void> {
+  await sql`insert into access_tokens (token_hash, user_id, device_id, scope, expires_ts, last_used_ts,
+      refresh_token_hash)
     values (${token.token_hash}, ${token.user_id}, ${token.device_id}, ${token.scope}, ${token.expires_ts}::bigint,
-      ${token.refresh_token_hash})
+      ${token.last_used_ts ?? null}::bigint, ${token.refresh_token_hash})
     on conflict (token_hash) do update set expires_ts = excluded.expires_ts`.execute(tx.sql)
 }
 

@@ -1,0 +1,59 @@
+import { duration } from '../config/units.ts'
+import { loadConfig } from '../config.ts'
+import type { DeviceId } from '../core/ids.ts'
+import { createPersonalToken, type NewPersonalToken, PERSONAL_TOKEN_SCOPES } from '../services/users/personal-tokens.ts'
+import { askAccount } from './ask-account.ts'
+import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
+import { explainDataFolderLock, withApp } from './open-configured.ts'
+
+export const createToken = defineCommand({
+  argument: '[USERNAME]',
+  about:
+    'Creates a personal token: an access token with which a bot or a script acts as a user. It is valid until it expires or is revoked. A server on the embedded database must be stopped first; users can also create tokens at /account/tokens while it runs.',
+  options: {
+    ...CONFIG_OPTION,
+    name: { type: 'string', value: 'NAME', about: 'what the token is for; absent: the time of its creation' },
+    scope: {
+      type: 'string',
+      value: 'SCOPE',
+      about: `the rights, separated by blanks, of ${PERSONAL_TOKEN_SCOPES.join(' (the default) and ')} (for administrators)`,
+    },
+    expires: { type: 'string', value: 'TIME', about: 'how long it is valid, such as 90d; absent: without an end' },
+    device: {
+      type: 'string',
+      value: 'ID',
+      about: 'the device of a bot that encrypts: a new one, or that of an older personal token, which ends',
+    },
+    json: { type: 'boolean', about: 'print a JSON object' },
+  },
+  examples: [
+    ['create-token weatherbot --name "Weather bot"', 'for a bot without encryption'],
+    ['create-token backup --expires 90d --json --config hearth.yaml', 'in a script'],
+  ],
+  async run({ config: configFile, name, scope = PERSONAL_TOKEN_SCOPES[0], expires, device, json }, username) {
+    const config = loadConfig({ configFile })
+    const lifetimeMs = expires === undefined ? undefined : parseLifetime(expires)
+    const userId = await askAccount(config, username, 'create-token')
+    const token = await withApp(config, (app) => {
+      const wanted = { userId, name: name ?? new Date(app.clock.now()).toISOString(), scope, lifetimeMs }
+      return createPersonalToken(app, { ...wanted, deviceId: device as DeviceId | undefined }, { byOperator: true })
+    }).catch(explainDataFolderLock)
+    console.log(json ? JSON.stringify(token) : describe(token))
+    return 0
+  },
+})
+
+function parseLifetime(text: string): number {
+  const parsed = duration.safeParse(text)
+  if (parsed.success && parsed.data > 0) return parsed.data
+  throw new UsageError(`--expires: expected a time such as 12h, 90d or 52w, not ${text}`)
+}
+
+function describe({ access_token, token_id, user_id, device_id, scope, expires_ts }: NewPersonalToken): string {
+  const expiry = expires_ts === null ? 'without an end' : `until ${new Date(expires_ts).toISOString()}`
+  const device = device_id === null ? '' : ` Its device is ${device_id}.`
+  return `${access_token}
+
+This token acts as ${user_id} (${scope}), ${expiry}.${device}
+It is shown only this once: keep it now. To revoke it: hearth revoke-token ${token_id}`
+}

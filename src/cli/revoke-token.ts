@@ -1,0 +1,19 @@
+import { loadConfig } from '../config.ts'
+import { revokePersonalToken } from '../services/users/personal-tokens.ts'
+import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
+import { explainDataFolderLock, withApp } from './open-configured.ts'
+
+export const revokeTokenCommand = defineCommand({
+  argument: 'TOKEN_ID',
+  about:
+    'Revokes a personal token, and deletes its device if it has one. hearth list-tokens shows the IDs. A server on the embedded database must be stopped first.',
+  options: CONFIG_OPTION,
+  examples: [['revoke-token 8ZkWqTn3bV5x', 'when a bot is retired, or its token has leaked']],
+  async run({ config: configFile }, tokenId) {
+    if (tokenId === undefined) throw new UsageError('Name the token: hearth revoke-token TOKEN_ID')
+    const config = loadConfig({ configFile })
+    await withApp(config, (app) => revokePersonalToken(app, { tokenId })).catch(explainDataFolderLock)
+    console.log(`The token ${tokenId} is revoked.`)
+    return 0
+  },
+})
