@@ -1,6 +1,78 @@
 -- Signing in on the pages of this server, and second factors. Secrets are stored as hashes only (SHA-256 in base64url),
 -- except TOTP secrets.
 
+-- Accounts at identity providers that sign in to an account here.
+create table upstream_links (
+  provider_id text not null,
+  -- the provider's permanent name of the person
+  subject text not null,
+  user_id text not null references users,
+  -- by which the person recognises the account at the provider: an e-mail address or name
+  label text not null,
+  linked_ts bigint not null,
+  primary key (provider_id, subject)
+);
+create index upstream_links_user on upstream_links (user_id, provider_id);
+
+-- Sign-ins at identity providers, from the way there to the account here.
+create table upstream_requests (
+  -- of the parameter `state`
+  state_hash text primary key,
+  provider_id text not null,
+  -- of the cookie of the browser that began: no other browser may end it
+  browser_hash text not null,
+  nonce text not null,
+  code_verifier text not null,
+  -- where the sign-in leads; null: nowhere in particular
+  continue_path text,
+  -- the signed-in user who links an account at the provider; null: a sign-in
+  link_to text references users,
+  -- whether the provider has answered: an answer is good for once
+  answered boolean not null default false,
+  -- JSON: the person, if no account here is linked yet
+  identity text,
+  expires_ts bigint not null
+);
+create index upstream_requests_browser on upstream_requests (browser_hash);
+create index upstream_requests_expiry on upstream_requests (expires_ts);
+
+-- Sessions at identity providers by which somebody has signed in: a back-channel logout ends what came of them.
+create table upstream_sessions (
+  session_nid bigint primary key generated always as identity,
+  provider_id text not null,
+  subject text not null,
+  -- the provider's name of the session; null: it gave none
+  sid text,
+  user_id text not null references users,
+  created_ts bigint not null
+);
+create index upstream_sessions_subject on upstream_sessions (provider_id, subject);
+create index upstream_sessions_sid on upstream_sessions (provider_id, sid) where sid is not null;
+create index upstream_sessions_user on upstream_sessions (user_id, created_ts);
+
+-- Devices that were logged in by such a session.
+create table upstream_devices (
+  user_id text not null,
+  device_id text not null,
+  session_nid bigint not null references upstream_sessions on delete cascade,
+  primary key (user_id, device_id),
+  foreign key (user_id, device_id) references devices on delete cascade
+);
+create index upstream_devices_session on upstream_devices (session_nid);
+
+-- Logout tokens that have been used, until they are too old anyway.
+create table upstream_logouts (
+  provider_id text not null,
+  token_id_hash text not null,
+  expires_ts bigint not null,
+  primary key (provider_id, token_id_hash)
+);
+create index upstream_logouts_expiry on upstream_logouts (expires_ts);
+
+-- Login tokens of single sign-on.
+alter table login_tokens add column upstream_session_nid bigint references upstream_sessions on delete cascade;
+create index login_tokens_upstream on login_tokens (upstream_session_nid) where upstream_session_nid is not null;
+
 -- Browsers in which somebody has signed in, or passed the first of two steps. Others have a cookie but no row.
 create table web_sessions (
   -- of the cookie; each step of a sign-in gives the browser a new one
@@ -18,11 +90,14 @@ create table web_sessions (
   -- whether the user needs no mail about this sign-in: it renews one in the same browser, or the account is new
   is_expected boolean not null,
   expires_ts bigint not null,
+  -- the session at an identity provider by which the user signed in
+  upstream_session_nid bigint references upstream_sessions on delete set null,
   check ((user_id is null) <> (pending_user_id is null))
 );
 create index web_sessions_user on web_sessions (user_id, last_seen_ts);
 create index web_sessions_pending on web_sessions (pending_user_id);
 create index web_sessions_expiry on web_sessions (expires_ts);
+create index web_sessions_upstream on web_sessions (upstream_session_nid) where upstream_session_nid is not null;
 
 -- Second factors of accounts. An account has one once it has a confirmed TOTP secret or a passkey.
 

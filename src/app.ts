@@ -16,6 +16,7 @@ import type { Logger } from './infra/logger.ts'
 import type { Mailer } from './infra/mail/mailer.ts'
 import type { Metrics } from './infra/metrics.ts'
 import type { Random } from './infra/random.ts'
+import type { UpstreamProviders } from './infra/sign-in/upstream-providers.ts'
 import type { StreamTail } from './infra/stream-tail.ts'
 import type { Directory } from './infra/users/directory.ts'
 import type { JwtVerifier } from './infra/users/jwt-verifier.ts'
@@ -72,6 +73,8 @@ export type Capabilities = {
   readonly appservices: AppserviceClient
   /** Requests to identity servers that clients name. */
   readonly identity: IdentityClient
+  /** Where people sign in outside of Hearth. */
+  readonly identityProviders: UpstreamProviders
   /** Requests to push gateways that clients name. */
   readonly http: OutgoingHttp
   /** Requests to services that the configuration names, such as a captcha provider. They may be private. */

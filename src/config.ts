@@ -9,6 +9,7 @@ import { ConfigError, describeIssue, type Locate, problemAt } from './config/pro
 import { configSchema } from './config/schema.ts'
 
 export type { Config, ListenerConfig } from './config/complete.ts'
+export type { CasProviderConfig, OidcProviderConfig, ProviderConfig } from './config/identity-providers.ts'
 export { ConfigError } from './config/problems.ts'
 
 /**

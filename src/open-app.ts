@@ -19,6 +19,7 @@ import { createLogger } from './infra/logger.ts'
 import { createMailer } from './infra/mail/mailer.ts'
 import { createMetrics } from './infra/metrics.ts'
 import { systemRandom } from './infra/random.ts'
+import { createUpstreamProviders } from './infra/sign-in/upstream-providers.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
 import { createDirectory } from './infra/users/directory.ts'
 import { createJwtVerifier } from './infra/users/jwt-verifier.ts'
@@ -78,6 +79,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     lanes,
     transfers: createAskedLanes(config.limits.remote_requests),
     ...createHttpClients(connections, logger),
+    identityProviders: createUpstreamProviders(config.identity_providers, systemClock, connections.configured),
     keyRing: createKeyRing({ ...peers, federation, lanes, notaries: config.federation.trusted_notaries }),
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter,

@@ -4,7 +4,7 @@ import { type Logger, logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
 import type { TestUser } from './client.ts'
 
 const silence = () => {}
-const silent: Logger = {
+export const silent: Logger = {
   trace: silence,
   debug: silence,
   info: silence,

@@ -11,8 +11,6 @@ const NOT_SERVED: Record<string, string> = {
   'GET /_matrix/federation/v1/query/{}': 'each kind of query is an endpoint of its own',
   'GET /_matrix/client/v1/media/preview_url': 'previews of URLs are to come',
   'GET /_matrix/media/v3/preview_url': 'previews of URLs are to come',
-  'GET /_matrix/client/v3/login/sso/redirect': 'single sign-on is to come, and no login flow offers it',
-  'GET /_matrix/client/v3/login/sso/redirect/{}': 'single sign-on is to come, and no login flow offers it',
 }
 
 const nameOf = ({ method, path }: { method: string; path: string }) =>

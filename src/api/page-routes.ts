@@ -1,5 +1,6 @@
 import type { AnyEndpoint } from './http/route.ts'
 import { getAccountPage } from './pages/account/overview.ts'
+import { getProvidersPage, postProvidersPage } from './pages/account/providers.ts'
 import { getSecondFactorPage, postSecondFactorPage } from './pages/account/second-factor.ts'
 import { getTotpPage, postTotpPage } from './pages/account/totp.ts'
 import { getAsset, getLogo } from './pages/assets.ts'
@@ -14,11 +15,24 @@ import { getForgottenPage, postForgottenPage } from './pages/registration/forgot
 import { getMailedPage, postMailedPage } from './pages/registration/mailed.ts'
 import { getRegisterPage, postRegisterPage } from './pages/registration/register.ts'
 import { getResetPage, postResetPage } from './pages/registration/reset.ts'
+import { postBackchannelLogout } from './pages/sign-in/backchannel-logout.ts'
 import { getLoginPage, postLoginPage } from './pages/sign-in/login.ts'
 import { getLogoutPage, postLogoutPage } from './pages/sign-in/logout.ts'
 import { getSecondStepPage, postSecondStepPage } from './pages/sign-in/second-factor.ts'
+import { getSsoRedirect, postSsoRedirect } from './pages/sign-in/sso.ts'
+import { getUpstreamAccount, postUpstreamAccount } from './pages/sign-in/upstream-account.ts'
+import { getUpstreamCallback } from './pages/sign-in/upstream-callback.ts'
+import { getUpstreamStart } from './pages/sign-in/upstream-start.ts'
 
-const account: AnyEndpoint[] = [getAccountPage, getSecondFactorPage, postSecondFactorPage, getTotpPage, postTotpPage]
+const account: AnyEndpoint[] = [
+  getAccountPage,
+  getSecondFactorPage,
+  postSecondFactorPage,
+  getTotpPage,
+  postTotpPage,
+  getProvidersPage,
+  postProvidersPage,
+]
 
 const signIn: AnyEndpoint[] = [
   getLoginPage,
@@ -51,6 +65,16 @@ const forClients: AnyEndpoint[] = [
   postUnsubscribe,
 ]
 
+const upstream: AnyEndpoint[] = [
+  getUpstreamStart,
+  getUpstreamCallback,
+  getUpstreamAccount,
+  postUpstreamAccount,
+  postBackchannelLogout,
+  getSsoRedirect,
+  postSsoRedirect,
+]
+
 /** The pages on which users sign in to clients by OAuth 2.0. */
 export const oauthPages: AnyEndpoint[] = [
   getAuthorizePage,
@@ -66,6 +90,7 @@ export const pageEndpoints: AnyEndpoint[] = [
   getLogo,
   ...signIn,
   ...registration,
+  ...upstream,
   ...account,
   ...forClients,
   ...oauthPages,

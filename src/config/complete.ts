@@ -2,6 +2,8 @@ import { join, resolve } from 'node:path'
 import type { z } from 'zod'
 import type { Appservice } from '../core/appservice.ts'
 import { readAppservices } from './appservices.ts'
+import { completeProviders } from './complete-providers.ts'
+import type { ProviderConfig } from './identity-providers.ts'
 import type { Locate } from './problems.ts'
 import type { configSchema } from './schema.ts'
 
@@ -15,13 +17,17 @@ export type ListenerConfig = Omit<ParsedListener, 'trust_forwarded_for'> & { tru
  * The configuration with all defaults filled in: absolute paths, sizes in bytes, durations in milliseconds, URLs
  * without a trailing slash.
  */
-export type Config = Omit<Parsed, 'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices'> & {
+export type Config = Omit<
+  Parsed,
+  'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices' | 'identity_providers'
+> & {
   listeners: ListenerConfig[]
   public_base_url: string
   signing_key: string
   media: Parsed['media'] & { storage_dir: string }
   /** The contents of the registration files. */
   appservices: Appservice[]
+  identity_providers: ProviderConfig[]
 }
 
 /**
@@ -42,6 +48,7 @@ export function completeConfig(parsed: Parsed, locate: Locate): Config {
       locate,
     ),
     branding: { ...parsed.branding, logo: parsed.branding.logo && resolve(parsed.branding.logo) },
+    identity_providers: completeProviders(parsed.identity_providers, locate),
     federation: {
       ...parsed.federation,
       trusted_certificates: parsed.federation.trusted_certificates.map((file) => resolve(file)),

@@ -3,6 +3,7 @@ import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { branding } from './branding.ts'
 import { email } from './email.ts'
+import { identityProviders } from './identity-providers.ts'
 import { jwt } from './jwt.ts'
 import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
@@ -11,6 +12,7 @@ import { personalTokens } from './personal-tokens.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
 import { serverNotices } from './server-notices.ts'
+import { signIn } from './sign-in.ts'
 import { turn } from './turn.ts'
 import { byteSize, duration } from './units.ts'
 
@@ -313,6 +315,8 @@ export const configSchema = z.strictObject({
   sessions,
   oauth,
   branding,
+  sign_in: signIn,
+  identity_providers: identityProviders,
   ldap,
   jwt,
   personal_tokens: personalTokens,

@@ -22,6 +22,7 @@ import { createOutgoingHttp } from '../infra/http/outgoing-http.ts'
 import { createUnreadAnswers } from '../infra/http/unread-answers.ts'
 import { createMetrics } from '../infra/metrics.ts'
 import { systemRandom } from '../infra/random.ts'
+import { createUpstreamProviders } from '../infra/sign-in/upstream-providers.ts'
 import { startStreamTail } from '../infra/stream-tail.ts'
 import { createPasswordHasher } from '../infra/users/password-hasher.ts'
 import { createMediaStore } from '../services/media/media-store.ts'
@@ -125,6 +126,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     identity: createIdentityClient(connections.anywhere, logger),
     http: createOutgoingHttp(connections.anywhere),
     configuredHttp: createOutgoingHttp(connections.configured),
+    identityProviders: createUpstreamProviders(config.identity_providers, clock, connections.configured),
     mailer: undefined,
     media: createMediaStore(config.media, logger),
     directory: undefined,

@@ -20,6 +20,11 @@ export type Page = {
   formTargets?: readonly string[]
   /** Origins of which the page runs scripts, and shows frames, such as those of a captcha. */
   foreign?: readonly string[]
+  /**
+   * Where the browser goes at once. Unlike a redirect, this may also end a form of a page whose policy does not know the
+   * target. The page needs a link to it for browsers that do not follow.
+   */
+  leadsTo?: string
   /** The new cookie of the browser, if it changes. */
   cookie?: string | undefined
 }
@@ -68,6 +73,7 @@ ${scriptTags(page)}</body>
     // Captchas check on which site they are.
     'Referrer-Policy': page.foreign && page.foreign.length > 0 ? 'strict-origin' : 'no-referrer',
     'Cache-Control': 'no-store',
+    ...(page.leadsTo !== undefined && { Refresh: `0; url=${page.leadsTo}` }),
   })
 }
 

@@ -1,6 +1,6 @@
 /** Where a sign-in may lead: pages of this server, and starts of sign-ins for clients. */
 const OWN =
-  /^\/(account|consent|device|login|oauth2\/authorize|admin|_matrix\/client\/(v3|r0)\/(login\/sso|auth))(\/|\?|$)/
+  /^\/(account|consent|device|login|upstream|oauth2\/authorize|admin|_matrix\/client\/(v3|r0)\/(login\/sso|auth))(\/|\?|$)/
 const MAX_LENGTH = 2000
 
 /** The page on which visitors create an account. */

@@ -3,6 +3,8 @@ import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
+import { moveUpstreamRequests } from '../../storage/sign-in/upstream-requests.ts'
+import { insertUpstreamSession } from '../../storage/sign-in/upstream-sessions.ts'
 import { insertWebSession, takePendingSession, takeWebSession } from '../../storage/sign-in/web-sessions.ts'
 import { findUser, lockUser, updateLanguage } from '../../storage/users/users.ts'
 import { checkPassword, type PasswordCapabilities } from '../users/check-password.ts'
@@ -19,6 +21,8 @@ export type FirstStep = {
   by: 'password' | 'passkey' | 'upstream' | 'registration'
   /** The hash that the password was checked against: the sign-in fails if it has changed since. */
   passwordHash?: string | null
+  /** The session at an identity provider. */
+  upstream?: { providerId: string; subject: string; sid: string | undefined }
 }
 
 /**
@@ -64,7 +68,8 @@ export async function finishFirstStep(
     const before = await takeWebSession(tx, hashToken(browser.cookie))
     const isExpected = before?.user_id === step.userId || step.by === 'registration'
     const next = await findNextStep(app, tx, { user, step })
-    return storeStep(app, tx, { browser, userId: step.userId, next, isExpected })
+    const upstreamSessionNid = await noteUpstreamSession(app, tx, step)
+    return storeStep(app, tx, { browser, userId: step.userId, next, isExpected, upstreamSessionNid })
   })
 }
 
@@ -84,7 +89,8 @@ export async function finishSecondStep(
     const waiting = await takePendingSession(tx, pending)
     if (!waiting) throw new ForbiddenError('Sign in again')
     await prove(tx)
-    return storeStep(app, tx, { browser, userId, next: 'done', isExpected: waiting.is_expected })
+    const { is_expected: isExpected, upstream_session_nid: upstreamSessionNid } = waiting
+    return storeStep(app, tx, { browser, userId, next: 'done', isExpected, upstreamSessionNid })
   })
 }
 
@@ -99,12 +105,16 @@ async function findNextStep(
   return need === 'set up' ? 'set up second factor' : 'done'
 }
 
-async function storeStep(
-  app: Capabilities,
-  tx: Tx,
-  step: { browser: Browser; userId: UserId; next: StepTaken['next']; isExpected: boolean },
-): Promise<StepTaken> {
-  const { browser, userId, next, isExpected } = step
+type Step = {
+  browser: Browser
+  userId: UserId
+  next: StepTaken['next']
+  isExpected: boolean
+  upstreamSessionNid: number | null
+}
+
+async function storeStep(app: Capabilities, tx: Tx, step: Step): Promise<StepTaken> {
+  const { browser, userId, next, isExpected, upstreamSessionNid } = step
   const isComplete = next !== 'second factor'
   const cookie = newCookie(app)
   const now = app.clock.now()
@@ -119,7 +129,9 @@ async function storeStep(
     last_seen_user_agent: browser.userAgent ?? null,
     is_expected: isExpected,
     expires_ts: now + (isComplete ? app.config.sessions.web_session_lifetime : PENDING_LIFETIME_MS),
+    upstream_session_nid: upstreamSessionNid,
   })
+  await moveUpstreamRequests(tx, { from: hashToken(browser.cookie), to: hashToken(cookie) })
   if (isComplete) await noteSignIn(app, tx, step)
   return { cookie, next }
 }
@@ -132,6 +144,22 @@ async function noteSignIn(
 ): Promise<void> {
   if (browser.language !== undefined) await updateLanguage(tx, userId, browser.language)
   if (!isExpected) await enqueueNotice(app, tx, { userId, notice: signInNotice(browser, undefined) })
+}
+
+async function noteUpstreamSession(
+  app: Pick<App, 'clock'>,
+  tx: Tx,
+  { userId, upstream }: FirstStep,
+): Promise<number | null> {
+  if (!upstream) return null
+  const { providerId, subject, sid } = upstream
+  return insertUpstreamSession(tx, {
+    provider_id: providerId,
+    subject,
+    sid: sid ?? null,
+    user_id: userId,
+    created_ts: app.clock.now(),
+  })
 }
 
 function requireUsable(

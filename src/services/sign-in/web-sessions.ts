@@ -17,6 +17,8 @@ export type WebSession = {
   isSuspended: boolean
   /** When the user last proved who they are, in milliseconds since 1970. */
   authenticatedTs: number
+  /** The session at an identity provider by which the user signed in. */
+  upstreamSessionNid: number | null
 }
 
 /** What a browser's cookie stands for: a session, a sign-in whose second step is missing, or neither. */
@@ -61,6 +63,7 @@ function sessionOf(holder: WebSessionHolder): WebSession | undefined {
     isLocked: holder.locked,
     isSuspended: holder.suspended,
     authenticatedTs: holder.authenticated_ts,
+    upstreamSessionNid: holder.upstream_session_nid,
   }
 }
 

@@ -9,6 +9,7 @@ import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import { deleteDevicelessSessions } from '../../storage/oauth/oauth-sessions.ts'
 import { deletePushRules } from '../../storage/push/push-rules.ts'
 import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
+import { eraseUpstreamLabels } from '../../storage/sign-in/upstream-links.ts'
 import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
 import { deleteAllAccountData } from '../../storage/users/account-data.ts'
@@ -62,4 +63,5 @@ async function eraseBelongings(tx: Tx, userId: UserId): Promise<void> {
   await deleteFilters(tx, userId)
   await deleteKeyBackups(tx, userId)
   await deleteCrossSigningKeys(tx, userId)
+  await eraseUpstreamLabels(tx, userId)
 }

@@ -6,6 +6,7 @@ import { ensureDevice } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { deleteOAuthSessionsOfDevice } from '../../storage/oauth/oauth-sessions.ts'
 import type { DeviceKey } from '../../storage/schema/users.ts'
+import { storeUpstreamDevice } from '../../storage/sign-in/upstream-sessions.ts'
 import { deleteDeviceTokens } from '../../storage/users/access-tokens.ts'
 import { issueLastingToken, issueTokenPair, type TokenPair } from './issue-tokens.ts'
 import { limitDevices } from './limit-devices.ts'
@@ -22,6 +23,8 @@ export type LoginDevice = {
   wantsRefreshToken: boolean
   /** The network address and the client of a sign-in, of which the user is told; absent: a new account. */
   from?: SignInOrigin | undefined
+  /** The session at an identity provider by which the user signed in: it ends the device with it. */
+  upstreamSessionNid?: number | null | undefined
 }
 
 /** Where a sign-in comes from. */
@@ -44,7 +47,8 @@ export async function logInDevice(
 ): Promise<TokenPair & { device_id: DeviceId }> {
   const deviceId = device.deviceId ?? (app.random.token(DEVICE_ID_LENGTH).toUpperCase() as DeviceId)
   const key = { userId, deviceId }
-  await takeDevice(app, tx, { ...key, displayName: device.displayName, from: device.from })
+  const { displayName, from, upstreamSessionNid } = device
+  await takeDevice(app, tx, { ...key, displayName, from, upstreamSessionNid })
   const tokens = device.wantsRefreshToken
     ? await issueTokenPair(app, tx, { ...key, oauth: null })
     : await issueLastingToken(app, tx, key)
@@ -59,13 +63,19 @@ export async function logInDevice(
 export async function takeDevice(
   app: DeviceLoginCapabilities,
   tx: Tx,
-  { displayName, from, ...key }: DeviceKey & Pick<LoginDevice, 'displayName' | 'from'>,
+  {
+    displayName,
+    from,
+    upstreamSessionNid = null,
+    ...key
+  }: DeviceKey & Pick<LoginDevice, 'displayName' | 'from' | 'upstreamSessionNid'>,
 ): Promise<void> {
   if ((await findDehydratedDevice(tx, key.userId))?.device_id === key.deviceId)
     throw new InvalidParamError('device_id: is that of the dehydrated device')
   const isNew = await ensureDevice(tx, { ...key, displayName: displayName ?? null, now: app.clock.now() })
   if (isNew) await limitDevices(app, tx, key)
   else await endSessionsOfDevice(tx, key)
+  if (!isNew || upstreamSessionNid !== null) await storeUpstreamDevice(tx, key, upstreamSessionNid)
   if (from) {
     const notice = signInNotice(from, displayName ?? key.deviceId)
     await enqueueNotice(app, tx, { userId: key.userId, notice })

@@ -46,8 +46,11 @@ export async function logInWithToken(
   const userId = await findLoginTokenUser(app.database, tokenHash)
   const user = userId && (await findUser(app.database, userId))
   if (!user || isGone(user)) throw invalidToken()
-  return openSession(app, user, device, async (tx) => {
-    if (!(await takeLoginToken(tx, tokenHash, app.clock.now()))) throw invalidToken()
+  const login = { ...device }
+  return openSession(app, user, login, async (tx) => {
+    const taken = await takeLoginToken(tx, tokenHash, app.clock.now())
+    if (!taken) throw invalidToken()
+    login.upstreamSessionNid = taken.upstream_session_nid
   })
 }
 

@@ -1,20 +1,42 @@
 import type { App } from '../../app.ts'
+import type { UserId } from '../../core/ids.ts'
 import { insertLoginToken } from '../../storage/users/login-tokens.ts'
 import type { Session } from './session.ts'
 import { hashToken, newToken } from './tokens.ts'
+
+type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config'>
+type LoginToken = { login_token: string; expires_in_ms: number }
 
 /**
  * Issues a token with which another client can log in as the user, once, while the requesting device is logged in.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token
  */
 export async function newLoginToken(
-  app: Pick<App, 'database' | 'clock' | 'random' | 'config'>,
+  app: Capabilities,
   { userId, deviceId }: Pick<Session, 'userId' | 'deviceId'>,
-): Promise<{ login_token: string; expires_in_ms: number }> {
+): Promise<LoginToken> {
+  return issueLoginToken(app, { userId, deviceId, upstreamSessionNid: null })
+}
+
+/**
+ * Issues a token to a client of single sign-on, once somebody has signed in on the pages.
+ * https://spec.matrix.org/v1.19/client-server-api/#client-login-via-sso
+ */
+export async function newSsoToken(
+  app: Capabilities,
+  signedIn: { userId: UserId; upstreamSessionNid: number | null },
+): Promise<string> {
+  return (await issueLoginToken(app, { ...signedIn, deviceId: null })).login_token
+}
+
+async function issueLoginToken(
+  app: Capabilities,
+  whose: { userId: UserId; deviceId: Session['deviceId']; upstreamSessionNid: number | null },
+): Promise<LoginToken> {
   const token = newToken(app, 'login')
   const now = app.clock.now()
   const lifetime = app.config.sessions.login_token_lifetime
-  const stored = { tokenHash: hashToken(token), userId, deviceId, expiresTs: now + lifetime, now }
+  const stored = { tokenHash: hashToken(token), ...whose, expiresTs: now + lifetime, now }
   await app.database.write((tx) => insertLoginToken(tx, stored))
   return { login_token: token, expires_in_ms: lifetime }
 }

@@ -21,6 +21,7 @@ export type WebSessionRow = {
   last_seen_user_agent: string | null
   is_expected: boolean
   expires_ts: number
+  upstream_session_nid: number | null
 }
 
 export type TotpSecretRow = {

@@ -20,6 +20,7 @@ import type { SignInTables } from './sign-in.ts'
 import type { SlidingSyncTables } from './sliding-sync.ts'
 import type { StreamTables } from './stream.ts'
 import type { ThreepidTables } from './third-party-ids.ts'
+import type { UpstreamTables } from './upstream.ts'
 import type { UserTables } from './users.ts'
 
 /** All tables; `migrations/` documents them. bigint columns arrive as numbers: all stay below 2^53. */
@@ -45,6 +46,7 @@ export type Tables = UserTables &
   DelayedEventTables &
   RoomListTables &
   SignInTables &
+  UpstreamTables &
   SlidingSyncTables & {
     server_secrets: { name: string; value: string }
   }

@@ -6,7 +6,7 @@ export type UserTables = {
   devices: DeviceRow
   refresh_tokens: RefreshTokenRow
   access_tokens: AccessTokenRow
-  login_tokens: ExpiringToken & { device_id: DeviceId | null }
+  login_tokens: ExpiringToken & { device_id: DeviceId | null; upstream_session_nid: number | null }
   openid_tokens: ExpiringToken
   uia_sessions: UiaSessionRow
   registration_nonces: { nonce: string; expires_ts: number }

@@ -6,7 +6,7 @@ import type { WebSessionRow } from '../schema/sign-in.ts'
 /** A web session with what its user may do; exactly one of `user_id` and `pending_user_id` is set. */
 export type WebSessionHolder = Pick<
   WebSessionRow,
-  'cookie_hash' | 'user_id' | 'pending_user_id' | 'authenticated_ts' | 'last_seen_ts'
+  'cookie_hash' | 'user_id' | 'pending_user_id' | 'authenticated_ts' | 'last_seen_ts' | 'upstream_session_nid'
 > & { is_admin: boolean; locked: boolean; suspended: boolean }
 
 /** Finds the session of a cookie; undefined if it is unknown, has expired by `now`, or its user is deactivated. */
@@ -15,7 +15,7 @@ export async function findWebSession(
   { cookieHash, now }: { cookieHash: string; now: number },
 ): Promise<WebSessionHolder | undefined> {
   const { rows } = await sql<WebSessionHolder>`select cookie_hash, web_sessions.user_id, pending_user_id,
-      authenticated_ts, last_seen_ts, is_admin, locked, suspended
+      authenticated_ts, last_seen_ts, upstream_session_nid, is_admin, locked, suspended
     from web_sessions join users on users.user_id = coalesce(web_sessions.user_id, pending_user_id)
     where cookie_hash = ${cookieHash} and expires_ts > ${now}::bigint and deactivated_ts is null`.execute(db.sql)
   return rows[0]
@@ -49,14 +49,16 @@ export async function touchWebSession(
     where cookie_hash = ${cookieHash}`.execute(tx.sql)
 }
 
+type PendingSession = Pick<WebSessionRow, 'is_expected' | 'upstream_session_nid'>
+
 /** Takes a session that waits for the second step of this user; undefined if there is none or it has expired. */
 export async function takePendingSession(
   tx: Tx,
   { cookieHash, userId, now }: { cookieHash: string; userId: UserId; now: number },
-): Promise<Pick<WebSessionRow, 'is_expected'> | undefined> {
-  const { rows } = await sql<Pick<WebSessionRow, 'is_expected'>>`delete from web_sessions
+): Promise<PendingSession | undefined> {
+  const { rows } = await sql<PendingSession>`delete from web_sessions
     where cookie_hash = ${cookieHash} and pending_user_id = ${userId} and expires_ts > ${now}::bigint
-    returning is_expected`.execute(tx.sql)
+    returning is_expected, upstream_session_nid`.execute(tx.sql)
   return rows[0]
 }
 

@@ -6,11 +6,20 @@ import type { DeviceKey } from '../schema/users.ts'
 /** Adds a one-time login token, and deletes those that have expired by `now`. It is revoked with its device. */
 export async function insertLoginToken(
   tx: Tx,
-  token: { tokenHash: string; userId: UserId; deviceId: DeviceId | null; expiresTs: number; now: number },
+  token: {
+    tokenHash: string
+    userId: UserId
+    deviceId: DeviceId | null
+    /** The session at an identity provider by which the user signed in. */
+    upstreamSessionNid: number | null
+    expiresTs: number
+    now: number
+  },
 ): Promise<void> {
   await tx.sql.deleteFrom('login_tokens').where('expires_ts', '<=', token.now).execute()
-  await sql`insert into login_tokens (token_hash, user_id, device_id, expires_ts)
-    values (${token.tokenHash}, ${token.userId}, ${token.deviceId}, ${token.expiresTs}::bigint)`.execute(tx.sql)
+  await sql`insert into login_tokens (token_hash, user_id, device_id, upstream_session_nid, expires_ts)
+    values (${token.tokenHash}, ${token.userId}, ${token.deviceId}, ${token.upstreamSessionNid}::bigint,
+      ${token.expiresTs}::bigint)`.execute(tx.sql)
 }
 
 /** Returns the user of a token; undefined if it is unknown or used. */
@@ -20,11 +29,13 @@ export async function findLoginTokenUser(db: Db, tokenHash: string): Promise<Use
   return rows[0]?.user_id
 }
 
-/** Uses a token; false if it is unknown, expired or used. */
-export async function takeLoginToken(tx: Tx, tokenHash: string, now: number): Promise<boolean> {
-  const { rows } = await sql<{ expires_ts: number }>`delete from login_tokens
-    where token_hash = ${tokenHash} returning expires_ts`.execute(tx.sql)
-  return rows[0] !== undefined && rows[0].expires_ts > now
+type TakenToken = { expires_ts: number; upstream_session_nid: number | null }
+
+/** Uses a token; undefined if it is unknown, expired or used. */
+export async function takeLoginToken(tx: Tx, tokenHash: string, now: number): Promise<TakenToken | undefined> {
+  const { rows } = await sql<TakenToken>`delete from login_tokens
+    where token_hash = ${tokenHash} returning expires_ts, upstream_session_nid`.execute(tx.sql)
+  return rows.find(({ expires_ts }) => expires_ts > now)
 }
 
 /** Revokes all login tokens of a user. */

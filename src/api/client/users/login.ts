@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ProviderConfig } from '../../../config.ts'
 import { BadJsonError, MatrixError, MissingParamError } from '../../../core/errors.ts'
 import type { AccountIdentifier } from '../../../services/users/find-account.ts'
 import { logInWithPassword, logInWithToken } from '../../../services/users/log-in.ts'
@@ -16,12 +17,18 @@ export const getLogin = route({
   handle: (_, { config }) => ({
     flows: [
       { type: 'm.login.password' },
+      { type: 'm.login.sso', identity_providers: config.identity_providers.map(shownProvider) },
       { type: 'm.login.token', get_login_token: true },
       ...(config.jwt.algorithm === undefined ? [] : [{ type: JWT_LOGIN }]),
       ...(config.appservices.length > 0 ? [{ type: APPSERVICE_LOGIN }] : []),
     ],
   }),
 })
+
+/** https://spec.matrix.org/v1.19/client-server-api/#definition-mloginsso-flow-schema */
+function shownProvider({ id, name, icon, brand }: ProviderConfig): Record<string, string> {
+  return { id, name, ...(icon !== undefined && { icon }), ...(brand !== undefined && { brand }) }
+}
 
 const loginBody = z.object({
   type: z.string(),

@@ -14,8 +14,14 @@ import { FORGOTTEN_PATH, ownPath, REGISTER_PATH, withContinue } from '../own-pat
 import { errorText, page, type Visit } from '../page.ts'
 import { PASSKEY_SCRIPT, passkeyForm } from '../passkey-form.ts'
 import { afterStep } from './after-step.ts'
+import { leadToProvider, waysToSignIn } from './ways.ts'
 
-const query = z.object({ continue: z.string().optional(), login_hint: z.string().max(255).optional() })
+const query = z.object({
+  continue: z.string().optional(),
+  login_hint: z.string().max(255).optional(),
+  // Shows every way to sign in, even if the configuration leads to a single provider at once.
+  choose: z.string().optional(),
+})
 
 type LoginVisit = Visit<undefined, z.output<typeof query>>
 
@@ -24,7 +30,7 @@ export const getLoginPage = page({
   method: 'GET',
   path: '/login',
   query,
-  handle: (visit, app) => loginPage(app, visit, {}),
+  handle: (visit, app) => leadToProvider(app, visit) ?? loginPage(app, visit, {}),
 })
 
 export const postLoginPage = page({
@@ -85,9 +91,10 @@ async function loginPage(app: App, visit: LoginVisit, attempt: Attempt): Promise
       autofocus: user !== '',
     }),
   ]
+  const passwordForm = form(visit, { fields, submit: texts.signIn.submit })
   const body = html`${isAgain ? html`<p>${texts.signIn.confirmHint(session.userId)}</p>` : ''}
 ${alert(attempt.alert)}
-${form(visit, { fields, submit: texts.signIn.submit })}
+${waysToSignIn(app, visit, { passwordForm, isOpen: attempt.alert !== undefined })}
 ${passkey ?? ''}
 ${otherWays(app, visit)}`
   const title = isAgain ? texts.signIn.confirmTitle : texts.signIn.title(serviceName(app))

@@ -26,6 +26,11 @@ export const en = {
     M_TOO_MANY_PASSKEYS: 'Your account has too many passkeys. Remove one first.',
     M_PASSKEY_KNOWN: 'This passkey is registered already.',
     M_PASSKEYS_NEED_TLS: 'This server cannot use passkeys: they need a host name and an encrypted connection (https).',
+    M_LAST_SIGN_IN: 'This is your only way to sign in. Set a password or link another account first.',
+    M_LINKED_ELSEWHERE: 'This account of the provider belongs to another user of this server.',
+    M_USER_IN_USE: 'This user name is taken. Choose another.',
+    M_INVALID_USERNAME: 'A user name can only contain the letters a-z, digits and the characters . _ = - / +',
+    M_EXCLUSIVE: 'This user name is reserved. Choose another.',
   } as Record<string, string>,
   signIn: {
     title: (name: string) => `Sign in to ${name}`,
@@ -162,6 +167,71 @@ export const en = {
     hint: 'This stops mails about unread messages to this address.',
     doneTitle: 'Unsubscribed',
     done: 'You are unsubscribed. Your client can turn these mails on again.',
+  },
+  /** Sign-in at an identity provider. */
+  upstream: {
+    signInWith: (provider: string) => `Sign in with ${provider}`,
+    or: 'Or',
+    withPassword: 'Sign in with a password',
+    leading: (provider: string) => `You are being taken to ${provider}.`,
+    problemTitle: (provider: string) => `The sign-in with ${provider} did not work`,
+    problems: {
+      unreachable: (provider: string) => `${provider} cannot be reached at the moment. Try again later.`,
+      denied: (provider: string) => `You cancelled the sign-in at ${provider}, or may not sign in there.`,
+      refused: (provider: string) => `${provider} did not complete the sign-in. Try again.`,
+      invalid: (provider: string) => `The answer of ${provider} is not valid. Tell the administrator of this server.`,
+      clock: (provider: string) =>
+        `The clocks of ${provider} and of this server differ. Tell the administrator of this server.`,
+      misconfigured: (provider: string) =>
+        `${provider} does not accept requests of this server. Tell the administrator of this server.`,
+      expired: () => 'This sign-in has expired. Begin again.',
+      'other browser': () => 'This sign-in began in another browser, or without cookies. Begin again here.',
+      used: () => 'This sign-in was completed already. Begin again.',
+      'linked elsewhere': (provider: string) => `This account of ${provider} belongs to another user of this server.`,
+      'other user': () => 'You are not signed in any more as the user who wanted to link the account. Begin again.',
+    },
+    tryAgain: (provider: string) => `Try ${provider} again`,
+    otherWays: 'Other ways to sign in',
+    signedInAt: (provider: string, label: string) => `You have signed in at ${provider} as ${label}.`,
+    newTitle: (name: string) => `Create your account on ${name}`,
+    choiceTitle: 'Which account is yours?',
+    conflict: (users: string) => `There is an account already with your name or e-mail address: ${users}`,
+    conflictHint:
+      'If it is yours, sign in to it in another way, and link the provider on the page of your account. Otherwise ask the administrator of this server.',
+    closed: (provider: string) => `New users of ${provider} get no account on this server. Ask its administrator.`,
+    nameless: (provider: string) =>
+      `${provider} gives you no name that an account on this server can have. Ask the administrator of this server.`,
+    haveAccount: 'I have an account here already',
+    signInAs: (userId: string) => `Sign in as ${userId} and link it`,
+    linkTitle: 'Link an account',
+    linkQuestion: (provider: string, label: string, userId: string) =>
+      `If you link them, ${label} at ${provider} signs in to ${userId} from now on.`,
+    link: 'Link the accounts',
+    name: 'User name',
+    nameHint: (server: string) => `Others see it as @name:${server}. You cannot change it later.`,
+    fixedName: (userId: string) => `Your user name will be ${userId}.`,
+    terms: 'If you create an account, you accept:',
+    register: 'Create account',
+  },
+  /** The way back to a client that speaks no OAuth. */
+  sso: {
+    title: (client: string) => `Continue to ${client}`,
+    question: (client: string, userId: string) => `${client} wants to sign in as ${userId}.`,
+    warning:
+      'It will be able to read and send your messages. Continue only if you have started this sign-in there yourself.',
+    submit: (client: string) => `Continue to ${client}`,
+    other: 'Use another account',
+  },
+  /** Accounts at identity providers. */
+  providers: {
+    title: 'Linked accounts',
+    hint: 'With these accounts of other services you can sign in here.',
+    none: 'No account is linked.',
+    more: 'Link another account',
+    link: (provider: string) => `Link an account of ${provider}`,
+    unlink: (provider: string) => `Unlink ${provider}`,
+    since: 'Linked since',
+    gone: (id: string) => `${id} (not available any more)`,
   },
   account: {
     signedIn: (userId: string) => `You are signed in as ${userId}.`,

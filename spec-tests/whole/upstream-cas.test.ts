@@ -1,0 +1,102 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type CasServer, startCasServer } from '../harness/cas-server.ts'
+import { registerUser, uniqueName } from '../harness/client.ts'
+import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
+
+/** Sign-in at a CAS server, which is the only provider, with passwords hidden. */
+let hearth: TestHearth
+let cas: CasServer
+beforeAll(async () => {
+  cas = await startCasServer()
+  const campus = { kind: 'cas', id: 'campus', name: 'Campus', server_url: `${cas.url}/`, trust_email: true }
+  hearth = await startHearth({
+    config: { identity_providers: [{ ...campus, on_conflict: 'link' }], sign_in: { passwords: 'hidden' } },
+  })
+})
+afterEach(() => cas.answerWith(undefined))
+afterAll(async () => {
+  cas?.close()
+  await hearth?.dispose()
+})
+
+/** Leaves Hearth for CAS; returns the page of CAS. */
+async function leave(visitor: Visitor, on = '/account'): Promise<string> {
+  const page = await visitor.open(on)
+  const to = /^0; url=(.*)$/.exec(page.headers.get('refresh') ?? '')![1]!
+  return (await visitor.open(to)).headers.get('location')!
+}
+
+async function signInAt(visitor: Visitor, user: string, attributes: Record<string, string> = {}): Promise<VisitedPage> {
+  const back = cas.signIn(await leave(visitor, '/account?action=org.matrix.profile'), user, attributes)
+  return visitor.open(back.pathname + back.search)
+}
+
+const whoIs = (page: VisitedPage) => /@[a-z0-9._=/+-]+:hearth\.test/.exec(page.text)?.[0]
+
+describe('a person of CAS', () => {
+  test('is led there at once, gets an account, and signs in to it the next time', async () => {
+    const user = uniqueName()
+    const page = await signInAt(newVisitor(hearth.url), user, {
+      displayName: 'Ünal &amp; Co',
+      mail: `${user}@example.org`,
+    })
+    expect([page.url.pathname, page.url.search]).toEqual(['/account', '?action=org.matrix.profile'])
+    expect(whoIs(page)).toBe(`@${user}:hearth.test`)
+    const profile = await fetch(`${hearth.url}/_matrix/client/v3/profile/@${user}:hearth.test`)
+    expect(await profile.json()).toMatchObject({ displayname: 'Ünal & Co' })
+    expect(whoIs(await signInAt(newVisitor(hearth.url), user))).toBe(`@${user}:hearth.test`)
+  })
+
+  test('is linked to the account of the same name', async () => {
+    const alice = await registerUser(hearth.url)
+    expect(whoIs(await signInAt(newVisitor(hearth.url), alice.userId.slice(1).split(':')[0]!))).toBe(alice.userId)
+  })
+})
+
+test('a password is asked for on demand', async () => {
+  const alice = await registerUser(hearth.url)
+  const visitor = newVisitor(hearth.url)
+  const page = await visitor.open('/login?choose=1')
+  expect(page.headers.get('refresh')).toBeNull()
+  expect(page.text).toContain('<details open>')
+  expect((await visitor.submit(page, { user: alice.userId, password: 'correct horse battery' })).url.pathname).toBe(
+    '/account',
+  )
+  const closed = await signIn(newVisitor(hearth.url), alice).catch((error) => String(error))
+  expect(closed).toContain('no form')
+})
+
+describe('a sign-in at CAS that fails', () => {
+  test.each([
+    [{ status: 503, body: 'out of order' }, 'cannot be reached'],
+    [{ status: 404, body: 'no such page' }, 'does not accept requests of this server'],
+    [{ status: 200, body: '<html></html>' }, 'is not valid'],
+    [{ status: 200, body: '' }, 'is not valid'],
+    [{ status: 302, body: '' }, 'does not accept requests of this server'],
+  ])('because of the answer %j shows so, and keeps what it was for', async (answer, text) => {
+    cas.answerWith(answer)
+    const page = await signInAt(newVisitor(hearth.url), uniqueName())
+    expect([page.status, page.alert]).toEqual([502, expect.stringContaining(text)])
+    expect(page.text).toContain(
+      `/upstream/campus/start?continue=${encodeURIComponent('/account?action=org.matrix.profile')}`,
+    )
+  })
+
+  test('because the ticket is missing, unknown, used, or of another sign-in', async () => {
+    const visitor = newVisitor(hearth.url)
+    const back = cas.signIn(await leave(visitor), uniqueName())
+    const ticket = back.searchParams.get('ticket')!
+    const other = newVisitor(hearth.url)
+    const otherBack = new URL(new URL(await leave(other)).searchParams.get('service')!)
+    otherBack.searchParams.set('ticket', ticket)
+    const page = await other.open(otherBack.pathname + otherBack.search)
+    expect([page.status, page.alert]).toEqual([502, expect.stringContaining('did not complete the sign-in')])
+    for (const given of ['', '&ticket=', '&ticket=ST-unknown']) {
+      const third = newVisitor(hearth.url)
+      const service = new URL(new URL(await leave(third)).searchParams.get('service')!)
+      const refused = await third.open(`${service.pathname}${service.search}${given}`)
+      expect([403, 502], given).toContain(refused.status)
+    }
+  })
+})

@@ -1,0 +1,34 @@
+import type { App } from '../../../app.ts'
+import { type Html, html } from '../../../core/text/html.ts'
+import type { Page } from '../layout.ts'
+import { ownPath } from '../own-path.ts'
+import type { Texts } from '../texts/en.ts'
+import { providerButtons, startPath } from './provider-list.ts'
+
+type Wanted = { texts: Texts; query: { continue?: string | undefined; choose?: string | undefined } }
+
+/** Leads to the only provider, if the configuration hides passwords. */
+export function leadToProvider({ config, identityProviders }: App, { texts, query }: Wanted): Page | undefined {
+  const [provider, ...others] = identityProviders.values()
+  if (!provider || others.length > 0 || config.sign_in.passwords !== 'hidden' || query.choose !== undefined) return
+  const { name } = provider.config
+  const path = startPath(provider, ownPath(query.continue))
+  const body = html`<p><a href="${path}" role="button">${texts.upstream.signInWith(name)}</a></p>`
+  return { title: texts.upstream.leading(name), body, leadsTo: path }
+}
+
+/** Arranges the password's form and the providers as the configuration says. */
+export function waysToSignIn(
+  app: App,
+  { texts, query }: Wanted,
+  { passwordForm, isOpen }: { passwordForm: Html; isOpen: boolean },
+): Html {
+  if (app.identityProviders.size === 0) return passwordForm
+  const { passwords } = app.config.sign_in
+  const providers = providerButtons(app, texts, ownPath(query.continue))
+  const or = html`<p class="or">${texts.upstream.or}</p>`
+  if (passwords === 'first') return html`${passwordForm}${or}${providers}`
+  if (passwords === 'last') return html`${providers}${or}${passwordForm}`
+  const open = isOpen || query.choose !== undefined ? html` open` : ''
+  return html`${providers}<details${open}><summary>${texts.upstream.withPassword}</summary>${passwordForm}</details>`
+}

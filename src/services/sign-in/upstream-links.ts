@@ -1,0 +1,82 @@
+import type { App } from '../../app.ts'
+import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import type { UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import {
+  deleteUpstreamLink,
+  findLinkedUser,
+  insertUpstreamLink,
+  loadUpstreamLinks,
+  type UpstreamAccount,
+} from '../../storage/sign-in/upstream-links.ts'
+import { countSecondFactors } from '../../storage/users/second-factors.ts'
+import { findUser, lockUser } from '../../storage/users/users.ts'
+
+/** An account at a provider that signs a user in. `name`: the provider's; undefined: it is not configured any more. */
+export type LinkedProvider = UpstreamAccount & { name: string | undefined; label: string; linkedTs: number }
+
+/** Returns the accounts at providers that sign a user in, the oldest link first. */
+export async function listLinkedProviders(
+  app: Pick<App, 'database' | 'identityProviders'>,
+  userId: UserId,
+): Promise<LinkedProvider[]> {
+  const links = await loadUpstreamLinks(app.database, userId)
+  return links.map((link) => ({
+    providerId: link.provider_id,
+    subject: link.subject,
+    name: app.identityProviders.get(link.provider_id)?.config.name,
+    label: link.label,
+    linkedTs: link.linked_ts,
+  }))
+}
+
+/**
+ * Ends that an account at a provider signs a user in. Throws M_NOT_FOUND, and M_LAST_SIGN_IN if the user could not sign
+ * in any more, unless an administrator does it.
+ */
+export async function unlinkProvider(
+  app: Pick<App, 'database' | 'identityProviders'>,
+  { byAdmin = false, ...link }: UpstreamAccount & { userId: UserId; byAdmin?: boolean },
+): Promise<void> {
+  await app.database.write(async (tx) => {
+    await lockUser(tx, link.userId)
+    if (!(await deleteUpstreamLink(tx, link))) throw new NotFoundError('This account is not linked')
+    if (byAdmin || (await canSignIn(app, tx, link.userId))) return
+    const hint = 'This is your only way to sign in. Set a password or link another account first'
+    throw new MatrixError(403, 'M_LAST_SIGN_IN', hint)
+  })
+}
+
+/** Links an account at a provider for an administrator. Throws M_NOT_FOUND, and M_LINKED_ELSEWHERE. */
+export async function linkProvider(
+  app: Pick<App, 'database' | 'clock' | 'identityProviders'>,
+  { userId, providerId, subject }: UpstreamAccount & { userId: UserId },
+): Promise<void> {
+  if (!app.identityProviders.has(providerId)) throw new NotFoundError('There is no identity provider with this ID')
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const user = await findUser(tx, userId)
+    if (!user || user.is_guest || user.deactivated_ts !== null) throw new NotFoundError('There is no such user')
+    const owner = await findLinkedUser(tx, { providerId, subject })
+    if (owner === userId) return
+    const link = { provider_id: providerId, subject, user_id: userId, label: subject, linked_ts: app.clock.now() }
+    if (owner !== undefined || !(await insertUpstreamLink(tx, link))) throw linkedElsewhere()
+  })
+}
+
+/** Returns the error for an account at a provider that signs in another user. */
+export function linkedElsewhere(): MatrixError {
+  return new MatrixError(403, 'M_LINKED_ELSEWHERE', 'This account of the provider belongs to another user')
+}
+
+/** Whether a user has a way to sign in: a password, a passkey, or a provider of the configuration. */
+async function canSignIn(
+  { identityProviders }: Pick<App, 'identityProviders'>,
+  tx: Tx,
+  userId: UserId,
+): Promise<boolean> {
+  const user = await findUser(tx, userId)
+  const { passkeys } = await countSecondFactors(tx, userId)
+  if (user?.password_hash != null || user?.in_directory || passkeys > 0) return true
+  return (await loadUpstreamLinks(tx, userId)).some(({ provider_id }) => identityProviders.has(provider_id))
+}
