@@ -89,9 +89,14 @@ async function send(request: BadRequest, token?: string): Promise<Outcome> {
   }
 }
 
+/** Operations that answer a browser, errors too. */
+const PAGES = /^\/_matrix\/client\/v3\/login\/sso\/redirect/
+
 function outcomeOf(request: BadRequest, status: number, text: string): Outcome {
   if (status >= 500 || status < 200) return { status, errcode: undefined, fault: `answers ${status}: ${text}` }
   if (status < 400) return { status, errcode: undefined, fault: undefined }
+  if (PAGES.test(request.path) && text.startsWith('<!doctype html>'))
+    return { status, errcode: undefined, fault: undefined }
   try {
     const body = JSON.parse(text)
     checkAnswer(request, { status, body })
