@@ -113,7 +113,7 @@ create index threepids_user on threepids (user_id);
 -- Verification of such an address by a link that is sent to it.
 create table threepid_sessions (
   session_id text primary key,
-  -- 'add', 'register' or 'password': the session is valid for this purpose only
+  -- 'add', 'account' (added once confirmed), 'register' or 'password': the session is valid for this purpose only
   purpose text not null,
   medium text not null,
   address text not null,

@@ -19,7 +19,9 @@ describe('signing in on the page', () => {
     const page = await visitor.submit(form, { user: alice.userId, password })
     expect([page.status, page.url.pathname]).toEqual([200, '/account'])
     expect(page.text).toContain(alice.userId)
-    expect((await signIn(newVisitor(url), alice, '/account?action=org.matrix.profile')).url.search).toContain('profile')
+    expect((await signIn(newVisitor(url), alice, '/account?action=org.matrix.profile')).url.pathname).toBe(
+      '/account/profile',
+    )
   })
 
   test('gives the browser a new cookie, and signing out ends it', async () => {

@@ -14,7 +14,7 @@ export type VisitedPage = {
   forms: VisitedForm[]
 }
 
-type VisitedForm = { action: string; fields: Record<string, string> }
+type VisitedForm = { action: string; fields: Record<string, string>; isUpload: boolean }
 
 /** A browser without JavaScript: keeps cookies, follows redirects, and submits forms. */
 export type Visitor = {
@@ -23,8 +23,11 @@ export type Visitor = {
   /** Opens a page. Redirects to other origins are not followed: the answer is then the redirect. */
   open(path: string, init?: RequestInit): Promise<VisitedPage>
   /** Submits the page's only form, or the one with these fields or this value of `do`. */
-  submit(page: VisitedPage, fields?: Record<string, string>, options?: { do?: string }): Promise<VisitedPage>
+  submit(page: VisitedPage, fields?: Filled, options?: { do?: string }): Promise<VisitedPage>
 }
+
+/** Values of fields, and files. */
+type Filled = Record<string, string | File>
 
 const REDIRECTS = [302, 303, 307, 308]
 const MOST_REDIRECTS = 10
@@ -65,7 +68,9 @@ export function newVisitor(base: string, options: { language?: string; from?: st
       const fitting = found.filter((form) => Object.keys(fields).every((name) => Object.hasOwn(form.fields, name)))
       const form = fitting[0]
       if (!form) throw new Error(`no form with ${what ?? ''} ${Object.keys(fields)} in ${page.url}: ${page.text}`)
-      const body = new URLSearchParams({ ...form.fields, ...fields })
+      const filled = Object.entries({ ...form.fields, ...fields })
+      const body = form.isUpload ? new FormData() : new URLSearchParams()
+      for (const [name, value] of filled) body.append(name, value as string)
       return follow(new URL(form.action, page.url), { method: 'POST', body })
     },
   }
@@ -83,6 +88,7 @@ async function read(url: URL, answer: Response): Promise<VisitedPage> {
   const forms = [...text.matchAll(/<form method="post"([^>]*)>(.*?)<\/form>/gs)].map(([, attributes, content]) => ({
     action: unescapeHtml(/action="([^"]*)"/.exec(attributes!)?.[1] ?? url.pathname + url.search),
     fields: fieldsOf(content!),
+    isUpload: attributes!.includes('multipart/form-data'),
   }))
   return {
     status: answer.status,

@@ -1,8 +1,5 @@
 import type { AnyEndpoint } from './http/route.ts'
-import { getAccountPage } from './pages/account/overview.ts'
-import { getProvidersPage, postProvidersPage } from './pages/account/providers.ts'
-import { getSecondFactorPage, postSecondFactorPage } from './pages/account/second-factor.ts'
-import { getTotpPage, postTotpPage } from './pages/account/totp.ts'
+import { accountPages } from './pages/account/account-routes.ts'
 import { getAsset, getLogo } from './pages/assets.ts'
 import { getLoginFallback } from './pages/fallback/login.ts'
 import { getAuthFallback, postAuthFallback } from './pages/fallback/stage.ts'
@@ -23,16 +20,6 @@ import { getSsoRedirect, postSsoRedirect } from './pages/sign-in/sso.ts'
 import { getUpstreamAccount, postUpstreamAccount } from './pages/sign-in/upstream-account.ts'
 import { getUpstreamCallback } from './pages/sign-in/upstream-callback.ts'
 import { getUpstreamStart } from './pages/sign-in/upstream-start.ts'
-
-const account: AnyEndpoint[] = [
-  getAccountPage,
-  getSecondFactorPage,
-  postSecondFactorPage,
-  getTotpPage,
-  postTotpPage,
-  getProvidersPage,
-  postProvidersPage,
-]
 
 const signIn: AnyEndpoint[] = [
   getLoginPage,
@@ -91,7 +78,7 @@ export const pageEndpoints: AnyEndpoint[] = [
   ...signIn,
   ...registration,
   ...upstream,
-  ...account,
+  ...accountPages,
   ...forClients,
   ...oauthPages,
 ]

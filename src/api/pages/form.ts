@@ -9,23 +9,34 @@ export type Form = {
   fields: Html | readonly Html[]
   /** The text of the button. */
   submit: string
+  /** The name of the button for screen readers, if its text alone does not say what it does. */
+  label?: string
   /** Classes of the button, such as `secondary`. */
-  look?: 'secondary' | 'contrast' | 'outline'
+  look?: 'secondary' | 'contrast' | 'outline' | 'outline secondary' | 'danger' | 'outline danger'
   /** The value of the field `do`, for pages with several forms. */
   what?: string
+  /** Whether the form has files. */
+  upload?: boolean
 }
 
 type Visitor = Pick<Visit, 'browser'>
 
-/** Renders a form that is sent with POST, with the field that proves its origin. */
-export function form({ browser }: Visitor, { action, fields, submit, look, what }: Form): Html {
-  const target = action === undefined ? html`` : html` action="${action}"`
-  const button = look === undefined ? html`` : html` class="${look}"`
+/**
+ * Renders a form that is sent with POST, with the proof of its origin: a field, or in the query if the form has files.
+ */
+export function form({ browser }: Visitor, { action, fields, submit, label, look, what, upload = false }: Form): Html {
+  const csrf = csrfToken(browser.cookie)
+  const attributes = attributesOf({
+    method: 'post',
+    action: upload ? `${action ?? ''}?csrf=${csrf}` : action,
+    enctype: upload && 'multipart/form-data',
+  })
+  const proof = upload ? html`` : html`<input type="hidden" name="csrf" value="${csrf}">`
   const does = what === undefined ? html`` : html`<input type="hidden" name="do" value="${what}">`
-  return html`<form method="post"${target}>
-<input type="hidden" name="csrf" value="${csrfToken(browser.cookie)}">${does}
+  return html`<form${attributes}>
+${proof}${does}
 ${Array.isArray(fields) ? fields : html`${fields as Html}`}
-<button${button}>${submit}</button>
+<button${attributesOf({ class: look, 'aria-label': label })}>${submit}</button>
 </form>`
 }
 

@@ -10,6 +10,8 @@ export type Page = {
   title: string
   body: Html
   status?: number
+  /** The page above this one. */
+  back?: { path: string; label: string }
   /** Runs in the page. Pages have to work without it as well. */
   script?: string | undefined
   /** Whether the script sends requests to this server. */
@@ -43,7 +45,7 @@ export function serviceName({ config, serverName }: Pick<App, 'config' | 'server
  */
 export function renderPage(app: Pick<App, 'config' | 'serverName'>, page: Page, { language, userId }: Reader): Reply {
   const texts = LANGUAGES[language].layout
-  const { title, body, script, wide = false, status = 200 } = page
+  const { title, body, back, script, wide = false, status = 200 } = page
   const name = serviceName(app)
   const document = html`<!doctype html>
 <html lang="${language}">
@@ -57,7 +59,7 @@ ${STYLESHEETS.map(({ path }) => html`<link rel="stylesheet" href="${path}">\n`)}
 <a class="skip" href="#content">${texts.skip}</a>
 <header>${brand(app, name)}${userId === undefined ? '' : html`<a href="/account">${userId}</a>`}</header>
 <main id="content">
-<h1>${title}</h1>
+${back === undefined ? '' : html`<p class="back"><a href="${back.path}">${back.label}</a></p>\n`}<h1>${title}</h1>
 ${body}
 </main>
 ${footer(app, texts.otherLinks)}

@@ -10,7 +10,6 @@ import {
   findLinkedSession,
   findThreepidOwner,
   findThreepidSession,
-  markThreepidValidated,
   storeThreepidSession,
   type Threepid,
   takeThreepidSession,
@@ -128,16 +127,6 @@ export async function findEmailProof(
   const session = await findLinkedSession(app.database, { sessionId, tokenHash: hashToken(token), now })
   if (!session) throw new NotFoundError('This link is invalid or has expired')
   return proofOf(session)
-}
-
-/** Marks an address as verified. Throws M_NOT_FOUND. */
-export async function confirmEmail(
-  app: Pick<App, 'database' | 'clock'>,
-  link: { sessionId: string; token: string },
-): Promise<EmailProof> {
-  const proof = await findEmailProof(app, link)
-  await app.database.write((tx) => markThreepidValidated(tx, proof.session_id, app.clock.now()))
-  return proof
 }
 
 /** Consumes a verification. Returns undefined if the link was not opened, or the secret or the purpose differs. */

@@ -2,39 +2,62 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { canonicalAddress } from '../../core/text/email-address.ts'
-import { deleteThreepid, insertThreepid, type Threepid } from '../../storage/users/threepids.ts'
-import { lockUser } from '../../storage/users/users.ts'
-import { type ThreepidCredentials, takeEmailProof } from './email-proof.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { deleteThreepid, insertThreepid, markThreepidValidated, type Threepid } from '../../storage/users/threepids.ts'
+import { findUser, lockUser } from '../../storage/users/users.ts'
+import { type EmailProof, findEmailProof, type ThreepidCredentials, takeEmailProof } from './email-proof.ts'
 import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
+import type { ProofPurpose } from './mail/email-proof-texts.ts'
+
+/** The client secret of links that the account page requests: their confirmation adds the address at once. */
+export const ACCOUNT_PAGE_SECRET = 'account-page'
+
+type Capabilities = Pick<App, 'database'> & NoticeCapabilities
 
 /**
  * Adds a verified address to a user. Throws M_THREEPID_AUTH_FAILED if it is not verified, and M_THREEPID_IN_USE.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3account3pidadd
  */
-export async function addThreepid(
-  app: Pick<App, 'database'> & NoticeCapabilities,
-  userId: UserId,
-  credentials: ThreepidCredentials,
+export async function addThreepid(app: Capabilities, userId: UserId, credentials: ThreepidCredentials): Promise<void> {
+  await app.database.write((tx) => addProven(app, tx, { userId, purpose: 'add', credentials }))
+}
+
+/**
+ * Marks an address as verified by the link that was sent to it, and adds it if the account page has asked for it.
+ * Throws M_NOT_FOUND for an unknown link, and M_THREEPID_IN_USE.
+ */
+export async function confirmEmail(app: Capabilities, link: { sessionId: string; token: string }): Promise<EmailProof> {
+  const proof = await findEmailProof(app, link)
+  const { session_id, purpose, userId } = proof
+  await app.database.write(async (tx) => {
+    await markThreepidValidated(tx, session_id, app.clock.now())
+    if (purpose !== 'account' || userId === undefined) return
+    const credentials = { sid: session_id, client_secret: ACCOUNT_PAGE_SECRET }
+    await addProven(app, tx, { userId, purpose, credentials })
+  })
+  return proof
+}
+
+async function addProven(
+  app: Capabilities,
+  tx: Tx,
+  { userId, purpose, credentials }: { userId: UserId; purpose: ProofPurpose; credentials: ThreepidCredentials },
 ): Promise<void> {
   const now = app.clock.now()
-  await app.database.write(async (tx) => {
-    await lockUser(tx, userId)
-    const proven = await takeEmailProof(tx, { credentials, purpose: 'add', now })
-    if (!proven || (proven.userId !== undefined && proven.userId !== userId))
-      throw new MatrixError(400, 'M_THREEPID_AUTH_FAILED', 'The address has not been confirmed')
-    if (!(await insertThreepid(tx, { ...proven.threepid, user_id: userId, added_ts: now })))
-      throw new MatrixError(400, 'M_THREEPID_IN_USE', 'This address belongs to another account')
-    const { address } = proven.threepid
-    await enqueueNotice(app, tx, { userId, notice: { kind: 'email_added', address } })
-  })
+  await lockUser(tx, userId)
+  const proven = await takeEmailProof(tx, { credentials, purpose, now })
+  const isOther = proven?.userId !== undefined && proven.userId !== userId
+  const isActive = (await findUser(tx, userId))?.deactivated_ts === null
+  if (!proven || isOther || !isActive)
+    throw new MatrixError(400, 'M_THREEPID_AUTH_FAILED', 'The address has not been confirmed')
+  const { address } = proven.threepid
+  if (!(await insertThreepid(tx, { ...proven.threepid, user_id: userId, added_ts: now })))
+    throw new MatrixError(400, 'M_THREEPID_IN_USE', 'This address belongs to another account')
+  await enqueueNotice(app, tx, { userId, notice: { kind: 'email_added', address } })
 }
 
 /** Removes an address from a user, if present. */
-export async function removeThreepid(
-  app: Pick<App, 'database'> & NoticeCapabilities,
-  userId: UserId,
-  threepid: Threepid,
-): Promise<void> {
+export async function removeThreepid(app: Capabilities, userId: UserId, threepid: Threepid): Promise<void> {
   const canonical = { ...threepid, address: canonicalAddress(threepid) }
   await app.database.write(async (tx) => {
     await lockUser(tx, userId)

@@ -79,3 +79,15 @@ export async function deleteWebSessions(tx: Tx, userId: UserId, keep?: string): 
   await sql`delete from web_sessions where (user_id = ${userId} or pending_user_id = ${userId})
     and cookie_hash is distinct from ${keep ?? null}`.execute(tx.sql)
 }
+
+/** Ends one web session of a user, if there is one. */
+export async function deleteWebSessionOf(tx: Tx, userId: UserId, cookieHash: string): Promise<void> {
+  await sql`delete from web_sessions where cookie_hash = ${cookieHash} and user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Returns the browsers in which a user is signed in, the last used first. */
+export async function loadWebSessions(db: Db, userId: UserId, now: number): Promise<WebSessionRow[]> {
+  const { rows } = await sql<WebSessionRow>`select * from web_sessions
+    where user_id = ${userId} and expires_ts > ${now}::bigint order by last_seen_ts desc, cookie_hash`.execute(db.sql)
+  return rows
+}

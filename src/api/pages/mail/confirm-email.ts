@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { html } from '../../../core/text/html.ts'
-import { CONFIRM_PATH, confirmEmail, findEmailProof } from '../../../services/users/email-proof.ts'
+import { CONFIRM_PATH, findEmailProof } from '../../../services/users/email-proof.ts'
+import { confirmEmail } from '../../../services/users/third-party-ids.ts'
 import { form } from '../form.ts'
 import { page } from '../page.ts'
 

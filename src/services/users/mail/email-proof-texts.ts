@@ -1,8 +1,18 @@
 import type { UserId } from '../../../core/ids.ts'
 import type { Letter, MailLanguage } from './compose-mail.ts'
 
-/** The purpose of verifying an address: add it to an account, register, or reset a password. */
-export type ProofPurpose = 'add' | 'register' | 'password'
+/**
+ * The purpose of verifying an address: let a client add it to an account, add it at once for the account page, register,
+ * or reset a password.
+ */
+export type ProofPurpose = 'add' | 'account' | 'register' | 'password'
+
+/** The account page and clients have the same texts. */
+type ToldPurpose = Exclude<ProofPurpose, 'account'>
+
+function toldPurpose(purpose: ProofPurpose): ToldPurpose {
+  return purpose === 'account' ? 'add' : purpose
+}
 
 /** The server, and the account, if known. */
 export type ProofContext = { serverName: string; userId: UserId | undefined }
@@ -11,7 +21,7 @@ type ProofTexts = {
   account(context: ProofContext): string
   /** The mail with a link, by purpose. */
   proof: Record<
-    ProofPurpose,
+    ToldPurpose,
     (names: { serverName: string; account: string }) => {
       subject: string
       why: string
@@ -21,7 +31,7 @@ type ProofTexts = {
   >
   /** The mail to an address that cannot be used, which has no link. */
   refusal: Record<
-    ProofPurpose,
+    ToldPurpose,
     (names: { serverName: string; account: string }) => { subject: string; why: string; otherwise: string }
   >
 }
@@ -34,7 +44,7 @@ export function proofLetter(
 ): Letter {
   const texts = TEXTS[language]
   const names = { serverName: context.serverName, account: texts.account(context) }
-  const { subject, why, link: label, otherwise } = texts.proof[purpose](names)
+  const { subject, why, link: label, otherwise } = texts.proof[toldPurpose(purpose)](names)
   return { subject, parts: [why, { link, label }, otherwise] }
 }
 
@@ -45,7 +55,7 @@ export function proofLetter(
 export function refusalLetter(language: MailLanguage, purpose: ProofPurpose, context: ProofContext): Letter {
   const texts = TEXTS[language]
   const names = { serverName: context.serverName, account: texts.account(context) }
-  const { subject, why, otherwise } = texts.refusal[purpose](names)
+  const { subject, why, otherwise } = texts.refusal[toldPurpose(purpose)](names)
   return { subject, parts: [why, otherwise] }
 }
 

@@ -1,0 +1,92 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { type MailServer, startMailServer } from '../harness/mail-server.ts'
+import { faultsOf } from '../harness/page-faults.ts'
+import { ACCOUNT_PAGES } from '../harness/page-states/account.ts'
+import { createTab, type PageStates } from '../harness/page-states/page-state.ts'
+
+/**
+ * Every page in each of its states, in Chromium: on a phone and on a desktop, with and without scripts, in both
+ * languages, light and dark. With `SCREENSHOTS=folder`, a picture of each is stored there.
+ */
+const ALL: readonly PageStates[] = [...ACCOUNT_PAGES]
+
+type View = BrowserContextOptions & { name: string; language: string }
+const PHONE = { width: 390, height: 844 }
+const DESKTOP = { width: 1280, height: 800 }
+
+/** Each two of width, scripts and language occur together. */
+const VIEWS: readonly View[] = [
+  {
+    name: 'phone',
+    viewport: PHONE,
+    javaScriptEnabled: false,
+    locale: 'zh-CN',
+    language: 'zh-Hans',
+    colorScheme: 'dark',
+  },
+  { name: 'phone-scripts', viewport: PHONE, javaScriptEnabled: true, locale: 'en', language: 'en' },
+  { name: 'desktop', viewport: DESKTOP, javaScriptEnabled: false, locale: 'en', language: 'en' },
+  {
+    name: 'desktop-scripts',
+    viewport: DESKTOP,
+    javaScriptEnabled: true,
+    locale: 'zh-CN',
+    language: 'zh-Hans',
+    colorScheme: 'dark',
+  },
+]
+
+const folder = process.env.SCREENSHOTS
+let browser: Browser
+let mails: MailServer
+beforeAll(async () => {
+  if (folder !== undefined) mkdirSync(folder, { recursive: true })
+  mails = await startMailServer()
+  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+})
+afterAll(async () => {
+  await browser?.close()
+  await mails?.stop()
+})
+
+describe.each(ALL.map(({ config = {}, states }, index) => ({ config, states, index })))(
+  'pages of configuration $index',
+  ({ config, states }) => {
+    let hearth: TestHearth
+    beforeAll(async () => {
+      const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false }
+      hearth = await startHearth({ config: { email, ...config } })
+    })
+    afterAll(() => hearth?.dispose())
+
+    describe.each(VIEWS)('$name', ({ name: view, language, ...options }) => {
+      test.each(states)('$name', async ({ name, open }) => {
+        const context = await browser.newContext(options)
+        try {
+          const tab = await createTab(context, { hearth, mails })
+          const complaints: string[] = []
+          // Among them what the Content-Security-Policy has blocked.
+          tab.page.on('console', (message) => {
+            if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+          })
+          await open(tab)
+          const isAnswer = (text: string) =>
+            /Failed to load resource: the server responded with a status of 4/.test(text)
+          expect(complaints.filter((text) => !isAnswer(text))).toEqual([])
+          if (folder !== undefined) {
+            const path = join(folder, `${name.replace(/[^a-z0-9]+/gi, '-')}.${view}.png`)
+            await tab.page.screenshot({ path, fullPage: true })
+          }
+          const scripts = options.javaScriptEnabled === true
+          expect(await faultsOf(tab.page, { language, scripts })).toEqual([])
+        } finally {
+          await context.close()
+        }
+      })
+    })
+  },
+)

@@ -1,0 +1,43 @@
+import { MatrixError } from '../../../core/errors.ts'
+import type { WebSession } from '../../../services/sign-in/web-sessions.ts'
+import type { Page } from '../layout.ts'
+import { momentText } from '../moment.ts'
+import { errorText, type Redirect, type Visit } from '../page.ts'
+
+/** A visit of a page of the account. */
+export type AccountVisit<Params = unknown, Query = unknown> = Visit<Params, Query, WebSession>
+
+/** What a page tells of a form that was refused. */
+export type Problem = { alert?: string | undefined; status?: number; filled?: URLSearchParams }
+
+/** A page below the start page of the account, to which it leads back. */
+export function accountSubpage({ texts }: Pick<Visit, 'texts'>, page: Page): Page {
+  return { back: { path: '/account', label: texts.layout.account }, ...page }
+}
+
+/** Returns the message that the query of a page asks for, by its name. */
+export function messageOf(name: string | undefined, messages: Readonly<Record<string, string>>): string | undefined {
+  return name !== undefined && Object.hasOwn(messages, name) ? messages[name] : undefined
+}
+
+/** Handles a form. If it is refused, the page is shown again with the error. */
+export async function handleForm(
+  { form, texts }: Pick<AccountVisit, 'form' | 'texts'>,
+  handle: () => Promise<Redirect | Page>,
+  again: (problem: Problem) => Promise<Page> | Page,
+): Promise<Redirect | Page> {
+  try {
+    return await handle()
+  } catch (error) {
+    if (!(error instanceof MatrixError)) throw error
+    return again({ alert: errorText(texts, error.toJSON()), status: error.status, filled: form })
+  }
+}
+
+/** Returns when and from where something was last used. */
+export function seenText(
+  visit: Pick<AccountVisit, 'language' | 'texts'>,
+  { at, address }: { at: number; address: string | null },
+): string {
+  return visit.texts.devices.seen(momentText(visit, at), address ?? '')
+}

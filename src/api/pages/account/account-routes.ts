@@ -1,0 +1,44 @@
+import type { AnyEndpoint } from '../../http/route.ts'
+import { getAvatar, postAvatarPage } from './avatar.ts'
+import { getBrowsersPage, postBrowsersPage } from './browsers.ts'
+import { getDeactivatedPage, getDeactivatePage, postDeactivatePage } from './deactivate.ts'
+import { getAccountDevicePage, postAccountDevicePage } from './device.ts'
+import { getDevicesPage, postDevicesPage } from './devices.ts'
+import { getEmailsPage, postEmailsPage } from './emails.ts'
+import { getAccountPage } from './overview.ts'
+import { getPasswordPage, postPasswordPage } from './password.ts'
+import { getProfilePage, postProfilePage } from './profile.ts'
+import { getProvidersPage, postProvidersPage } from './providers.ts'
+import { getResetIdentityPage, postResetIdentityPage } from './reset-identity.ts'
+import { getSecondFactorPage, postSecondFactorPage } from './second-factor.ts'
+import { getTotpPage, postTotpPage } from './totp.ts'
+
+/** The pages on which users manage their accounts. */
+export const accountPages: AnyEndpoint[] = [
+  getAccountPage,
+  getProfilePage,
+  postProfilePage,
+  getAvatar,
+  postAvatarPage,
+  getDevicesPage,
+  postDevicesPage,
+  getAccountDevicePage,
+  postAccountDevicePage,
+  getBrowsersPage,
+  postBrowsersPage,
+  getEmailsPage,
+  postEmailsPage,
+  getPasswordPage,
+  postPasswordPage,
+  getSecondFactorPage,
+  postSecondFactorPage,
+  getTotpPage,
+  postTotpPage,
+  getProvidersPage,
+  postProvidersPage,
+  getResetIdentityPage,
+  postResetIdentityPage,
+  getDeactivatePage,
+  postDeactivatePage,
+  getDeactivatedPage,
+]

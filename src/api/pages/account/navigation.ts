@@ -1,0 +1,32 @@
+import type { App } from '../../../app.ts'
+import { SECOND_FACTOR_PATH } from '../sign-in/after-step.ts'
+import type { Texts } from '../texts/en.ts'
+
+/** A page of the account in the list of the start page. */
+type AccountSection = {
+  path: string
+  texts(texts: Texts): { title: string; hint: string }
+  /** Whether the server offers it; default: always. */
+  isOffered?(app: Pick<App, 'config' | 'mailer' | 'identityProviders'>): boolean
+}
+
+/** The pages of an account, in the order of the start page. */
+export const ACCOUNT_SECTIONS: readonly AccountSection[] = [
+  { path: '/account/profile', texts: ({ profile }) => profile },
+  { path: '/account/devices', texts: ({ devices }) => devices },
+  { path: '/account/browsers', texts: ({ browsers }) => browsers },
+  { path: '/account/emails', texts: ({ emails }) => emails, isOffered: ({ mailer }) => mailer !== undefined },
+  { path: '/account/password', texts: ({ password }) => password },
+  {
+    path: SECOND_FACTOR_PATH,
+    texts: ({ secondFactor }) => ({ title: secondFactor.title, hint: secondFactor.menuHint }),
+    isOffered: ({ config }) => config.second_factor !== 'off',
+  },
+  {
+    path: '/account/providers',
+    texts: ({ providers }) => providers,
+    isOffered: ({ identityProviders }) => identityProviders.size > 0,
+  },
+  { path: '/account/reset-identity', texts: ({ resetIdentity }) => resetIdentity },
+  { path: '/account/deactivate', texts: ({ deactivate }) => deactivate },
+]

@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import { html } from '../../../core/text/html.ts'
+import { setPassword } from '../../../services/users/set-password.ts'
+import { findUser } from '../../../storage/users/users.ts'
+import { alert, checkbox, field, form, notice } from '../form.ts'
+import type { Page } from '../layout.ts'
+import { accountPage, redirectTo } from '../page.ts'
+import { type AccountVisit, accountSubpage, handleForm, messageOf, type Problem } from './account-page.ts'
+
+const PATH = '/account/password'
+const query = z.object({ done: z.string().optional() })
+type PasswordVisit = AccountVisit<undefined, z.output<typeof query>>
+
+export const getPasswordPage = accountPage({
+  method: 'GET',
+  path: PATH,
+  needs: 'recent sign-in',
+  query,
+  handle: (visit, app) => passwordPage(app, visit),
+})
+
+/** Whoever has signed in recently need not type the old password again. */
+export const postPasswordPage = accountPage({
+  method: 'POST',
+  path: PATH,
+  rateLimit: 'login',
+  needs: 'recent sign-in',
+  query,
+  handle: (visit, app) =>
+    handleForm(
+      visit,
+      async () => {
+        const { form: filled, session, browser, texts } = visit
+        const password = filled.get('password') ?? ''
+        const differs = password !== filled.get('again')
+        if (differs) return passwordPage(app, visit, { alert: texts.password.differ, status: 400 })
+        const logOutDevices = filled.has('sign-out')
+        await setPassword(app, {
+          userId: session.userId,
+          password,
+          logOutDevices,
+          keepCookie: browser.cookie,
+        }).catch((error) => {
+          throw inWordsOf(visit, app, error)
+        })
+        return redirectTo(`${PATH}?done=saved`)
+      },
+      (problem) => passwordPage(app, visit, problem),
+    ),
+})
+
+/** The errors of a new password in the reader's language. */
+function inWordsOf({ texts }: PasswordVisit, { config }: App, error: unknown): unknown {
+  if (!(error instanceof MatrixError)) return error
+  const { tooShort, unusable } = texts.password
+  const words: Record<string, string> = {
+    M_WEAK_PASSWORD: tooShort(config.passwords.minimum_length),
+    M_INVALID_PARAM: unusable,
+  }
+  return new MatrixError(error.status, error.errcode, words[error.errcode] ?? error.message)
+}
+
+async function passwordPage(app: App, visit: PasswordVisit, problem: Problem = {}): Promise<Page> {
+  const { texts, session } = visit
+  const { password: words } = texts
+  const isNew = !(await findUser(app.database, session.userId))?.password_hash
+  const minimum = app.config.passwords.minimum_length
+  const common = { type: 'password', autocomplete: 'new-password', required: true, minlength: minimum }
+  const fields = [
+    // For password managers.
+    html`<input type="hidden" name="username" autocomplete="username" value="${session.userId}">`,
+    field(words.new, { name: 'password', ...common }, { hint: words.newHint(minimum) }),
+    field(words.repeat, { name: 'again', ...common }),
+    checkbox(words.signOut, { name: 'sign-out' }, { hint: words.signOutHint }),
+  ]
+  const done = problem.alert === undefined ? messageOf(visit.query.done, { saved: words.saved }) : undefined
+  const body = html`${alert(problem.alert)}
+${notice(done)}
+${isNew ? html`<p>${words.none}</p>` : ''}
+${form(visit, { fields, submit: words.save })}`
+  return accountSubpage(visit, { title: isNew ? words.setTitle : words.title, body, status: problem.status ?? 200 })
+}
