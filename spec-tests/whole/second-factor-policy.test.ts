@@ -43,7 +43,11 @@ describe('second factors that are required of all users', () => {
       FACTORS_PATH,
       'This server requires a second factor. Set one up to go on.',
     ])
-    expect((await visitor.open('/account')).url.pathname).toBe(FACTORS_PATH)
+    const sso = `/_matrix/client/v3/login/sso/redirect?redirectUrl=${encodeURIComponent('https://client.example/')}`
+    for (const path of ['/account', '/device', sso]) {
+      const page = await visitor.open(path)
+      expect([page.url.pathname, page.url.searchParams.get('continue')]).toEqual([FACTORS_PATH, path])
+    }
     const begun = await visitor.submit(first, {}, { do: 'begin-totp' })
     const secret = /<code>([A-Z2-7 ]+)<\/code>/.exec(begun.text)![1]!.replaceAll(' ', '')
     const codes = await confirmTotp(visitor, secret, begun)

@@ -10,7 +10,6 @@ import {
   recognizeBrowser,
   type WebSession,
 } from '../../services/sign-in/web-sessions.ts'
-import { lacksSecondFactor } from '../../services/users/second-factor-policy.ts'
 import { readFormBody } from '../http/body.ts'
 import { type AnyEndpoint, type Call, type Endpoint, type ErrorAnswer, Reply } from '../http/route.ts'
 import { cookieHeader, csrfToken, readCookie } from './cookies.ts'
@@ -28,6 +27,8 @@ export type Visit<Params = unknown, Query = unknown, Session = WebSession | unde
   /** The fields of a submitted form; empty for GET, and for uploads. */
   form: URLSearchParams
   session: Session
+  /** The session of a user who may only set up the second factor that the policy requires. */
+  restricted: WebSession | undefined
   /** Who has passed the first step of a sign-in in this browser, and not the second. */
   pendingUserId: WebSession['userId'] | undefined
   browser: Browser
@@ -128,12 +129,11 @@ export function accountPage<
   return page<Params, Query>({
     ...(declared as Omit<typeof options, 'needs' | 'withoutSecondFactor' | 'handle'>),
     async handle(visit, app) {
-      const { session } = visit
+      const session = visit.session ?? (withoutSecondFactor ? visit.restricted : undefined)
+      if (!session && visit.restricted) return redirectTo(withContinue('/account/second-factor', visit.path))
       const isEnough = session && (needs === 'signed in' || isRecent(app, session))
       if (!isEnough) return redirectTo(withContinue('/login', visit.path))
       if (session.isLocked) throw new MatrixError(403, 'M_USER_LOCKED', 'This account has been locked')
-      if (!withoutSecondFactor && (await lacksSecondFactor(app, session)))
-        return redirectTo(withContinue('/account/second-factor', visit.path))
       return handle({ ...visit, session }, app)
     },
   })
@@ -155,7 +155,7 @@ async function readForm(
 
 function answerOf(
   app: App,
-  { browser, language, session }: Visit,
+  { browser, language, session, restricted }: Visit,
   { result, isNew }: { result: PageResult; isNew: boolean },
 ): Reply {
   if (result instanceof Reply) return result
@@ -163,7 +163,7 @@ function answerOf(
   const headers = cookie === undefined ? {} : cookieHeader(app, cookie)
   if (result instanceof Redirect)
     return new Reply(303, '', { Location: result.to, 'Cache-Control': 'no-store', ...headers })
-  const { status, body, headers: own } = renderPage(app, result, { language, userId: session?.userId })
+  const { status, body, headers: own } = renderPage(app, result, { language, userId: (session ?? restricted)?.userId })
   return new Reply(status, body, { ...own, ...headers })
 }
 

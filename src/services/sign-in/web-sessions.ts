@@ -7,6 +7,7 @@ import {
   type WebSessionHolder,
 } from '../../storage/sign-in/web-sessions.ts'
 import type { MailLanguage } from '../users/mail/compose-mail.ts'
+import { lacksSecondFactor } from '../users/second-factor-policy.ts'
 import { hashToken } from '../users/tokens.ts'
 
 /** Somebody who is signed in on the pages of this server in one browser. */
@@ -21,8 +22,14 @@ export type WebSession = {
   upstreamSessionNid: number | null
 }
 
-/** What a browser's cookie stands for: a session, a sign-in whose second step is missing, or neither. */
-export type KnownBrowser = { session: WebSession | undefined; pendingUserId: UserId | undefined }
+/** What a browser's cookie stands for; at most one is set. */
+export type KnownBrowser = {
+  session: WebSession | undefined
+  /** The session of a user who lacks a second factor that the policy requires, good for nothing but its set-up. */
+  restricted: WebSession | undefined
+  /** The user of a sign-in whose second step is missing. */
+  pendingUserId: UserId | undefined
+}
 
 /** What is known about a browser. `cookie`: the secret that it sent, or that it gets with this answer. */
 export type Browser = {
@@ -50,9 +57,15 @@ export async function recognizeBrowser(
 ): Promise<KnownBrowser> {
   const now = app.clock.now()
   const holder = await loadWebSession(app.database, { cookieHash: hashToken(browser.cookie), now })
-  if (!holder) return { session: undefined, pendingUserId: undefined }
+  if (!holder) return { session: undefined, restricted: undefined, pendingUserId: undefined }
   if (holder.user_id !== null && holder.last_seen_ts <= now - LAST_SEEN_INTERVAL_MS) noteLastSeen(app, holder, browser)
-  return { session: sessionOf(holder), pendingUserId: holder.pending_user_id ?? undefined }
+  const session = sessionOf(holder)
+  const isRestricted = session !== undefined && (await lacksSecondFactor(app, session))
+  return {
+    session: isRestricted ? undefined : session,
+    restricted: isRestricted ? session : undefined,
+    pendingUserId: holder.pending_user_id ?? undefined,
+  }
 }
 
 function sessionOf(holder: WebSessionHolder): WebSession | undefined {

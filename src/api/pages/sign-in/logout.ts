@@ -9,8 +9,9 @@ export const getLogoutPage = page({
   path: '/logout',
   handle(visit) {
     const { signOut } = visit.texts
-    if (visit.session) {
-      const body = html`<p>${signOut.hint(visit.session.userId)}</p>
+    const session = visit.session ?? visit.restricted
+    if (session) {
+      const body = html`<p>${signOut.hint(session.userId)}</p>
 ${form(visit, { fields: [], submit: signOut.submit })}`
       return { title: signOut.title, body }
     }

@@ -9,6 +9,7 @@ import { form } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { withContinue } from '../own-path.ts'
 import { page, redirectTo, type Visit } from '../page.ts'
+import { SECOND_FACTOR_PATH } from './after-step.ts'
 import { startPath } from './provider-list.ts'
 
 const path = [...v3('/login/sso/redirect'), ...v3('/login/sso/redirect/:idpId')]
@@ -91,7 +92,8 @@ function isTrusted({ config }: App, client: URL): boolean {
 }
 
 /** Returns the page where the sign-in begins, which leads back here. */
-function signInPath(app: App, { params: { idpId }, query: asked, path: here }: SsoVisit): string {
+function signInPath(app: App, { params: { idpId }, query: asked, path: here, restricted }: SsoVisit): string {
+  if (restricted) return withContinue(SECOND_FACTOR_PATH, here)
   if (idpId === undefined) {
     const action = asked.action ?? asked['org.matrix.msc3824.action']
     return withContinue(action === 'register' && app.config.registration.enabled ? '/register' : '/login', here)
