@@ -1,36 +1,30 @@
 import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
-import {
-  type AccountDataRow,
-  loadAccountData,
-  loadAccountDataOfRooms,
-  loadAllAccountData,
-} from '../../../storage/users/account-data.ts'
+import { type AccountDataRow, loadAccountData, loadAccountDataOfRooms } from '../../../storage/users/account-data.ts'
 import { pushRulesOf } from '../../users/push-rules.ts'
 import type { SyncViewer } from './sync-room.ts'
 
-type AccountDataEvent = { type: string; content: object }
+export type AccountDataEvent = { type: string; content: object }
 
 /** Account data for /sync; that of rooms by room. */
 export type SyncedAccountData = { global: AccountDataEvent[]; rooms: Map<RoomId, AccountDataEvent[]> }
 
 const PUSH_RULES = 'm.push_rules'
 
-/** Returns all of a user's account data, and the push rules. */
-export async function allAccountData(app: Pick<App, 'database'>, viewer: SyncViewer): Promise<SyncedAccountData> {
-  const rows = await loadAllAccountData(app.database, viewer.userId)
-  return assemble(viewer, [...rows, await pushRules(app, viewer)])
+/** Returns a user's global account data, and the push rules. */
+export async function globalAccountData(app: Pick<App, 'database'>, viewer: SyncViewer): Promise<AccountDataEvent[]> {
+  const rows = await loadAccountDataOfRooms(app.database, viewer.userId, [''])
+  return assemble(viewer, [...rows, await pushRules(app, viewer)]).global
 }
 
-/** Returns the global account data, the push rules, and the account data of some rooms. */
+/** Returns all account data of rooms that are new to the client. */
 export async function accountDataOfRooms(
   app: Pick<App, 'database'>,
   viewer: SyncViewer,
-  roomIds: ReadonlySet<RoomId>,
-): Promise<SyncedAccountData> {
-  const rows = await loadAccountDataOfRooms(app.database, viewer.userId, ['', ...roomIds])
-  return assemble(viewer, [...rows, await pushRules(app, viewer)])
+  roomIds: readonly RoomId[],
+): Promise<SyncedAccountData['rooms']> {
+  return assemble(viewer, await loadAccountDataOfRooms(app.database, viewer.userId, roomIds)).rooms
 }
 
 /**

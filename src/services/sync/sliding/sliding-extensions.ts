@@ -6,7 +6,12 @@ import { KNOWN } from '../../../storage/schema/sliding-sync.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type DeviceLists, deviceListChanges } from '../sections/device-lists.ts'
 import type { KeyCounts } from '../sections/key-counts.ts'
-import { accountDataOfRooms, changedAccountData, type SyncedAccountData } from '../sections/sync-account-data.ts'
+import {
+  accountDataOfRooms,
+  changedAccountData,
+  globalAccountData,
+  type SyncedAccountData,
+} from '../sections/sync-account-data.ts'
 import { allEphemeral, changedEphemeral, type Ephemeral, receiptOwner } from '../sections/sync-ephemeral.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { type ThreadSubscriptionChanges, threadSubscriptionChanges } from '../sections/thread-subscription-changes.ts'
@@ -124,7 +129,13 @@ async function accountDataResult(
 ): Promise<SyncedAccountData | undefined> {
   if (!extensions.accountData) return undefined
   const newRooms = fresh(KNOWN.accountData)
-  if (from === undefined) return accountDataOfRooms(app, viewer, newRooms)
+  if (from === undefined) {
+    const [global, rooms] = await Promise.all([
+      globalAccountData(app, viewer),
+      accountDataOfRooms(app, viewer, [...newRooms]),
+    ])
+    return { global, rooms }
+  }
   const liveRooms = live(KNOWN.accountData)
   const wanted = rows.filter(({ room_id }) => room_id === null || liveRooms.has(room_id))
   return changedAccountData(app, viewer, wanted, newRooms)

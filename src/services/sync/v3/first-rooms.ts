@@ -6,6 +6,7 @@ import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { NewestOfRoom } from '../../../storage/sync/sync-rooms.ts'
 import { loadJoinSpans } from '../../rooms/access/join-spans.ts'
+import { accountDataOfRooms } from '../sections/sync-account-data.ts'
 import { allEphemeral, countReceipts } from '../sections/sync-ephemeral.ts'
 import { type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import { syncUnread } from '../sections/sync-unread.ts'
@@ -15,8 +16,10 @@ import type { SyncedRooms } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'push' | 'sync'>
 
-/** The rooms that are new to a client. `lastRoom`: the place of the last room, if not all fit into the response. */
-export type FirstRooms = Pick<SyncedRooms, 'join' | 'leave' | 'ephemeral' | 'unread'> & { lastRoom: string | undefined }
+/** Rooms that are new to a client, with all their sections. */
+export type FirstRooms = Omit<SyncedRooms, 'invite' | 'knock'>
+/** `lastRoom`: the place of the last of these rooms, if not all fit into the response. */
+export type SomeFirstRooms = { rooms: FirstRooms; lastRoom: string | undefined }
 
 /** Limits of rooms read together: their number, and their estimated size. */
 const MOST_ROOMS = 100
@@ -38,25 +41,36 @@ export function placeOfRoom(roomId: RoomId): string {
 export async function firstRooms(
   app: Reading,
   viewer: SyncViewer,
-  { rooms, to }: { rooms: readonly NewestOfRoom[]; to: number },
-): Promise<FirstRooms> {
+  { rooms: wanted, to }: { rooms: readonly NewestOfRoom[]; to: number },
+): Promise<SomeFirstRooms> {
   const { answers } = app.config.limits
-  const result: FirstRooms = {
+  const rooms: FirstRooms = {
     join: new Map(),
     leave: new Map(),
     ephemeral: new Map(),
+    accountData: new Map(),
     unread: new Map(),
-    lastRoom: undefined,
   }
   let left = answers.events
-  for (const group of groupsOf(viewer, rooms, Math.min(MOST_BYTES, left))) {
-    if (left <= 0) return result
+  let lastRoom: string | undefined
+  for (const group of groupsOf(viewer, wanted, Math.min(MOST_BYTES, left))) {
+    if (left <= 0) return { rooms, lastRoom }
     viewer.budget.state.left = answers.room_state
-    const receipts = await addGroup(app, viewer, { group, result, to })
-    left -= answers.room_state - viewer.budget.state.left + bytesOf(group) + receipts * RECEIPT_BYTES
-    result.lastRoom = group.at(-1)!.place
+    const more = await roomsOfGroup(app, viewer, { group, to })
+    left -=
+      answers.room_state - viewer.budget.state.left + bytesOf(group) + countReceipts(more.ephemeral) * RECEIPT_BYTES
+    addRooms(rooms, more)
+    lastRoom = group.at(-1)!.place
   }
-  return { ...result, lastRoom: undefined }
+  return { rooms, lastRoom: undefined }
+}
+
+/** Adds rooms to those of a response; of a room in both, the added sections count. */
+export function addRooms(rooms: FirstRooms, added: FirstRooms): void {
+  for (const section of Object.keys(added) as (keyof FirstRooms)[]) {
+    const target: Map<RoomId, unknown> = rooms[section]
+    for (const [roomId, ofRoom] of added[section]) target.set(roomId, ofRoom)
+  }
 }
 
 function* groupsOf(
@@ -84,12 +98,11 @@ function bytesOf(rooms: readonly NewestOfRoom[]): number {
   return rooms.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
-/** Returns the number of receipts added. */
-async function addGroup(
+async function roomsOfGroup(
   app: Reading,
   viewer: SyncViewer,
-  { group, result, to }: { group: readonly NewestOfRoom[]; result: FirstRooms; to: number },
-): Promise<number> {
+  { group, to }: { group: readonly NewestOfRoom[]; to: number },
+): Promise<FirstRooms> {
   const joined = group.filter(({ membership }) => membership === 'join')
   const departed = group.filter(({ membership }) => membership === 'leave' || membership === 'ban')
   const events = await loadEvents(
@@ -100,17 +113,18 @@ async function addGroup(
     joined.map((room) => [room.roomId, room.newest.flatMap((nid): StoredEvent[] => [events.get(nid) ?? []].flat())]),
   )
   const ids = joined.map(({ roomId }) => roomId)
-  const [ephemeral, unread, join, leave] = await Promise.all([
+  const [ephemeral, accountData, unread, join, leave] = await Promise.all([
     allEphemeral(app, viewer, { roomIds: ids, to }),
+    accountDataOfRooms(
+      app,
+      viewer,
+      group.map(({ roomId }) => roomId),
+    ),
     syncUnread(app, viewer, newest),
     joinedRooms(app, viewer, { joined, newest }),
     departuresFrom(app, viewer, departed).then((departures) => departedRooms(app, viewer, departures)),
   ])
-  for (const [roomId, ofRoom] of ephemeral) result.ephemeral.set(roomId, ofRoom)
-  for (const [roomId, ofRoom] of unread) result.unread.set(roomId, ofRoom)
-  for (const [roomId, ofRoom] of join) result.join.set(roomId, ofRoom)
-  for (const [roomId, ofRoom] of leave) result.leave.set(roomId, ofRoom)
-  return countReceipts(ephemeral)
+  return { join, leave, ephemeral, accountData, unread }
 }
 
 async function joinedRooms(

@@ -20,7 +20,7 @@ import type { RoomSpan } from '../sections/sync-room-content.ts'
 import { roomsRead, syncUnread } from '../sections/sync-unread.ts'
 import type { ConnectedUser } from '../waiting/connected-users.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
-import { type FirstRooms, placeOfRoom } from './first-rooms.ts'
+import { addRooms, type FirstRooms, placeOfRoom } from './first-rooms.ts'
 import { moreFirstRooms, strippedRooms } from './initial-sync.ts'
 import { type OwnChange, type RoomChange, roomChanges, rowsByRoom, wasJoinedAt } from './room-changes.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
@@ -55,19 +55,22 @@ export async function incrementalSync(
   // Clients without lazy loading get a room only once its members are known:
   // https://github.com/matrix-org/matrix-spec-proposals/pull/3902
   const hidden = viewer.filter.lazyLoadMembers ? NONE : partial
-  const isShown = (roomId: RoomId) => !hidden.has(roomId) && (lastRoom === undefined || placeOfRoom(roomId) <= lastRoom)
-  const joined = hidden.size === 0 && lastRoom === undefined ? user.joined : new Set([...user.joined].filter(isShown))
+  const joined = hidden.size === 0 ? user.joined : new Set([...user.joined].filter((roomId) => !hidden.has(roomId)))
+  // Sections of rooms are those of rooms that the client has received. The other sections concern all rooms.
+  const sent =
+    lastRoom === undefined ? joined : new Set([...joined].filter((roomId) => placeOfRoom(roomId) <= lastRoom))
   const rows = await rowsOf(app, { user, from, to, joined, present })
   const isBehind = acknowledged !== undefined && acknowledged < from
   const presences = await app.stream.presencesBetween(from, to)
   const isQuiet = rows.length === 0 && presences.length === 0
   if (isQuiet && !fullState && !isBehind && lastRoom === undefined) return undefined
 
-  const ofRooms = rowsByRoom(rows)
+  const isLater = (roomId: RoomId | null) => roomId !== null && joined.has(roomId) && !sent.has(roomId)
+  const ofRooms = rowsByRoom(rows.filter((row) => row.user_id === user.userId || !isLater(row.room_id)))
   viewer.budget.timeline = answerBudget(app, { rooms: ofRooms.size }).timeline
   const changes = (await roomChanges(app, viewer, ofRooms)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
-  const known = new Set([...joined].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
+  const known = new Set([...sent].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
   const [changed, fresh, accountData, encryption, presence] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: known }),
     allEphemeral(app, viewer, { roomIds: [...newlyJoined], to }),
@@ -76,9 +79,9 @@ export async function incrementalSync(
     presenceChanges(app, viewer, { changed: presences, rows, joined, newlyJoined }),
   ])
   const ephemeral = new Map([...changed, ...fresh])
-  const rooms = await changedRooms(app, viewer, changes, { joined, present, newlyJoined, fullState, to })
-  const synced: SyncedRooms = { ...rooms, ephemeral, accountData, unread: new Map() }
-  if (fullState) await addUnchangedRooms(app, viewer, { synced, isShown })
+  const rooms = await changedRooms(app, viewer, changes, { joined: sent, present, newlyJoined, fullState, to })
+  const synced: SyncedRooms = { ...rooms, ephemeral, accountData: accountData.rooms, unread: new Map() }
+  if (fullState) await addUnchangedRooms(app, viewer, { synced, isShown: (roomId) => sent.has(roomId) })
   const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
   addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
   const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, { after: lastRoom, to })
@@ -88,7 +91,7 @@ export async function incrementalSync(
     viewer,
     new Map([...synced.join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])),
   )
-  if (more) addFirstRooms(synced, more)
+  if (more) addFirstRooms(synced, more.rooms)
   const hasNews =
     fullState ||
     more !== undefined ||
@@ -97,7 +100,9 @@ export async function incrementalSync(
     presence.presence !== undefined ||
     [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
   const nextBatch = syncToken(to, { toDevice: encryption.toDevice, lastRoom: more?.lastRoom })
-  return hasNews ? { ...syncResponse(synced, nextBatch), ...encryption.sections, ...presence } : undefined
+  return hasNews
+    ? { ...syncResponse(synced, accountData.global, nextBatch), ...encryption.sections, ...presence }
+    : undefined
 }
 
 const NONE: ReadonlySet<RoomId> = new Set()
@@ -156,11 +161,9 @@ async function changedRooms(
 }
 
 /** Rooms left since then are in the response already. */
-function addFirstRooms(synced: SyncedRooms, { join, leave, ephemeral, unread }: FirstRooms): void {
-  for (const [roomId, room] of join) synced.join.set(roomId, room)
-  for (const [roomId, room] of leave) if (!synced.leave.has(roomId)) synced.leave.set(roomId, room)
-  for (const [roomId, events] of ephemeral) synced.ephemeral.set(roomId, events)
-  for (const [roomId, counts] of unread) synced.unread.set(roomId, counts)
+function addFirstRooms(synced: SyncedRooms, more: FirstRooms): void {
+  const leave = new Map([...more.leave].filter(([roomId]) => !synced.leave.has(roomId)))
+  addRooms(synced, { ...more, leave })
 }
 
 /** Returns the rows that concern the user: of the user, of joined rooms, and of rooms left since. */

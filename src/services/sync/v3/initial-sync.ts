@@ -4,17 +4,17 @@ import type { Membership } from '../../../core/rooms/membership.ts'
 import { syncToken } from '../../../core/sync-token.ts'
 import { loadNewestOfRooms, type NewestOfRoom } from '../../../storage/sync/sync-rooms.ts'
 import { strippedState } from '../../rooms/membership/stripped-state.ts'
-import { allAccountData } from '../sections/sync-account-data.ts'
+import { globalAccountData } from '../sections/sync-account-data.ts'
 import { allPresence } from '../sections/sync-presence.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
-import { type FirstRooms, firstRooms } from './first-rooms.ts'
+import { firstRooms, type SomeFirstRooms } from './first-rooms.ts'
 import { type SyncedRooms, syncResponse } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync' | 'push'>
 
 const PRESENT: readonly Membership[] = ['join', 'invite', 'knock']
 const ALL: readonly Membership[] = [...PRESENT, 'leave', 'ban']
-/** Rooms loaded together when a client gets those that did not fit into its initial sync. */
+/** Rooms loaded together when a client gets rooms that did not fit into its initial sync. */
 const MORE_ROOMS = 500
 
 /**
@@ -32,16 +32,16 @@ export async function initialSync(
   const rooms = shownRooms(viewer, all)
   const joined = rooms.flatMap(({ membership, roomId }) => (membership === 'join' ? roomId : []))
   const ofMembership = (wanted: Membership) => rooms.filter(({ membership }) => membership === wanted)
-  const [first, accountData, presence, invite, knock] = await Promise.all([
+  const [first, global, presence, invite, knock] = await Promise.all([
     firstRooms(app, viewer, { rooms: rooms.filter(isSentInTurn), to: position }),
-    allAccountData(app, viewer),
+    globalAccountData(app, viewer),
     allPresence(app, viewer, joined),
     strippedRooms(app, viewer, ofMembership('invite')),
     strippedRooms(app, viewer, ofMembership('knock')),
   ])
-  const { lastRoom, ...parts } = first
-  const synced: SyncedRooms = { ...parts, invite, knock, accountData }
-  return { position, lastRoom, body: { ...syncResponse(synced, syncToken(position)), ...presence } }
+  const synced: SyncedRooms = { ...first.rooms, invite, knock }
+  const body = { ...syncResponse(synced, global, syncToken(position)), ...presence }
+  return { position, lastRoom: first.lastRoom, body }
 }
 
 /**
@@ -52,7 +52,7 @@ export async function moreFirstRooms(
   app: Reading,
   viewer: SyncViewer,
   { after, to }: { after: string; to: number },
-): Promise<FirstRooms> {
+): Promise<SomeFirstRooms> {
   const wanted = { ...wantedRooms(viewer, ['join'], ['join', 'leave', 'ban']), after, most: MORE_ROOMS }
   const { position, rooms } = await loadNewestOfRooms(app.database, wanted)
   while (app.stream.position() < position) await app.stream.refresh()

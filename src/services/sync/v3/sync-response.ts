@@ -1,6 +1,7 @@
 import type { RoomId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
-import type { SyncedAccountData } from '../sections/sync-account-data.ts'
+import type { AccountDataEvent } from '../sections/sync-account-data.ts'
+import type { Ephemeral } from '../sections/sync-ephemeral.ts'
 import type { SyncedRoom } from '../sections/sync-room.ts'
 import type { SyncedUnread } from '../sections/sync-unread.ts'
 
@@ -10,14 +11,18 @@ export type SyncedRooms = {
   leave: Map<RoomId, SyncedRoom>
   invite: Map<RoomId, JsonObject[]>
   knock: Map<RoomId, JsonObject[]>
-  ephemeral: Map<RoomId, object[]>
-  accountData: SyncedAccountData
+  ephemeral: Ephemeral
+  accountData: Map<RoomId, AccountDataEvent[]>
   /** Of joined rooms. */
   unread: Map<RoomId, SyncedUnread>
 }
 
-/** Returns the response of /sync, without `next_batch`; empty keys are left out, as in Synapse. */
-export function syncResponse(rooms: SyncedRooms, nextBatch: string): Record<string, unknown> {
+/** Returns the response of /sync with its rooms and global account data; empty keys are left out, as in Synapse. */
+export function syncResponse(
+  rooms: SyncedRooms,
+  global: readonly AccountDataEvent[],
+  nextBatch: string,
+): Record<string, unknown> {
   const join = Object.fromEntries([...rooms.join].map(([roomId, room]) => [roomId, withExtras(rooms, roomId, room)]))
   const sections = {
     join,
@@ -28,7 +33,7 @@ export function syncResponse(rooms: SyncedRooms, nextBatch: string): Record<stri
   const nonEmpty = Object.fromEntries(Object.entries(sections).filter(([, section]) => Object.keys(section).length > 0))
   return {
     next_batch: nextBatch,
-    ...(rooms.accountData.global.length > 0 && { account_data: { events: rooms.accountData.global } }),
+    ...(global.length > 0 && { account_data: { events: global } }),
     ...(Object.keys(nonEmpty).length > 0 && { rooms: nonEmpty }),
   }
 }
@@ -38,6 +43,6 @@ function withExtras(rooms: SyncedRooms, roomId: RoomId, room: SyncedRoom): objec
     ...room,
     ...rooms.unread.get(roomId),
     ephemeral: { events: rooms.ephemeral.get(roomId) ?? [] },
-    account_data: { events: rooms.accountData.rooms.get(roomId) ?? [] },
+    account_data: { events: rooms.accountData.get(roomId) ?? [] },
   }
 }
