@@ -13,7 +13,7 @@ const UNKNOWN = [
   // `vacuum` and `analyze` of tables that the catalogue names.
   /storage\/.*embedded-upkeep\.ts:\d+: name is not known/,
   // The column of a room's summary for an event type.
-  /storage\/.*room-summaries\.ts:\d+: \[source\.field\]: .* is not known/,
+  /storage\/.*room-summary\.ts:\d+: \[source\.field\]: .* is not known/,
 ]
 
 /** Small tables, on which sequential scans are allowed. */
@@ -32,7 +32,7 @@ const SMALL_TABLES = [
 const WITHOUT_INDEX = [
   // Run when a process starts.
   /users\/erasures\.ts:\d+: users$/,
-  /rooms\/room-aliases\.ts:\d+: room_aliases$/,
+  /rooms\/aliases\.ts:\d+: room_aliases$/,
   // The position of the slowest pusher.
   /push\/push-queue\.ts:\d+: pushers$/,
 ]
