@@ -237,7 +237,7 @@ describe('an authorization request leads nowhere with', () => {
   test.each(REDIRECTS)('the redirect URI %j', async (redirect_uri) => {
     const page = await newVisitor(url).open(authorization(client, { redirect_uri }).path)
     expect([page.status, page.headers.get('location')]).toEqual([400, null])
-    expect(page.alert).toContain('redirect URI')
+    expect(page.alert).toContain('not registered')
   })
 
   test.each(['', 'unknown', 'a'.repeat(43), '\0'])('the client %j', async (client_id) => {

@@ -4,14 +4,15 @@ import { pipeline } from 'node:stream'
 
 /**
  * Starts a plain HTTP proxy that sends each request, and each upgraded connection (WebSockets), to the next backend in
- * turn, with further headers. `port`: 0 for any.
+ * turn, with further headers. `port`: 0 for any. `passes`: the paths that it knows; it answers others with 404.
  */
 export async function startRoundRobinProxy(
   backends: readonly string[],
-  { headers = {}, port = 0 }: { headers?: Record<string, string>; port?: number } = {},
+  { headers = {}, port = 0, passes = /^/ }: { headers?: Record<string, string>; port?: number; passes?: RegExp } = {},
 ): Promise<{ url: string; close(): Promise<void> }> {
   let next = 0
   const server: Server = createServer((incoming, outgoing) => {
+    if (!passes.test(incoming.url!)) return void outgoing.writeHead(404).end()
     const backend = new URL(backends[next++ % backends.length]!)
     const forward = request(
       {

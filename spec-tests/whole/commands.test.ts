@@ -117,6 +117,7 @@ test('doctor finds the server that runs', async () => {
   expect(stdout).toContain('✓ The running Hearth uses the embedded database')
   expect(stdout).toContain(`✓ Clients reach http://localhost:${port}`)
   expect(stdout).toContain('✓ Clients can log in')
+  expect(stdout).toContain('✓ Clients reach the sign-in pages')
 })
 
 test.each([
@@ -133,6 +134,15 @@ test.each([
   const { stdout } = await hearth(['doctor', '--config', file])
   await proxy.close()
   expect(stdout).toContain(found)
+})
+
+test('doctor finds a reverse proxy that passes only /_matrix on', async () => {
+  const proxy = await startRoundRobinProxy([`http://127.0.0.1:${port}`], { passes: /^\/_matrix/ })
+  const file = join(folder, 'proxied.yaml')
+  writeFileSync(file, `${readFileSync(config, 'utf8')}public_base_url: ${proxy.url}\n`)
+  const { stdout } = await hearth(['doctor', '--config', file])
+  await proxy.close()
+  expect(stdout).toContain(`✗ Clients such as Element X cannot sign in: ${proxy.url}/oauth2/jwks: it answers 404.`)
 })
 
 test('SIGTERM ends the server with 0; then accounts and tokens are made and passwords reset without it', async () => {

@@ -5,6 +5,16 @@ import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
+import {
+  API_SCOPE,
+  authorization,
+  exchange,
+  loginScope,
+  registerClient,
+  replyOf,
+  signInByOAuth,
+} from '../harness/oauth-client.ts'
+import { newVisitor, signIn } from '../harness/page-visitor.ts'
 
 /** Mails of two processes on one database, accepted by a real SMTP server. */
 const v3 = '/_matrix/client/v3'
@@ -292,6 +302,26 @@ describe('notices', () => {
     expect(mail!.text).toContain(`${url}/account`)
     expect(mail!.html).toContain('Device: New phone &#60;b&#62;')
     expect(mails.to(address)).toHaveLength(1)
+  })
+
+  test('tell of a sign-in by OAuth once: in a new browser, or of the client in a browser that is signed in', async () => {
+    const { user, address } = await withAddress()
+    await signInByOAuth(url, user)
+    const [first] = await mailsTo(address, 1)
+    expect(first!.subject).toBe(`New sign-in to ${user.userId}`)
+    const visitor = newVisitor(url)
+    await signIn(visitor, user)
+    await mailsTo(address, 2)
+    for (const [count, scope] of [
+      [3, loginScope()],
+      [4, API_SCOPE],
+    ] as const) {
+      const attempt = authorization(await registerClient(url), { scope })
+      const code = replyOf(await visitor.submit(await visitor.open(attempt.path), {}, { do: 'allow' })).get('code')!
+      expect((await exchange(url, attempt, code)).status).toBe(200)
+      expect((await mailsTo(address, count))[count - 1]!.text).toMatch(/^Device: A test client$/m)
+    }
+    expect(mails.to(address)).toHaveLength(4)
   })
 
   test('tell the old address of a new one, and both of a removed one', async () => {

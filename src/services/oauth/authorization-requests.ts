@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
+import { MatrixError } from '../../core/errors.ts'
 import { parseScope } from '../../core/oauth-scope.ts'
 import { deleteOAuthRequest, findOAuthRequest, insertOAuthRequest } from '../../storage/oauth/oauth-requests.ts'
 import type { OAuthRequestRow } from '../../storage/schema/oauth.ts'
@@ -83,14 +83,13 @@ export async function beginAuthorization(
   return { request: { ...request, ...undecided, exchanged_ts: null, session_nid: null }, client }
 }
 
-/** Finds a request that waits for its user. Throws M_NOT_FOUND if it has expired or was answered. */
+/** Finds a request that waits for its user. Throws M_SIGN_IN_ENDED if it has expired or was answered. */
 export async function findAuthorization(
   app: Pick<App, 'database' | 'clock'>,
   requestId: string,
 ): Promise<PendingAuthorization> {
   const request = await findOAuthRequest(app.database, requestId, app.clock.now())
-  if (!request || request.exchanged_ts !== null)
-    throw new NotFoundError('This sign-in has ended. Start again in your application')
+  if (!request || request.exchanged_ts !== null) throw signInEnded()
   return { request, client: await findClient(app, request.client_id) }
 }
 
@@ -111,6 +110,11 @@ export async function cancelAuthorization(
 ): Promise<string> {
   await app.database.write((tx) => deleteOAuthRequest(tx, request.request_id))
   return replyLocation(request, { error: 'access_denied', error_description: 'The user has cancelled the sign-in' })
+}
+
+/** The error for a request that was answered or has expired. */
+export function signInEnded(): MatrixError {
+  return new MatrixError(404, 'M_SIGN_IN_ENDED', 'This sign-in has ended. Start again in your application.')
 }
 
 /** Returns the redirect URI of a request with the parameters of the answer. */
@@ -139,6 +143,9 @@ function readParameters(query: URLSearchParams): { parameters: AuthorizationPara
 function replyTarget(client: OAuthClient, parameters: AuthorizationParameters): ReplyTarget {
   const { redirect_uri, response_mode, state = '' } = parameters
   if (redirect_uri === undefined || !hasRedirect(client, redirect_uri))
-    throw new OAuthError('invalid_request', 'The redirect URI is not one of those that the application has registered')
+    throw new OAuthError(
+      'invalid_redirect_uri',
+      'The redirect URI is not one of those that the application has registered',
+    )
   return { redirect_uri, response_mode: response_mode === 'fragment' ? 'fragment' : 'query', state }
 }

@@ -65,7 +65,8 @@ async function attempt(
     clientId: client.clientId,
     scope: request.granted_scope!,
     deviceName: clientLabel(client).name,
-    from: exchange.from,
+    // A sign-in in the browser for this request has sent its own notice.
+    from: request.authenticated_ts! < request.created_ts ? exchange.from : undefined,
   })
   const requestId = request.request_id
   await markCodeExchanged(tx, { requestId, sessionNid: opened.sessionNid, now, keptUntil: now + REMEMBERED_MS })

@@ -1,15 +1,14 @@
 import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { storeOAuthConsent } from '../../storage/oauth/oauth-requests.ts'
 import { hashToken, newToken } from '../users/tokens.ts'
-import { type PendingAuthorization, replyLocation } from './authorization-requests.ts'
+import { type PendingAuthorization, replyLocation, signInEnded } from './authorization-requests.ts'
 
 /** How long a client may take to exchange its code. */
 const CODE_LIFETIME_MS = 10 * 60_000
 
 /**
- * Consents to an authorization request for its user. Returns the redirect URI with the code. Throws M_NOT_FOUND if an
+ * Consents to an authorization request for its user. Returns the redirect URI with the code. Throws M_SIGN_IN_ENDED if an
  * earlier code of the request was exchanged.
  */
 export async function issueCode(
@@ -28,6 +27,6 @@ export async function issueCode(
       expires_ts: app.clock.now() + CODE_LIFETIME_MS,
     }),
   )
-  if (!isStored) throw new NotFoundError('This sign-in has ended. Start again in your application')
+  if (!isStored) throw signInEnded()
   return replyLocation(request, { code })
 }

@@ -1,22 +1,22 @@
 import type { UserId } from '../../core/ids.ts'
 import { rightsOf, withoutAdmin } from '../../core/oauth-scope.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { insertOAuthSession } from '../../storage/oauth/oauth-sessions.ts'
+import { deleteOldDevicelessSessions, insertOAuthSession } from '../../storage/oauth/oauth-sessions.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
-import { type DeviceLoginCapabilities, type SignInOrigin, takeDevice } from '../users/device-login.ts'
+import { type DeviceLoginCapabilities, noticeSignIn, type SignInOrigin, takeDevice } from '../users/device-login.ts'
 import { issueTokenPair, type RefreshableTokens } from '../users/issue-tokens.ts'
 import { OAuthError } from './oauth-error.ts'
 
 /**
  * A session that a user has consented to. `deviceName`: the display name of its device, if that is new. `from`: where
- * the client is.
+ * the client is; undefined if the user was told of the sign-in already.
  */
 export type ConsentedSession = {
   userId: UserId
   clientId: string
   scope: string
   deviceName: string
-  from: SignInOrigin
+  from: SignInOrigin | undefined
 }
 
 /** The tokens of a new session, and the scope that they have. */
@@ -24,8 +24,8 @@ export type OpenedSession = RefreshableTokens & { scope: string; sessionNid: num
 
 /**
  * Opens a session of an OAuth client and issues its first tokens; an existing device of the user is taken over. Locks
- * the user. The scopes of administrators are left out for other users. Throws `invalid_grant` for a user who does not
- * exist any longer, and `invalid_scope` if nothing is left of the scope or it names the dehydrated device.
+ * the user. The scopes of administrators are left out for other users. Throws `invalid_grant` for a user who cannot
+ * sign in any longer, `invalid_scope` if nothing is left of the scope, and M_INVALID_PARAM for the dehydrated device.
  */
 export async function openOAuthSession(
   app: DeviceLoginCapabilities,
@@ -41,9 +41,20 @@ export async function openOAuthSession(
   const { api, admin, openid, deviceId } = rightsOf(scope)
   if (!api && !admin && !openid) throw new OAuthError('invalid_scope', 'The user may not grant any of this')
   if (deviceId !== undefined) await takeDevice(app, tx, { userId, deviceId, displayName: deviceName, from })
+  else await makeRoomForSession(app, tx, { userId, deviceName, from })
   const session = { client_id: clientId, user_id: userId, device_id: deviceId ?? null, scope }
   const sessionNid = await insertOAuthSession(tx, { ...session, created_ts: app.clock.now() })
   const oauth = { sessionNid, scope }
   const tokens = await issueTokenPair(app, tx, { userId, deviceId: deviceId ?? null, oauth })
   return { ...tokens, scope, sessionNid }
+}
+
+/** A session without a device counts as one: the user is told of it, and beyond the limit the oldest one ends. */
+async function makeRoomForSession(
+  app: DeviceLoginCapabilities,
+  tx: Tx,
+  { userId, deviceName, from }: Pick<ConsentedSession, 'userId' | 'deviceName' | 'from'>,
+): Promise<void> {
+  await deleteOldDevicelessSessions(tx, userId, { most: app.config.limits.counts.devices - 1 })
+  if (from) await noticeSignIn(app, tx, { userId, from, device: deviceName })
 }

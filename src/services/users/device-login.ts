@@ -76,10 +76,16 @@ export async function takeDevice(
   if (isNew) await limitDevices(app, tx, key)
   else await endSessionsOfDevice(tx, key)
   if (!isNew || upstreamSessionNid !== null) await storeUpstreamDevice(tx, key, upstreamSessionNid)
-  if (from) {
-    const notice = signInNotice(from, displayName ?? key.deviceId)
-    await enqueueNotice(app, tx, { userId: key.userId, notice })
-  }
+  if (from) await noticeSignIn(app, tx, { userId: key.userId, from, device: displayName ?? key.deviceId })
+}
+
+/** Tells a user of a sign-in by mail. `device`: its name, or its ID. */
+export async function noticeSignIn(
+  app: NoticeCapabilities,
+  tx: Tx,
+  { userId, from, device }: { userId: UserId; from: SignInOrigin; device: string },
+): Promise<void> {
+  await enqueueNotice(app, tx, { userId, notice: signInNotice(from, device) })
 }
 
 /** Deletes the tokens of a device that stays, and the login tokens that it requested. */

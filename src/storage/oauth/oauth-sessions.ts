@@ -48,3 +48,9 @@ export async function deleteOAuthSessionsOfDevice(tx: Tx, { userId, deviceId }: 
 export async function deleteDevicelessSessions(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('oauth_sessions').where('user_id', '=', userId).where('device_id', 'is', null).execute()
 }
+
+/** Deletes the oldest sessions of a user without a device, beyond `most`. */
+export async function deleteOldDevicelessSessions(tx: Tx, userId: UserId, { most }: { most: number }): Promise<void> {
+  await sql`delete from oauth_sessions where session_nid in (select session_nid from oauth_sessions
+    where user_id = ${userId} and device_id is null order by session_nid desc offset ${most}::int)`.execute(tx.sql)
+}

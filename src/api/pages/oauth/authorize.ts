@@ -1,5 +1,5 @@
 import type { App } from '../../../app.ts'
-import { InvalidParamError } from '../../../core/errors.ts'
+import { MatrixError } from '../../../core/errors.ts'
 import { AuthorizationError, beginAuthorization } from '../../../services/oauth/authorization-requests.ts'
 import { OAUTH_PATHS } from '../../../services/oauth/metadata.ts'
 import { OAuthError } from '../../../services/oauth/oauth-error.ts'
@@ -22,12 +22,17 @@ export const getAuthorizePage = page({
       return redirectTo(firstPage(app, visit, request))
     } catch (error) {
       if (error instanceof AuthorizationError) return redirectTo(error.location)
-      // The client or its redirect URI cannot be trusted, so that only the user learns of the error.
-      if (error instanceof OAuthError) throw new InvalidParamError(error.message)
-      throw error
+      throw error instanceof OAuthError ? errorOfClient(error) : error
     }
   },
 })
+
+/** The client or its redirect URI cannot be trusted, so that only the user learns of the error. */
+function errorOfClient({ code, message }: OAuthError): MatrixError {
+  if (code === 'invalid_client') return new MatrixError(400, 'M_UNKNOWN_CLIENT', message)
+  if (code === 'invalid_redirect_uri') return new MatrixError(400, 'M_UNKNOWN_REDIRECT', message)
+  return new MatrixError(400, 'M_INVALID_PARAM', message)
+}
 
 function firstPage({ config }: App, { session }: Visit, request: OAuthRequestRow): string {
   const consent = `/consent/${request.request_id}`

@@ -32,6 +32,10 @@ export const en = {
     M_USER_IN_USE: 'This user name is taken. Choose another.',
     M_INVALID_USERNAME: 'A user name can only contain the letters a-z, digits and the characters . _ = - / +',
     M_EXCLUSIVE: 'This user name is reserved. Choose another.',
+    M_UNKNOWN_CLIENT: 'The application that led you here is not known to this server. Start again in the application.',
+    M_UNKNOWN_REDIRECT:
+      'The application that led you here wants an answer at an address that it has not registered. Nothing was sent there.',
+    M_SIGN_IN_ENDED: 'This sign-in has ended. Start again in your application.',
   } as Record<string, string>,
   signIn: {
     title: (name: string) => `Sign in to ${name}`,

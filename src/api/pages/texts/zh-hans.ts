@@ -43,6 +43,9 @@ export const zhHans: Texts = {
     M_PASSKEYS_NEED_TLS: '本服务器无法使用通行密钥：需要主机名和加密连接（https）。',
     M_LAST_SIGN_IN: '这是您唯一的登录方式。请先设置密码或关联其他账户。',
     M_LINKED_ELSEWHERE: '此账户属于本服务器的另一位用户。',
+    M_UNKNOWN_CLIENT: '此服务器不认识将您带到这里的应用。请在应用中重新开始。',
+    M_UNKNOWN_REDIRECT: '将您带到这里的应用要求把结果发送到一个未注册的地址。没有向该地址发送任何内容。',
+    M_SIGN_IN_ENDED: '此次登录已结束。请在应用中重新开始。',
   },
   signIn: {
     title: (name) => `登录 ${name}`,
