@@ -18,6 +18,9 @@ const PARAMETERS = [
 /** A stored request with what it asks for. */
 export type PendingAuthorization = { request: OAuthRequestRow; client: OAuthClient }
 
+/** A request that was just stored. */
+export type BegunAuthorization = { requestId: string; prompt: string[]; loginHint: string | null }
+
 /** Where a request's answer goes. */
 type ReplyTarget = Pick<OAuthRequestRow, 'redirect_uri' | 'response_mode' | 'state'>
 
@@ -44,7 +47,7 @@ export async function beginAuthorization(
   app: Pick<App, 'database' | 'clock' | 'config' | 'random'>,
   query: URLSearchParams,
   isSignedIn: boolean,
-): Promise<PendingAuthorization> {
+): Promise<BegunAuthorization> {
   const { parameters, repeated } = readParameters(query)
   const client = await findClient(app, parameters.client_id ?? '')
   const target = replyTarget(client, parameters)
@@ -79,8 +82,7 @@ export async function beginAuthorization(
   }
   await noteClientUse(app, client.clientId)
   await app.database.write((tx) => insertOAuthRequest(tx, request))
-  const undecided = { user_id: null, authenticated_ts: null, granted_scope: null, code_hash: null }
-  return { request: { ...request, ...undecided, exchanged_ts: null, session_nid: null }, client }
+  return { requestId: request.request_id, prompt, loginHint: request.login_hint }
 }
 
 /** Finds a request that waits for its user. Throws M_SIGN_IN_ENDED if it has expired or was answered. */

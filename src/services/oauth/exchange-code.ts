@@ -65,6 +65,7 @@ async function attempt(
     clientId: client.clientId,
     scope: request.granted_scope!,
     deviceName: clientLabel(client).name,
+    upstreamSessionNid: request.upstream_session_nid,
     // A sign-in in the browser for this request has sent its own notice.
     from: request.authenticated_ts! < request.created_ts ? exchange.from : undefined,
   })

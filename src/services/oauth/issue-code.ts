@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
 import { storeOAuthConsent } from '../../storage/oauth/oauth-requests.ts'
+import type { WebSession } from '../sign-in/web-sessions.ts'
 import { hashToken, newToken } from '../users/tokens.ts'
 import { type PendingAuthorization, replyLocation, signInEnded } from './authorization-requests.ts'
 
@@ -14,15 +14,16 @@ const CODE_LIFETIME_MS = 10 * 60_000
 export async function issueCode(
   app: Pick<App, 'database' | 'clock' | 'random'>,
   { request }: PendingAuthorization,
-  consent: { userId: UserId; authenticatedTs: number },
+  session: Pick<WebSession, 'userId' | 'authenticatedTs' | 'upstreamSessionNid'>,
 ): Promise<string> {
   const code = newToken(app, 'code')
   const isStored = await app.database.write((tx) =>
     storeOAuthConsent(tx, {
       request_id: request.request_id,
-      user_id: consent.userId,
-      authenticated_ts: consent.authenticatedTs,
+      user_id: session.userId,
+      authenticated_ts: session.authenticatedTs,
       granted_scope: request.scope,
+      upstream_session_nid: session.upstreamSessionNid,
       code_hash: hashToken(code),
       expires_ts: app.clock.now() + CODE_LIFETIME_MS,
     }),

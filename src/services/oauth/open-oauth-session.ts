@@ -17,6 +17,8 @@ export type ConsentedSession = {
   scope: string
   deviceName: string
   from: SignInOrigin | undefined
+  /** The session at an identity provider by which the user signed in; the device ends with it. */
+  upstreamSessionNid?: number | null
 }
 
 /** The tokens of a new session, and the scope that they have. */
@@ -30,7 +32,7 @@ export type OpenedSession = RefreshableTokens & { scope: string; sessionNid: num
 export async function openOAuthSession(
   app: DeviceLoginCapabilities,
   tx: Tx,
-  { userId, clientId, scope: consented, deviceName, from }: ConsentedSession,
+  { userId, clientId, scope: consented, ...signIn }: ConsentedSession,
 ): Promise<OpenedSession> {
   await lockUser(tx, userId)
   const user = await findUser(tx, userId)
@@ -40,8 +42,9 @@ export async function openOAuthSession(
   const scope = user.is_admin ? consented : withoutAdmin(consented)
   const { api, admin, openid, deviceId } = rightsOf(scope)
   if (!api && !admin && !openid) throw new OAuthError('invalid_scope', 'The user may not grant any of this')
-  if (deviceId !== undefined) await takeDevice(app, tx, { userId, deviceId, displayName: deviceName, from })
-  else await makeRoomForSession(app, tx, { userId, deviceName, from })
+  const { deviceName, ...origin } = signIn
+  if (deviceId !== undefined) await takeDevice(app, tx, { userId, deviceId, displayName: deviceName, ...origin })
+  else await makeRoomForSession(app, tx, { userId, deviceName, from: origin.from })
   const session = { client_id: clientId, user_id: userId, device_id: deviceId ?? null, scope }
   const sessionNid = await insertOAuthSession(tx, { ...session, created_ts: app.clock.now() })
   const oauth = { sessionNid, scope }

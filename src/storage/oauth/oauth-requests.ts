@@ -5,13 +5,19 @@ import type { OAuthRequestRow } from '../schema/oauth.ts'
 /** An authorization request that nobody has consented to. */
 export type NewOAuthRequest = Omit<
   OAuthRequestRow,
-  'user_id' | 'authenticated_ts' | 'granted_scope' | 'code_hash' | 'exchanged_ts' | 'session_nid'
+  | 'user_id'
+  | 'authenticated_ts'
+  | 'granted_scope'
+  | 'code_hash'
+  | 'exchanged_ts'
+  | 'session_nid'
+  | 'upstream_session_nid'
 >
 
 /** What a user consented to. `expires_ts`: when the code expires. */
 export type OAuthConsent = {
   [Key in 'user_id' | 'authenticated_ts' | 'granted_scope' | 'code_hash']: NonNullable<OAuthRequestRow[Key]>
-} & Pick<OAuthRequestRow, 'request_id' | 'expires_ts'>
+} & Pick<OAuthRequestRow, 'request_id' | 'expires_ts' | 'upstream_session_nid'>
 
 /** Adds a request, and deletes those that have expired by its creation. */
 export async function insertOAuthRequest(tx: Tx, request: NewOAuthRequest): Promise<void> {
@@ -30,7 +36,8 @@ export async function findOAuthRequest(db: Db, requestId: string, now: number): 
 export async function storeOAuthConsent(tx: Tx, consent: OAuthConsent): Promise<boolean> {
   const result = await sql`update oauth_requests set user_id = ${consent.user_id},
       authenticated_ts = ${consent.authenticated_ts}::bigint, granted_scope = ${consent.granted_scope},
-      code_hash = ${consent.code_hash}, expires_ts = ${consent.expires_ts}::bigint
+      code_hash = ${consent.code_hash}, expires_ts = ${consent.expires_ts}::bigint,
+      upstream_session_nid = ${consent.upstream_session_nid}::bigint
     where request_id = ${consent.request_id} and exchanged_ts is null`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }

@@ -37,4 +37,5 @@ export type OAuthRequestRow = {
   code_hash: string | null
   exchanged_ts: number | null
   session_nid: number | null
+  upstream_session_nid: number | null
 }

@@ -1,10 +1,13 @@
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
-import { AuthorizationError, beginAuthorization } from '../../../services/oauth/authorization-requests.ts'
+import {
+  AuthorizationError,
+  type BegunAuthorization,
+  beginAuthorization,
+} from '../../../services/oauth/authorization-requests.ts'
 import { OAUTH_PATHS } from '../../../services/oauth/metadata.ts'
 import { OAuthError } from '../../../services/oauth/oauth-error.ts'
-import type { OAuthRequestRow } from '../../../storage/schema/oauth.ts'
-import { withContinue } from '../own-path.ts'
+import { REGISTER_PATH, withContinue } from '../own-path.ts'
 import { page, redirectTo, type Visit } from '../page.ts'
 
 /**
@@ -18,8 +21,8 @@ export const getAuthorizePage = page({
   async handle(visit, app) {
     const { searchParams } = new URL(visit.path, 'http://own.invalid')
     try {
-      const { request } = await beginAuthorization(app, searchParams, visit.session !== undefined)
-      return redirectTo(firstPage(app, visit, request))
+      const begun = await beginAuthorization(app, searchParams, visit.session !== undefined)
+      return redirectTo(firstPage(app, visit, begun))
     } catch (error) {
       if (error instanceof AuthorizationError) return redirectTo(error.location)
       throw error instanceof OAuthError ? errorOfClient(error) : error
@@ -34,11 +37,10 @@ function errorOfClient({ code, message }: OAuthError): MatrixError {
   return new MatrixError(400, 'M_INVALID_PARAM', message)
 }
 
-function firstPage({ config }: App, { session }: Visit, request: OAuthRequestRow): string {
-  const consent = `/consent/${request.request_id}`
-  const prompts = JSON.parse(request.prompt) as string[]
-  if (prompts.includes('create') && config.registration.enabled) return withContinue('/register', consent)
-  if (session && !prompts.includes('login')) return consent
-  const hint = request.login_hint === null ? '' : `?${new URLSearchParams({ login_hint: request.login_hint })}`
+function firstPage({ config }: App, { session }: Visit, { requestId, prompt, loginHint }: BegunAuthorization): string {
+  const consent = `/consent/${requestId}`
+  if (prompt.includes('create') && config.registration.enabled) return withContinue(REGISTER_PATH, consent)
+  if (session && !prompt.includes('login')) return consent
+  const hint = loginHint === null ? '' : `?${new URLSearchParams({ login_hint: loginHint })}`
   return withContinue(`/login${hint}`, consent)
 }

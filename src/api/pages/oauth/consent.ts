@@ -42,8 +42,7 @@ export const postConsentPage = accountPage({
     const pending = await findAuthorization(app, visit.params.requestId)
     if (visit.form.get('do') !== 'allow') return redirectTo(await cancelAuthorization(app, pending))
     if (needsNewSignIn(pending, visit.session)) return redirectTo(withContinue('/login', visit.path))
-    const { userId, authenticatedTs } = visit.session
-    return redirectTo(await issueCode(app, pending, { userId, authenticatedTs }))
+    return redirectTo(await issueCode(app, pending, visit.session))
   },
 })
 
