@@ -72,9 +72,12 @@ create index upstream_logouts_expiry on upstream_logouts (expires_ts);
 -- Login tokens of single sign-on.
 alter table login_tokens add column upstream_session_nid bigint references upstream_sessions on delete cascade;
 create index login_tokens_upstream on login_tokens (upstream_session_nid) where upstream_session_nid is not null;
--- the session by which the user signed in who consented; the device of the request belongs to it
+-- the session by which the user signed in who consented; the device that the request or grant signs in belongs to it
 alter table oauth_requests add column upstream_session_nid bigint references upstream_sessions on delete cascade;
 create index oauth_requests_upstream on oauth_requests (upstream_session_nid) where upstream_session_nid is not null;
+alter table oauth_device_grants add column upstream_session_nid bigint references upstream_sessions on delete cascade;
+create index oauth_device_grants_upstream on oauth_device_grants (upstream_session_nid)
+  where upstream_session_nid is not null;
 
 -- Browsers in which somebody has signed in, or passed the first of two steps. Others have a cookie but no row.
 create table web_sessions (

@@ -24,7 +24,7 @@ const from = (network: string, wideNetwork = network) => ({ ip: network, network
 const start = (origin = from('192.0.2.1')) => startDeviceGrant(app, { clientId, scope: SCOPE, origin })
 const redeem = (deviceCode: string) =>
   redeemDeviceGrant(app, { deviceCode, clientId, from: { ip: '192.0.2.1', userAgent: undefined } })
-const approver = () => ({ userId, authenticatedTs: 0, network: '198.51.100.1' })
+const approver = () => ({ userId, authenticatedTs: 0, upstreamSessionNid: null, network: '198.51.100.1' })
 
 test('a grant expires, and its device learns why', async () => {
   const { deviceCode, userCode, expiresInMs } = await start()
@@ -78,7 +78,7 @@ test('neither a network nor all of them can fill the server with waiting devices
 
 test('a user cannot try many codes, from however many networks', async () => {
   const attempt = (network: string) =>
-    findPendingGrant(app, { typed: 'BCDF-GHJK', approver: { userId, authenticatedTs: 0, network } })
+    findPendingGrant(app, { typed: 'BCDF-GHJK', approver: { ...approver(), network } })
   for (let times = 0; times < 30; times++) {
     const error = await attempt(`192.0.2.${times}`).catch((thrown: unknown) => thrown)
     if ((error as { errcode?: string }).errcode === 'M_LIMIT_EXCEEDED') return

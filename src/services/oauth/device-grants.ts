@@ -12,6 +12,7 @@ import {
   lockDeviceGrant,
 } from '../../storage/oauth/device-grants.ts'
 import type { OAuthDeviceGrantRow } from '../../storage/schema/oauth-device-grants.ts'
+import type { WebSession } from '../sign-in/web-sessions.ts'
 import { hashToken } from '../users/tokens.ts'
 import { findClient } from './oauth-clients.ts'
 import { OAuthError } from './oauth-error.ts'
@@ -71,7 +72,7 @@ export async function startDeviceGrant(
 }
 
 /** A user at a page, who types a code. `network`: the rate-limit key of the browser's address. */
-export type GrantApprover = { userId: UserId; authenticatedTs: number; network: string }
+export type GrantApprover = Pick<WebSession, 'userId' | 'authenticatedTs' | 'upstreamSessionNid'> & { network: string }
 
 /** A grant that a user may decide on. */
 export type PendingGrant = {
@@ -104,14 +105,21 @@ export async function answerDeviceGrant(
   { typed, approver, isApproved }: { typed: string; approver: GrantApprover; isApproved: boolean },
 ): Promise<void> {
   const userCode = await takeUserCode(app, { typed, approver })
-  const { userId, authenticatedTs } = approver
+  const { userId, authenticatedTs, upstreamSessionNid } = approver
   const decidedTs = app.clock.now()
   const userCodeHash = hashToken(userCode)
   await app.database.write(async (tx) => {
     const { scope } = requirePending(await lockDeviceGrant(tx, userCodeHash, decidedTs))
     if (isApproved) await requireNewDevice(tx, { userId, scope })
     const grantedScope = isApproved ? scope : null
-    await decideDeviceGrant(tx, { userCodeHash, userId, authenticatedTs, grantedScope, decidedTs })
+    await decideDeviceGrant(tx, {
+      userCodeHash,
+      userId,
+      authenticatedTs,
+      upstreamSessionNid,
+      grantedScope,
+      decidedTs,
+    })
   })
 }
 

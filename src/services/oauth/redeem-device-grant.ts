@@ -51,7 +51,8 @@ export async function redeemDeviceGrant(
     await lockUser(tx, userId)
     if (await hasDevice(tx, { userId, scope })) return { refused: 'access_denied' }
     await deleteDeviceGrant(tx, grant.device_code_hash)
-    const opened = await openOAuthSession(app, tx, { userId, clientId, scope, deviceName, from })
+    const upstreamSessionNid = grant.upstream_session_nid
+    const opened = await openOAuthSession(app, tx, { userId, clientId, scope, deviceName, from, upstreamSessionNid })
     return { opened: { ...opened, userId, authenticatedTs: grant.authenticated_ts! } }
   })
   if ('refused' in outcome) throw new OAuthError(outcome.refused, DESCRIPTIONS[outcome.refused])

@@ -30,7 +30,7 @@ export async function countDeviceGrants(
 /** A grant that no user has decided on. */
 export type NewDeviceGrant = Omit<OAuthDeviceGrantRow, DecisionColumn | 'polled_ts'>
 
-type DecisionColumn = 'decided_ts' | 'user_id' | 'authenticated_ts' | 'granted_scope'
+type DecisionColumn = 'decided_ts' | 'user_id' | 'authenticated_ts' | 'granted_scope' | 'upstream_session_nid'
 
 /** Adds a grant; its client must exist. False if another grant has the same user code. */
 export async function insertDeviceGrant(tx: Tx, grant: NewDeviceGrant): Promise<boolean> {
@@ -71,10 +71,18 @@ export async function decideDeviceGrant(
   {
     userCodeHash,
     ...decision
-  }: { userCodeHash: string; userId: UserId; authenticatedTs: number; grantedScope: string | null; decidedTs: number },
+  }: {
+    userCodeHash: string
+    userId: UserId
+    authenticatedTs: number
+    upstreamSessionNid: number | null
+    grantedScope: string | null
+    decidedTs: number
+  },
 ): Promise<void> {
   await sql`update oauth_device_grants set user_id = ${decision.userId}, granted_scope = ${decision.grantedScope},
-      authenticated_ts = ${decision.authenticatedTs}::bigint, decided_ts = ${decision.decidedTs}::bigint
+      authenticated_ts = ${decision.authenticatedTs}::bigint, decided_ts = ${decision.decidedTs}::bigint,
+      upstream_session_nid = ${decision.upstreamSessionNid}::bigint
     where user_code_hash = ${userCodeHash}`.execute(tx.sql)
 }
 

@@ -19,4 +19,5 @@ export type OAuthDeviceGrantRow = {
   user_id: UserId | null
   authenticated_ts: number | null
   granted_scope: string | null
+  upstream_session_nid: number | null
 }

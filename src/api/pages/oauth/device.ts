@@ -56,7 +56,7 @@ export const postDevicePage = accountPage({
 type SignedIn = Parameters<Parameters<typeof accountPage>[0]['handle']>[0]
 
 function approverOf({ session, browser }: SignedIn): GrantApprover {
-  return { userId: session.userId, authenticatedTs: session.authenticatedTs, network: networkOf(browser.ip) }
+  return { ...session, network: networkOf(browser.ip) }
 }
 
 /** Shows the form again if a code is wrong. */
