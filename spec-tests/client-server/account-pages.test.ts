@@ -1,5 +1,13 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { ask, logIn, registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import {
+  API_SCOPE,
+  loginScope,
+  refreshOAuth,
+  registerClient,
+  signInByOAuth,
+  webClient,
+} from '../harness/oauth-client.ts'
 import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
 import { createRoom } from '../harness/rooms.ts'
 
@@ -207,6 +215,85 @@ describe('devices', () => {
       const page = await visitor.open(`/account/devices?page=${odd}`)
       expect([page.status, /href="\/account\/devices\/[^"?]/.test(page.text)]).toEqual([200, true])
     }
+  })
+})
+
+/** https://spec.matrix.org/v1.19/client-server-api/#oauth-20-aware-clients */
+describe('clients that sign in by OAuth 2.0', () => {
+  test('are shown with their name and host, and signed out with their device', async () => {
+    const { user, visitor } = await enter()
+    const client = await registerClient(url, { ...webClient('chat.example.net'), client_name: 'Chat <b>' })
+    const tokens = await signInByOAuth(url, user, { client, scope: loginScope('OAUTHDEVICE') })
+    const label = 'Chat &#60;b&#62; (chat.example.net)'
+    expect((await visitor.open('/account/devices')).text).toContain(label)
+    const device = await visitor.open('/account?action=org.matrix.device_view&device_id=OAUTHDEVICE')
+    expect(device.text).toContain(label)
+    await visitor.submit(device, {}, { do: 'sign-out' })
+    expect((await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token: tokens.access_token })).status).toBe(
+      401,
+    )
+    expect((await refreshOAuth(url, client, tokens.refresh_token)).body.error).toBe('invalid_grant')
+  })
+
+  test('without a device are listed apart', async () => {
+    const { user, visitor } = await enter()
+    const [client, other] = [await registerClient(url), await enter()]
+    const tokens = await signInByOAuth(url, user, { client, scope: API_SCOPE })
+    const list = await visitor.open('/account/devices')
+    const { session } = list.forms.find(({ fields }) => fields.do === 'client')!.fields
+    const { csrf } = (await other.visitor.open('/account/devices')).forms[0]!.fields
+    const body = new URLSearchParams({ csrf: csrf!, do: 'client', session: session! })
+    await other.visitor.open('/account/devices', { method: 'POST', body })
+    expect((await refreshOAuth(url, client, tokens.refresh_token)).status).toBe(200)
+    expect((await visitor.submit(list, {}, { do: 'client' })).text).toContain('The client is signed out')
+    expect((await refreshOAuth(url, client, tokens.refresh_token)).body.error).toBe('invalid_grant')
+  })
+
+  test.each([
+    ['DELETE', '/devices/ANY', {}],
+    ['POST', '/delete_devices', { devices: [] }],
+    ['POST', '/account/password', { new_password: 'new horse battery' }],
+    ['POST', '/account/deactivate', {}],
+    ['POST', '/account/3pid', {}],
+    ['POST', '/account/3pid/add', { sid: 'a', client_secret: 'b' }],
+    ['POST', '/account/3pid/bind', {}],
+    ['POST', '/account/3pid/delete', { medium: 'email', address: 'a@example.org' }],
+    ['POST', '/account/3pid/unbind', { medium: 'email', address: 'a@example.org' }],
+    ['POST', '/account/3pid/email/requestToken', { email: 'a@example.org', client_secret: 'b', send_attempt: 1 }],
+    ['POST', '/../v1/login/get_token', {}],
+  ])('are led to the account page instead of %s %s', async (method, path, body) => {
+    const { user } = await enter()
+    const { access_token: token } = await signInByOAuth(url, user)
+    const answer = await ask(url, { method, path: new URL(v3 + path, url).pathname, body, token })
+    expect([answer.status, answer.body.errcode]).toEqual([404, 'M_UNRECOGNIZED'])
+    expect(answer.body.error).toContain('/account')
+    const { capabilities } = (await ask(url, { method: 'GET', path: `${v3}/capabilities`, token })).body
+    for (const name of ['m.change_password', 'm.3pid_changes', 'm.get_login_token'])
+      expect(capabilities[name]).toEqual({ enabled: false })
+  })
+
+  test('reset cross-signing keys with m.oauth, although the user has a password', async () => {
+    const { user, visitor } = await enter()
+    const { access_token: token } = await signInByOAuth(url, user)
+    const upload = (letter: string, auth?: object) => {
+      const key = `${letter.repeat(42)}A`
+      const master_key = { user_id: user.userId, usage: ['master'], keys: { [`ed25519:${key}`]: key } }
+      const path = `${v3}/keys/device_signing/upload`
+      return ask(url, { method: 'POST', path, token, body: { master_key, ...(auth && { auth }) } })
+    }
+    expect((await upload('A')).status).toBe(200)
+    const { status, body } = await upload('B')
+    expect([status, body.flows]).toEqual([
+      401,
+      [{ stages: ['m.oauth'] }, { stages: ['org.matrix.cross_signing_reset'] }],
+    ])
+    const auth = { session: body.session }
+    const guess = { ...auth, type: 'm.login.password', user: user.userId, password }
+    expect((await upload('B', guess)).body.errcode).toBe('M_UNRECOGNIZED')
+    const page = new URL(body.params['m.oauth'].url)
+    expect((await upload('B', auth)).body).toMatchObject({ session: body.session, completed: [] })
+    await visitor.submit(await visitor.open(page.pathname + page.search))
+    expect((await upload('B', auth)).status).toBe(200)
   })
 })
 

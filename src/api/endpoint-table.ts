@@ -29,7 +29,8 @@ npm run --silent hearth list-endpoints > docs/endpoints.md
 | server | a request signed by another server |
 
 *Guests*, *locked* and *suspended* say that these users may call the endpoint too; suspended users may always call GET.
-*Appservices* says that an application service may call it with its own token.
+*Appservices* says that an application service may call it with its own token. *Not by OAuth*: clients that sign in by
+OAuth 2.0 are refused, and lead their users to the account page.
 
 The rate limit is the category of \`rate_limits\` in [config.example.yaml](../config.example.yaml). The category is the
 first one that a request takes from; some requests take from others too. GET endpoints also answer HEAD.`
@@ -77,7 +78,8 @@ function row(endpoint: AnyEndpoint, paths: readonly string[], file: string | und
 }
 
 /** Lists the other callers that an endpoint admits. */
-function admitted({ auth, method, guests, lockedUsers, suspendedUsers, appservices }: AnyEndpoint): string[] {
+function admitted(endpoint: AnyEndpoint): string[] {
+  const { auth, method, guests, lockedUsers, suspendedUsers, appservices, onAccountPage } = endpoint
   const needsUser = auth === 'user' || auth === 'admin'
   return [
     ...(needsUser && guests ? ['guests'] : []),
@@ -85,6 +87,7 @@ function admitted({ auth, method, guests, lockedUsers, suspendedUsers, appservic
     ...(needsUser && method !== 'GET' && suspendedUsers === true ? ['suspended'] : []),
     ...(suspendedUsers === 'in the notices room' ? ['suspended in the notices room'] : []),
     ...(appservices ? ['appservices'] : []),
+    ...(onAccountPage ? ['not by OAuth'] : []),
   ]
 }
 

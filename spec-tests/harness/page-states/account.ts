@@ -1,5 +1,6 @@
 import { pollUntil } from '../../../testing/poll-until.ts'
 import { logIn } from '../client.ts'
+import { API_SCOPE, signInByOAuth } from '../oauth-client.ts'
 import type { PageState, PageStates, PageTab } from './page-state.ts'
 
 /** Presses the button of a form that has this value of `do`, or of the only form of the page. */
@@ -88,6 +89,15 @@ const devices: PageState[] = [
       await tab.go(`/account/devices/${user.deviceId}`)
       await tab.page.locator('[name=name]').fill(LONG)
       await submit(tab, 'name')
+    },
+  },
+  {
+    name: 'device of an OAuth client, and a client without one',
+    async open(tab) {
+      const user = await tab.enter()
+      await signInByOAuth(tab.hearth.url, user)
+      await signInByOAuth(tab.hearth.url, user, { scope: API_SCOPE })
+      await tab.go('/account/devices')
     },
   },
   simple('device unknown', '/account/devices/GONE'),

@@ -4,6 +4,7 @@ import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { permitsApi, permitsOpenId } from '../../core/oauth-scope.ts'
+import { accountUrl } from '../../services/users/account-management.ts'
 import { findSession } from '../../services/users/sessions.ts'
 import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
@@ -30,7 +31,7 @@ export async function authenticate(
     ip: request.ip,
     userAgent: request.raw.headers['user-agent'],
   })
-  if (session.scope !== null) requireScope(session.scope, endpoint)
+  if (session.scope !== null) requireScope(app, session.scope, endpoint)
   if (session.isLocked && !endpoint.lockedUsers) {
     throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
   }
@@ -45,10 +46,12 @@ export async function authenticate(
   return session
 }
 
-/** The client-server API answers only tokens whose scope includes it. */
-function requireScope(scope: string, { needsScope = 'api' }: AnyEndpoint): void {
+/** The client-server API answers only tokens whose scope includes it, and leaves some things to the account page. */
+function requireScope(app: App, scope: string, { needsScope = 'api', onAccountPage = false }: AnyEndpoint): void {
   const permits = needsScope === 'openid' ? permitsOpenId(scope) : permitsApi(scope)
   if (!permits) throw new ForbiddenError('The scope of the access token does not include this')
+  const instead = `Clients that sign in by OAuth 2.0 cannot do this. Use the account page instead: ${accountUrl(app)}`
+  if (onAccountPage) throw new MatrixError(404, 'M_UNRECOGNIZED', instead)
 }
 
 /**

@@ -125,6 +125,11 @@ export type Endpoint<
   isForm?: boolean
   /** What a token of OAuth 2.0 must permit: the client-server API, which is the default, or who the user is. */
   needsScope?: 'api' | 'openid'
+  /**
+   * Whether clients with a scoped token, as from OAuth 2.0, are refused: their users do this on the account page.
+   * https://spec.matrix.org/v1.19/client-server-api/#oauth-20-aware-clients
+   */
+  onAccountPage?: boolean
   /** Renders an error in another form than the specification's JSON: pages do, and OAuth. */
   renderError?(error: ErrorAnswer, app: App, request: IncomingMessage): Reply
   handle(call: Call<Params, Query, Body, SessionOf<A>>, app: App): Promise<unknown> | unknown

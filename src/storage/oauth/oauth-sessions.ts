@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import type { OAuthSessionRow } from '../schema/oauth.ts'
+import type { OAuthClientRow, OAuthSessionRow } from '../schema/oauth.ts'
 import type { DeviceKey } from '../schema/users.ts'
 
 /** Adds a session and returns its number; its client and device must exist. */
@@ -18,6 +18,17 @@ export async function findOAuthSession(db: Db, sessionNid: number): Promise<OAut
   const { rows } = await sql<OAuthSessionRow>`select * from oauth_sessions
     where session_nid = ${sessionNid}::bigint`.execute(db.sql)
   return rows[0]
+}
+
+/** Returns the sessions of a user with the metadata of their clients, the newest first. */
+export async function loadOAuthSessionsOf(
+  db: Db,
+  userId: UserId,
+): Promise<(OAuthSessionRow & Pick<OAuthClientRow, 'metadata'>)[]> {
+  const { rows } = await sql<OAuthSessionRow & Pick<OAuthClientRow, 'metadata'>>`select oauth_sessions.*, metadata
+    from oauth_sessions join oauth_clients using (client_id)
+    where user_id = ${userId} order by session_nid desc`.execute(db.sql)
+  return rows
 }
 
 /** Returns the session that a token belongs to, by the hash of an access or refresh token or of its family. */

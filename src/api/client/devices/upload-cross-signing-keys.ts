@@ -3,9 +3,9 @@ import type { App } from '../../../app.ts'
 import { ForbiddenError } from '../../../core/errors.ts'
 import { uploadCrossSigningKeys } from '../../../services/devices/upload-cross-signing-keys.ts'
 import { accountUrl } from '../../../services/users/account-management.ts'
+import { hasPassword } from '../../../services/users/require-password.ts'
 import { ACCOUNT_PAGE_STAGES } from '../../../services/users/uia-stages.ts'
 import type { UiaRequest } from '../../../services/users/user-interactive-auth.ts'
-import { findUser } from '../../../storage/users/users.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
@@ -45,11 +45,12 @@ export const postDeviceSigningUpload = route({
 })
 
 /**
- * Returns the authentication for the replacement of keys: the account page for users without a password.
+ * Returns the authentication for the replacement of keys: the account page for sessions of OAuth 2.0 and for users
+ * without a password, otherwise the password.
  * https://spec.matrix.org/v1.19/client-server-api/#oauth-authentication
  */
-async function proofOfReset(app: App, { userId }: Session): Promise<Pick<UiaRequest, 'flows' | 'params'>> {
-  if ((await findUser(app.database, userId))?.password_hash) return { flows: [['m.login.password']] }
+async function proofOfReset(app: App, { userId, scope }: Session): Promise<Pick<UiaRequest, 'flows' | 'params'>> {
+  if (scope === null && (await hasPassword(app, userId))) return { flows: [['m.login.password']] }
   const url = accountUrl(app, 'org.matrix.cross_signing_reset')
   return {
     flows: ACCOUNT_PAGE_STAGES.map((stage) => [stage]),

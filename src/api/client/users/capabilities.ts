@@ -8,27 +8,31 @@ export const getCapabilities = route({
   method: 'GET',
   path: v3('/capabilities'),
   auth: 'user',
-  handle: async ({ session }, app) => ({
-    capabilities: {
-      'm.room_versions': {
-        default: app.config.default_room_version,
-        available: Object.fromEntries(
-          [...ROOM_VERSIONS.keys()].map((id) => [id, isStableRoomVersion(id) ? 'stable' : 'unstable']),
-        ),
+  async handle({ session }, app) {
+    // With a scoped token, the account page is for these.
+    const isFree = session.scope === null
+    return {
+      capabilities: {
+        'm.room_versions': {
+          default: app.config.default_room_version,
+          available: Object.fromEntries(
+            [...ROOM_VERSIONS.keys()].map((id) => [id, isStableRoomVersion(id) ? 'stable' : 'unstable']),
+          ),
+        },
+        'm.change_password': { enabled: isFree && (await canChangePassword(app, session)) },
+        'm.set_displayname': { enabled: true },
+        'm.set_avatar_url': { enabled: true },
+        'm.profile_fields': { enabled: true },
+        'uk.tcpip.msc4133.profile_fields': { enabled: true },
+        'm.3pid_changes': { enabled: isFree && app.mailer !== undefined },
+        'm.get_login_token': { enabled: isFree },
+        'm.forget_forced_upon_leave': { enabled: false },
+        'org.matrix.msc4140.delayed_events': {
+          max_delay_ms: app.config.delayed_events.max_delay,
+          max_scheduled: app.config.delayed_events.max_scheduled,
+        },
+        ...(session.isAdmin && { 'm.account_moderation': { suspend: true, lock: true } }),
       },
-      'm.change_password': { enabled: await canChangePassword(app, session) },
-      'm.set_displayname': { enabled: true },
-      'm.set_avatar_url': { enabled: true },
-      'm.profile_fields': { enabled: true },
-      'uk.tcpip.msc4133.profile_fields': { enabled: true },
-      'm.3pid_changes': { enabled: app.mailer !== undefined },
-      'm.get_login_token': { enabled: true },
-      'm.forget_forced_upon_leave': { enabled: false },
-      'org.matrix.msc4140.delayed_events': {
-        max_delay_ms: app.config.delayed_events.max_delay,
-        max_scheduled: app.config.delayed_events.max_scheduled,
-      },
-      ...(session.isAdmin && { 'm.account_moderation': { suspend: true, lock: true } }),
-    },
-  }),
+    }
+  },
 })

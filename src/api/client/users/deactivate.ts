@@ -10,6 +10,7 @@ export const postDeactivate = route({
   method: 'POST',
   path: v3('/account/deactivate'),
   auth: 'user',
+  onAccountPage: true,
   suspendedUsers: true,
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), erase: z.boolean().optional(), id_server: z.string().optional() }),

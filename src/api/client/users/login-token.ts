@@ -9,6 +9,7 @@ export const postLoginToken = route({
   method: 'POST',
   path: '/_matrix/client/v1/login/get_token',
   auth: 'user',
+  onAccountPage: true,
   suspendedUsers: true,
   rateLimit: 'login',
   body: z.object({ auth: authData.optional() }),

@@ -20,6 +20,7 @@ export const postPassword = route({
   method: 'POST',
   path: v3('/account/password'),
   auth: 'optional',
+  onAccountPage: true,
   suspendedUsers: true,
   rateLimit: 'login',
   body: passwordBody,

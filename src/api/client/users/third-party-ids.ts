@@ -46,6 +46,7 @@ const postThirdPartyIdAdd = route({
   method: 'POST',
   path: v3('/account/3pid/add'),
   auth: 'user',
+  onAccountPage: true,
   suspendedUsers: true,
   rateLimit: 'login',
   body: z.object({ auth: authData.optional(), sid: sessionId.optional(), client_secret: clientSecret.optional() }),
@@ -80,6 +81,7 @@ const postThirdPartyId = route({
   method: 'POST',
   path: v3('/account/3pid'),
   auth: 'user',
+  onAccountPage: true,
   suspendedUsers: true,
   rateLimit: 'login',
   // `threePidCreds` predates the specification.
@@ -97,6 +99,7 @@ const postThirdPartyIdBind = route({
   method: 'POST',
   path: v3('/account/3pid/bind'),
   auth: 'user',
+  onAccountPage: true,
   handle: () => {
     throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use identity servers')
   },
@@ -110,6 +113,7 @@ const postThirdPartyIdDelete = route({
   method: 'POST',
   path: v3('/account/3pid/delete'),
   auth: 'user',
+  onAccountPage: true,
   body: z.object({ address: z.string(), medium: z.string(), id_server: z.string().optional() }),
   async handle({ session, body }, app) {
     await removeThreepid(app, session.userId, body)
@@ -124,6 +128,7 @@ const postThirdPartyIdUnbind = route({
   method: 'POST',
   path: v3('/account/3pid/unbind'),
   auth: 'user',
+  onAccountPage: true,
   body: z.object({ address: z.string(), medium: z.string(), id_server: z.string().optional() }),
   handle: () => ({ id_server_unbind_result: 'no-support' }),
 })
@@ -142,6 +147,7 @@ function requestEmailToken(place: string, purpose: ProofPurpose) {
     method: 'POST',
     path: v3(`${place}/email/requestToken`),
     auth: purpose === 'add' ? 'optional' : 'none',
+    onAccountPage: true,
     suspendedUsers: true,
     rateLimit: 'login',
     body: z.object({

@@ -1,4 +1,5 @@
 import { MatrixError } from '../../../core/errors.ts'
+import type { SignedInClient } from '../../../services/oauth/signed-in-clients.ts'
 import type { WebSession } from '../../../services/sign-in/web-sessions.ts'
 import type { Page } from '../layout.ts'
 import { momentText } from '../moment.ts'
@@ -40,4 +41,9 @@ export function seenText(
   { at, address }: { at: number; address: string | null },
 ): string {
   return visit.texts.devices.seen(momentText(visit, at), address ?? '')
+}
+
+/** Returns the name of a client with the host that proves who provides it. */
+export function clientText({ texts }: Pick<AccountVisit, 'texts'>, { name, host }: SignedInClient): string {
+  return name === host ? host : texts.devices.clientAt(name, host)
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { nameDevice, removeDevices } from '../../../services/devices/devices.ts'
+import { listSignedInClients, type SignedInClient } from '../../../services/oauth/signed-in-clients.ts'
 import { logOutEverywhere } from '../../../services/users/log-out.ts'
 import { findDevice } from '../../../storage/devices/devices.ts'
 import type { DeviceRow } from '../../../storage/schema/users.ts'
@@ -10,7 +11,7 @@ import { alert, field, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { moment } from '../moment.ts'
 import { accountPage, redirectTo } from '../page.ts'
-import { type AccountVisit, messageOf } from './account-page.ts'
+import { type AccountVisit, clientText, messageOf } from './account-page.ts'
 
 const LIST = '/account/devices'
 const PATH = `${LIST}/:deviceId`
@@ -59,9 +60,11 @@ async function devicePage(app: App, visit: DeviceVisit): Promise<Page> {
   const { devices: words } = texts
   const device = await findDevice(app.database, { userId: session.userId, ...visit.params })
   if (!device) return { ...unknownDevice(visit), status: 404 }
+  const clients = await listSignedInClients(app, session.userId)
+  const client = clients.find(({ deviceId: of }) => of === device.device_id)
   const done = messageOf(asked.done, { name: words.renamed, others: words.othersSignedOut })
   const body = html`${notice(done)}
-${factsOf(visit, device)}
+${factsOf(visit, device, client)}
 ${renameForm(visit, device)}
 <section aria-labelledby="sign-out"><h2 id="sign-out">${words.signOutTitle}</h2>
 <p>${words.signOutHint}</p>
@@ -81,10 +84,11 @@ function unknownDevice(visit: DeviceVisit): Page {
   return deviceSubpage(visit, { title, body: alert(unknown) })
 }
 
-function factsOf(visit: DeviceVisit, device: DeviceRow): Html {
+function factsOf(visit: DeviceVisit, device: DeviceRow, client: SignedInClient | undefined): Html {
   const { devices: words } = visit.texts
   const facts: [string, Html | string | null][] = [
     [words.id, html`<code>${device.device_id}</code>`],
+    [words.client, client ? clientText(visit, client) : null],
     [words.firstSignIn, moment(visit, device.created_ts)],
     [words.lastUse, device.last_seen_ts === null ? words.unseen : moment(visit, device.last_seen_ts)],
     [words.address, device.last_seen_ip],

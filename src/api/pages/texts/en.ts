@@ -274,6 +274,12 @@ export const en = {
     count: (count: number) =>
       count === 1 ? 'You are signed in on one device.' : `You are signed in on ${count} devices.`,
     pages: 'Pages of devices',
+    client: 'Client',
+    clientAt: (name: string, host: string) => `${name} (${host})`,
+    deviceless: 'Clients without a device',
+    devicelessHint: 'Such as pages with which you administer the server. They read no encrypted messages.',
+    signOutClient: 'Sign out',
+    clientSignedOut: 'The client is signed out.',
     newer: 'Recently used',
     older: 'Used longer ago',
     seen: (moment: string, address: string) => `Last used ${moment}${address === '' ? '' : ` from ${address}`}`,
