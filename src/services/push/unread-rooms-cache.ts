@@ -28,5 +28,6 @@ export function unreadKey(userId: UserId, roomId: RoomId): string {
 function changedBy(row: StreamRow): string | undefined {
   if (row.kind === 'receipt')
     return row.room_id === null ? `${row.user_id}\0${row.detail}` : `${row.detail}\0${row.room_id}`
-  return row.kind === 'event' && row.detail?.startsWith('redacts ') ? `\0${row.room_id}` : undefined
+  const isOfEvent = row.kind === 'event' || row.kind === 'history'
+  return isOfEvent && row.detail?.startsWith('redacts ') ? `\0${row.room_id}` : undefined
 }

@@ -117,7 +117,10 @@ function streamRowsOfRoom(room: LockedRoom): NewStreamRow[] {
   const details = new Set(rows.map(({ detail }) => detail))
   // A redaction that arrived before its target, or that is redacted itself, does not contain `redacts`.
   const others = room.redactions.map(({ event }) => redacts(event.event_id)).filter((detail) => !details.has(detail))
-  return [...rows, ...others.map((detail) => ({ ...NO_ROW, kind: 'history' as const, detail }))]
+  return [
+    ...rows,
+    ...others.map((detail) => ({ ...NO_ROW, kind: 'history' as const, room_id: roomIdOf(room), detail })),
+  ]
 }
 
 /** A row for the event, and one for each member whose current membership it changes without being its event. */
@@ -146,10 +149,10 @@ function streamRowsOf(version: RoomVersion, event: AppendedEvent): NewStreamRow[
 /** For the search index, and for caches that contain the target of a historical redaction. */
 function historyRows(version: RoomVersion, event: AppendedEvent): NewStreamRow[] {
   if (!event.is_history || event.soft_failed) return []
-  const { detail } = streamRowOf(version, event)
-  const isRedaction = event.pdu.type === 'm.room.redaction'
-  if (!isRedaction && searchableText(event.pdu) === undefined) return []
-  return [{ ...NO_ROW, kind: 'history', ref: event.event_nid, detail: isRedaction ? detail : null }]
+  const row = { ...NO_ROW, kind: 'history' as const, ref: event.event_nid }
+  if (event.pdu.type === 'm.room.redaction')
+    return [{ ...row, room_id: event.room_id, detail: streamRowOf(version, event).detail }]
+  return searchableText(event.pdu) === undefined ? [] : [row]
 }
 
 const NO_ROW = { room_id: null, user_id: null, ref: null, detail: null }

@@ -19,7 +19,10 @@ export type StreamKind =
   | 'state'
   /** The metadata of an event changed. */
   | 'event_changed'
-  /** A fetched historical event was inserted. It notifies no users, but searches may find it. `detail` as of events. */
+  /**
+   * A fetched historical event was inserted. It wakes nobody, but searches may find it. Redactions have their room and
+   * the `detail` of events, since they change what caches and clients have.
+   */
   | 'history'
   | 'receipt'
   | 'typing'

@@ -220,7 +220,8 @@ async function joinedRooms(
   changes: readonly RoomChange[],
   { newlyJoined, fullState, to }: { newlyJoined: ReadonlySet<RoomId>; fullState: boolean; to: number },
 ): Promise<SyncedRooms['join']> {
-  const redacted = await redactedState(app, changes)
+  const lasts = await lastEvents(app, changes, to)
+  const redacted = await redactedState(app, changes, lasts)
   const changed = await changedSummaries(
     app,
     changes.map((change) => ({ ...change, redacted: redacted.get(change.roomId) ?? [] })),
@@ -233,14 +234,15 @@ async function joinedRooms(
   )
   const spans: RoomSpan[] = []
   for (const { roomId, events, isCompleted, resolvedMembers } of changes) {
-    const last = events.at(-1) ?? (isCompleted ? await lastEventAt(app, roomId, to) : undefined)
+    const last = lasts.get(roomId)
     if (!last) continue
     const first = events[0]
     const isNew = newlyJoined.has(roomId)
     spans.push({
       roomId,
       // After a resync all state is sent again: the client's copy was computed without the members.
-      since: isNew || fullState || isCompleted ? undefined : (first?.room_before ?? undefined),
+      since:
+        isNew || fullState || isCompleted ? undefined : ((first ? first.room_before : last.room_after) ?? undefined),
       end: last.room_after ?? 0,
       after: isNew ? -Number.MAX_SAFE_INTEGER : (first?.event_order ?? last.event_order! + 1) - 1,
       last: last.event_order!,
@@ -258,11 +260,27 @@ async function joinedRooms(
   return synced
 }
 
+/** Returns the newest event of each room that may have changes to send. */
+async function lastEvents(app: Reading, changes: readonly RoomChange[], to: number): Promise<Map<RoomId, StoredEvent>> {
+  const lasts = new Map<RoomId, StoredEvent>()
+  for (const { roomId, events, isCompleted, hasRedactions } of changes) {
+    const last = events.at(-1) ?? (isCompleted || hasRedactions ? await lastEventAt(app, roomId, to) : undefined)
+    if (last) lasts.set(roomId, last)
+  }
+  return lasts
+}
+
 /** Returns the redacted state events of rooms with redactions. */
-async function redactedState(app: Reading, changes: readonly RoomChange[]): Promise<Map<RoomId, StoredEvent[]>> {
-  const spans = changes.flatMap(({ roomId, events: [first], hasRedactions }) =>
-    hasRedactions && first ? { roomId, after: first.event_order! - 1 } : [],
-  )
+async function redactedState(
+  app: Reading,
+  changes: readonly RoomChange[],
+  lasts: ReadonlyMap<RoomId, StoredEvent>,
+): Promise<Map<RoomId, StoredEvent[]>> {
+  const spans = changes.flatMap(({ roomId, events: [first], hasRedactions }) => {
+    if (!hasRedactions) return []
+    const after = first ? first.event_order! - 1 : lasts.get(roomId)?.event_order
+    return typeof after === 'number' ? { roomId, after } : []
+  })
   const nids = await loadRedactedState(app.database, spans)
   const events = await loadEvents(app.database, [...nids.values()].flat())
   return new Map([...nids].map(([roomId, ofRoom]) => [roomId, ofRoom.flatMap((nid) => events.get(nid) ?? [])]))

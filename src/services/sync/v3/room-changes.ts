@@ -31,11 +31,11 @@ export type RoomChange = {
   resolvedMembers: UserId[]
   /** The room's resync has finished. */
   isCompleted: boolean
-  /** Whether there were redactions, which may affect the state. */
+  /** Whether there were redactions, which may affect the state; also without events, by redactions in history. */
   hasRedactions: boolean
 }
 
-const KINDS: readonly string[] = ['event', 'state', 'room_complete']
+const KINDS: readonly string[] = ['event', 'state', 'history', 'room_complete']
 
 /** This many events are loaded without checking their sizes. */
 const FEW_EVENTS = 500

@@ -7,7 +7,7 @@ import { headOf, isNewForClients, type LockedRoom } from './locked-room.ts'
 export async function noteRedactedState(tx: Tx, rooms: readonly LockedRoom[]): Promise<void> {
   const noted = rooms.flatMap((room) => {
     const { room_id, next_order } = headOf(room)
-    // Without other new events, clients learn of it with the next event.
+    // Without other new events, sliding sync sends it with the next event; sync v3 sends it by the stream row.
     const order = room.events.some(isNewForClients) ? next_order - 1 : next_order
     const emptied = room.redactions.filter(({ wasCurrent }) => wasCurrent)
     return emptied.map(({ event }) => ({ room_id, order, nid: event.event_nid }))
