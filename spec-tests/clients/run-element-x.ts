@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { registerUser, uniqueName } from '../harness/client.ts'
 import { startHearth } from '../harness/hearth.ts'
 import { ELEMENT_X, ELEMENT_X_TARGET } from './element-x-build.ts'
+import { signInWithElementX } from './element-x-oauth.ts'
 
 /**
  * `npm run test:element-x`: builds the program in rust/ with cargo and runs it against a Hearth, or against the
- * homeserver at HOMESERVER_URL. The first build takes minutes and some 2 GB in CARGO_TARGET_DIR, by default
- * ~/.cache/hearth-element-x.
+ * homeserver at HOMESERVER_URL (without OAuth). The first build takes minutes and some 2 GB in CARGO_TARGET_DIR, by
+ * default ~/.cache/hearth-element-x.
  */
 const folder = join(import.meta.dirname, 'rust')
 const build = spawnSync('cargo', ['build', '--locked'], {
@@ -22,7 +23,7 @@ const url = hearth?.url ?? process.env.HOMESERVER_URL!
 try {
   const names = [uniqueName('alice'), uniqueName('bob')]
   for (const name of names) await registerUser(url, name)
-  const run = spawnSync(ELEMENT_X, [url, ...names, 'correct horse battery'], {
+  const run = spawnSync(ELEMENT_X, ['talk', url, ...names, 'correct horse battery'], {
     stdio: ['ignore', 'inherit', 'pipe'],
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
@@ -34,3 +35,4 @@ try {
 } finally {
   await hearth?.dispose()
 }
+if (hearth) await signInWithElementX()

@@ -17,7 +17,7 @@ use matrix_sdk::{
 };
 use matrix_sdk_ui::{
     eyeball_im::Vector,
-    room_list_service::{RoomListItem, filters::new_filter_all},
+    room_list_service::{RoomListItem, RoomListLoadingState, filters::new_filter_all},
     sync_service::SyncService,
     timeline::{RoomExt, Timeline},
 };
@@ -49,6 +49,11 @@ impl User {
             .initial_device_display_name("Element X")
             .send()
             .await?;
+        Self::start(client).await
+    }
+
+    /// Starts to sync as a client that is logged in.
+    pub async fn start(client: Client) -> Result<Self> {
         client.event_cache().subscribe()?;
         client
             .encryption()
@@ -81,6 +86,20 @@ impl User {
             .join()
             .await?;
         Ok(())
+    }
+
+    /// Waits until the room list is complete.
+    pub async fn wait_for_room_list(&self) -> Result<()> {
+        let list = self.sync.room_list_service().all_rooms().await?;
+        let mut state = list.loading_state();
+        let loaded = async {
+            while !matches!(state.get(), RoomListLoadingState::Loaded { .. }) {
+                state.next().await;
+            }
+        };
+        timeout(PATIENCE, loaded)
+            .await
+            .with_context(|| format!("{} waits in vain", self.id()))
     }
 
     /// Waits until the room list, as the app shows it, has the room in this state.
