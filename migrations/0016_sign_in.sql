@@ -78,6 +78,9 @@ create index oauth_requests_upstream on oauth_requests (upstream_session_nid) wh
 alter table oauth_device_grants add column upstream_session_nid bigint references upstream_sessions on delete cascade;
 create index oauth_device_grants_upstream on oauth_device_grants (upstream_session_nid)
   where upstream_session_nid is not null;
+-- the same, for sessions without a device
+alter table oauth_sessions add column upstream_session_nid bigint references upstream_sessions on delete set null;
+create index oauth_sessions_upstream on oauth_sessions (upstream_session_nid) where upstream_session_nid is not null;
 
 -- Browsers in which somebody has signed in, or passed the first of two steps. Others have a cookie but no row.
 create table web_sessions (

@@ -21,6 +21,8 @@ const provider = new Provider(issuer, {
   ttl: { Interaction: 600, Session: 600, Grant: 600, IdToken: 300, AccessToken: 300, AuthorizationCode: 60 },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ ...people.get(sub), sub }) }),
+  // By default, the provider sends back-channel logouts to public addresses only.
+  fetch: (url, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown } = {}) => fetch(url, options),
   // Nobody is asked whether they consent.
   async loadExistingGrant(context) {
     const grant = new provider.Grant({

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { exportJWK, generateKeyPair } from 'jose'
+import { exportJWK, generateKeyPair, importJWK, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose'
 import { pollUntil } from '../../testing/poll-until.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -31,6 +31,8 @@ export type IdentityProvider = {
   issuer: string
   newBrowser(): ProviderBrowser
   control(settings: Control): Promise<void>
+  /** Signs a logout token, as the provider does; `claims` and `header` replace its own. */
+  signLogout(clientId: string, claims: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>
   kill(): Promise<void>
   /** Starts it again after `kill`. */
   restart(options?: { newKey: boolean }): Promise<void>
@@ -76,6 +78,14 @@ export async function startIdentityProvider(
     newBrowser: () => newProviderBrowser(issuer),
     async control(settings) {
       await fetch(`${issuer}/control`, { method: 'POST', body: JSON.stringify(settings) })
+    },
+    async signLogout(clientId, claims, header = {}) {
+      const { kid, alg } = key as { kid: string; alg: string }
+      const now = Math.floor(Date.now() / 1000)
+      const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+      const own = { iss: issuer, aud: clientId, iat: now, exp: now + 120, jti: randomUUID(), events }
+      const signer = new SignJWT({ ...own, ...claims }).setProtectedHeader({ alg, kid, typ: 'logout+jwt', ...header })
+      return signer.sign(await importJWK(key))
     },
     kill,
     restart,

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { freePort } from '../../testing/free-port.ts'
 import { ask, registerAdmin, registerUser, uniqueName } from '../harness/client.ts'
-import { SHARED_SECRET, startHearth, type TestHearth } from '../harness/hearth.ts'
-import { type IdentityProvider, type Person, secretOf, startIdentityProvider } from '../harness/identity-provider.ts'
+import { SHARED_SECRET } from '../harness/hearth.ts'
+import type { IdentityProvider, Person } from '../harness/identity-provider.ts'
 import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
+import { newPerson, startUpstreamWorld, type UpstreamWorld, whoIs } from '../harness/upstream-world.ts'
 
 /** Sign-in at the real oidc-provider, which runs in a process of its own. */
 const v3 = '/_matrix/client/v3'
@@ -16,63 +16,22 @@ const PROVIDERS: Record<string, object> = {
   closed: { may_register: false },
   trusting: { trust_email: true, on_conflict: 'link', attributes: { localpart: 'u-{sub}' } },
   post: { client_authentication: 'client_secret_post' },
-  ending: { backchannel_logout: 'devices' },
-  silent: { backchannel_logout: 'ignore' },
   cold: {},
 }
 
-let hearth: TestHearth
+let world: UpstreamWorld
 let provider: IdentityProvider
+let hearth: { url: string }
+let signInAt: UpstreamWorld['signInAt']
+let leave: UpstreamWorld['leave']
 beforeAll(async () => {
-  const port = await freePort()
-  const identity_providers = Object.entries(PROVIDERS).map(([id, more]) => ({
-    kind: 'oidc',
-    id,
-    name: `The ${id} provider`,
-    issuer: `http://127.0.0.1:${port}`,
-    client_id: id,
-    client_secret: secretOf(id),
-    ...more,
-  }))
-  hearth = await startHearth({ config: { identity_providers } })
-  provider = await startIdentityProvider(port, { hearthUrl: hearth.url, clientIds: Object.keys(PROVIDERS) })
+  world = await startUpstreamWorld(PROVIDERS)
+  ;({ provider, signInAt, leave } = world)
+  hearth = world
 })
 afterEach(() => provider.control({ fault: '', clockMs: 0 }))
-afterAll(async () => {
-  await provider?.kill()
-  await hearth?.dispose()
-})
+afterAll(() => world?.dispose())
 
-const newPerson = (name = uniqueName(), more: object = {}): Person => ({
-  sub: uniqueName('sub'),
-  preferred_username: name,
-  name: `Display of ${name}`,
-  ...more,
-})
-
-/** Leaves Hearth for the provider; returns the provider's page. */
-async function leave(visitor: Visitor, id: string, on?: string): Promise<string> {
-  const login = await visitor.open(`/login${on ? `?continue=${encodeURIComponent(on)}` : ''}`)
-  const link = [...login.text.matchAll(/href="([^"]*)"/g)].find(([, href]) => href!.startsWith(`/upstream/${id}/`))
-  const page = await visitor.open(link![1]!)
-  expect(page.status).toBe(303)
-  return page.headers.get('location')!
-}
-
-async function signInAt(
-  visitor: Visitor,
-  id: string,
-  {
-    person,
-    on,
-    at = provider.newBrowser(),
-  }: { person: Person; on?: string; at?: ReturnType<typeof provider.newBrowser> },
-): Promise<VisitedPage> {
-  const back = await at.signIn(await leave(visitor, id, on), person)
-  return visitor.open(back.pathname + back.search)
-}
-
-const whoIs = (page: VisitedPage) => /@[a-z0-9._=/+-]+:hearth\.test/.exec(page.text)?.[0]
 const profileOf = async (userId: string) =>
   (await ask(hearth.url, { method: 'GET', path: `${v3}/profile/${encodeURIComponent(userId)}` })).body
 

@@ -46,7 +46,8 @@ export async function openOAuthSession(
   if (deviceId !== undefined) await takeDevice(app, tx, { userId, deviceId, displayName: deviceName, ...origin })
   else await makeRoomForSession(app, tx, { userId, deviceName, from: origin.from })
   const session = { client_id: clientId, user_id: userId, device_id: deviceId ?? null, scope }
-  const sessionNid = await insertOAuthSession(tx, { ...session, created_ts: app.clock.now() })
+  const began = { created_ts: app.clock.now(), upstream_session_nid: origin.upstreamSessionNid ?? null }
+  const sessionNid = await insertOAuthSession(tx, { ...session, ...began })
   const oauth = { sessionNid, scope }
   const tokens = await issueTokenPair(app, tx, { userId, deviceId: deviceId ?? null, oauth })
   return { ...tokens, scope, sessionNid }

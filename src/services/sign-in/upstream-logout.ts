@@ -5,6 +5,7 @@ import { UpstreamError, type UpstreamProvider } from '../../infra/sign-in/upstre
 import { deleteDevices } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import {
+  deleteOAuthSessionsByUpstream,
   deleteUpstreamSessions,
   findUpstreamSessions,
   useLogoutToken,
@@ -47,7 +48,9 @@ async function endSessions(
   withDevices: boolean,
 ): Promise<void> {
   const sessions = await findUpstreamSessions(tx, which)
-  await deleteUpstreamSessions(tx, [...new Set(sessions.map(({ session_nid }) => session_nid))])
+  const sessionNids = [...new Set(sessions.map(({ session_nid }) => session_nid))]
+  if (withDevices) await deleteOAuthSessionsByUpstream(tx, sessionNids)
+  await deleteUpstreamSessions(tx, sessionNids)
   if (!withDevices) return
   for (const [userId, all] of Map.groupBy(sessions, ({ user_id }) => user_id))
     await deleteDevices(tx, userId, { only: all.flatMap(({ device_id }) => device_id ?? []) })

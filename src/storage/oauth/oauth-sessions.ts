@@ -7,9 +7,9 @@ import type { DeviceKey } from '../schema/users.ts'
 /** Adds a session and returns its number; its client and device must exist. */
 export async function insertOAuthSession(tx: Tx, session: Omit<OAuthSessionRow, 'session_nid'>): Promise<number> {
   const { rows } = await sql<{ session_nid: number }>`insert into oauth_sessions
-      (client_id, user_id, device_id, scope, created_ts)
+      (client_id, user_id, device_id, scope, created_ts, upstream_session_nid)
     values (${session.client_id}, ${session.user_id}, ${session.device_id}, ${session.scope},
-      ${session.created_ts}::bigint) returning session_nid`.execute(tx.sql)
+      ${session.created_ts}::bigint, ${session.upstream_session_nid}::bigint) returning session_nid`.execute(tx.sql)
   return rows[0]!.session_nid
 }
 

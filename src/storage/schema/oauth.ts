@@ -16,6 +16,7 @@ export type OAuthSessionRow = {
   device_id: DeviceId | null
   scope: string
   created_ts: number
+  upstream_session_nid: number | null
 }
 
 export type OAuthRequestRow = {

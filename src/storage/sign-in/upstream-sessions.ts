@@ -12,9 +12,9 @@ export async function insertUpstreamSession(tx: Tx, session: Omit<UpstreamSessio
   await sql`delete from upstream_sessions where user_id = ${session.user_id}
       and created_ts < ${session.created_ts - UNUSED_MS}::bigint
       and not exists (select 1 from upstream_devices as device where device.session_nid = upstream_sessions.session_nid)
-      and not exists (select 1 from web_sessions as web where web.upstream_session_nid = upstream_sessions.session_nid)`.execute(
-    tx.sql,
-  )
+      and not exists (select 1 from web_sessions as web where web.upstream_session_nid = upstream_sessions.session_nid)
+      and not exists (select 1 from oauth_sessions as oauth
+        where oauth.upstream_session_nid = upstream_sessions.session_nid)`.execute(tx.sql)
   const { rows } = await sql<{ session_nid: number }>`insert into upstream_sessions
       (provider_id, subject, sid, user_id, created_ts)
     values (${session.provider_id}, ${session.subject}, ${session.sid}, ${session.user_id},
@@ -54,10 +54,18 @@ export async function findUpstreamSessions(
   return rows
 }
 
-/** Deletes sessions, with the web sessions and login tokens that came of them. Devices are the caller's. */
+/**
+ * Deletes sessions, with the web sessions, login tokens and grants that came of them. Devices and OAuth sessions are the
+ * caller's.
+ */
 export async function deleteUpstreamSessions(tx: Tx, sessionNids: readonly number[]): Promise<void> {
   await sql`delete from web_sessions where upstream_session_nid = any(${sessionNids}::bigint[])`.execute(tx.sql)
   await sql`delete from upstream_sessions where session_nid = any(${sessionNids}::bigint[])`.execute(tx.sql)
+}
+
+/** Deletes the OAuth sessions that came of sessions at a provider, with their tokens; their devices stay. */
+export async function deleteOAuthSessionsByUpstream(tx: Tx, sessionNids: readonly number[]): Promise<void> {
+  await sql`delete from oauth_sessions where upstream_session_nid = any(${sessionNids}::bigint[])`.execute(tx.sql)
 }
 
 /** Uses a logout token, and forgets those that have expired by `now`; false if it was used before. */
