@@ -117,7 +117,20 @@ test('doctor finds the server that runs', async () => {
   expect(stdout).toContain('✓ The running Hearth uses the embedded database')
   expect(stdout).toContain(`✓ Clients reach http://localhost:${port}`)
   expect(stdout).toContain('✓ Clients can log in')
-  expect(stdout).toContain('✓ Clients reach the sign-in pages')
+  expect(stdout).toContain('✓ Browsers reach the pages for sign-in and for accounts')
+})
+
+test('doctor finds a reverse proxy that passes on only some paths', async () => {
+  const passes = /^\/(_matrix|\.well-known|account|assets)\//
+  const proxy = await startRoundRobinProxy([`http://127.0.0.1:${port}`], { passes })
+  const file = join(folder, 'partly.yaml')
+  writeFileSync(file, `${readFileSync(config, 'utf8')}public_base_url: ${proxy.url}\n`)
+  const { code, stdout } = await hearth(['doctor', '--config', file])
+  await proxy.close()
+  expect(code).toBe(1)
+  expect(stdout).toMatch(/✗ Element X and Element cannot sign users in: .*: \/login, \/consent, \/device, .*\/oauth2, /)
+  expect(stdout).toMatch(/→ Have the reverse proxy pass all paths of 127\.0\.0\.1:\d+ on to Hearth/)
+  expect(stdout).not.toMatch(/do not reach Hearth: [^\n]*\/account/)
 })
 
 test.each([
@@ -134,15 +147,6 @@ test.each([
   const { stdout } = await hearth(['doctor', '--config', file])
   await proxy.close()
   expect(stdout).toContain(found)
-})
-
-test('doctor finds a reverse proxy that passes only /_matrix on', async () => {
-  const proxy = await startRoundRobinProxy([`http://127.0.0.1:${port}`], { passes: /^\/_matrix/ })
-  const file = join(folder, 'proxied.yaml')
-  writeFileSync(file, `${readFileSync(config, 'utf8')}public_base_url: ${proxy.url}\n`)
-  const { stdout } = await hearth(['doctor', '--config', file])
-  await proxy.close()
-  expect(stdout).toContain(`✗ Clients such as Element X cannot sign in: ${proxy.url}/oauth2/jwks: it answers 404.`)
 })
 
 test('SIGTERM ends the server with 0; then accounts and tokens are made and passwords reset without it', async () => {

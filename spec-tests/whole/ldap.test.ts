@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createTestAuthority, type TestAuthority } from '../../testing/test-authority.ts'
 import { type Answer, ask, asUser, registerUser, uniqueName } from '../harness/client.ts'
@@ -292,6 +295,17 @@ test('while the directory is down, sign-ins fail as an outage, except with passw
   }
   expect((await signedIn(searching, 'ida', 'idas password')).userId).toBe(ida.userId)
   expect(await logIn(searching, 'ida', 'wrong')).toMatchObject(WRONG)
+})
+
+test('hearth doctor checks that the directory answers', async () => {
+  const examine = (hearth: TestHearth) =>
+    promisify(execFile)(join(import.meta.dirname, '../../bin/hearth'), ['doctor', '--config', hearth.configFile]).catch(
+      (error: { stdout: string }) => error,
+    )
+  expect((await examine(searching)).stdout).toContain(`✓ The LDAP directory ${slapd.url} answers`)
+  await slapd.stop()
+  const { stdout } = await examine(naming).finally(() => slapd.start())
+  expect(stdout).toMatch(/✗ Users of the LDAP directory ldaps:.* cannot sign in: connect ECONNREFUSED/)
 })
 
 test('guesses at one entry are limited, whichever of its names they use', async () => {

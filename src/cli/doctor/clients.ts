@@ -1,9 +1,10 @@
 import { isLoopback } from '../../config/complete.ts'
 import type { Config } from '../../config.ts'
-import { OAUTH_PATHS } from '../../services/oauth/metadata.ts'
+import { checkDirectory } from './directory.ts'
 import { fetchJson } from './fetch-json.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
 import { checkForwarding } from './forwarding.ts'
+import { checkPages } from './pages.ts'
 
 const SLIDING_SYNC = 'org.matrix.simplified_msc3575'
 
@@ -14,9 +15,11 @@ export const checkClients: Check = async (config, running) => {
       warning('The client checks were skipped, because Hearth does not run.', 'Start it, then run the doctor again.'),
     ]
   }
+  const reachable = await checkPublicUrl(config)
   return [
-    ...(await checkPublicUrl(config)),
-    ...(await checkSignInPages(config)),
+    ...reachable,
+    ...(reachable.some(({ level }) => level === 'good') ? await checkPages(config) : []),
+    ...(await checkDirectory(config)),
     ...(await checkForwarding(config)),
     ...(await checkWellKnown(config)),
   ]
@@ -56,17 +59,6 @@ async function checkPublicUrl(config: Config): Promise<Finding[]> {
       ? [good('Clients can log in')]
       : [problem(`Clients cannot log in: ${login.ok ? 'no flows' : login.why}.`, 'Read the log of Hearth.')]),
   ]
-}
-
-/** A reverse proxy that passes only /_matrix on lets clients discover OAuth 2.0 but not use it. */
-async function checkSignInPages(config: Config): Promise<Finding[]> {
-  if (!config.oauth.enabled) return []
-  const url = `${config.public_base_url}${OAUTH_PATHS.jwks}`
-  const answer = await fetchJson(config, url)
-  if (answer.ok && Array.isArray(answer.body.keys)) return [good('Clients reach the sign-in pages')]
-  const why = answer.ok ? 'another program answers' : answer.why
-  const fix = `Have the reverse proxy pass all paths of ${config.public_base_url} on to Hearth, such as /oauth2, /login, /consent and /account, or set oauth.enabled to false.`
-  return [problem(`Clients such as Element X cannot sign in: ${url}: ${why}.`, fix)]
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#well-known-uris */

@@ -4,16 +4,34 @@ import { createTrust } from '../../infra/http/trusted-connections.ts'
 
 const TIMEOUT_MS = 5000
 
-export type Answer =
-  | { ok: true; status: number; headers: { get(name: string): string | null }; body: Record<string, unknown> }
-  | { ok: false; why: string }
+type Headers = { get(name: string): string | null }
+type Failure = { ok: false; why: string }
+
+export type Answer = { ok: true; status: number; headers: Headers; body: Record<string, unknown> } | Failure
+
+/** `anyStatus`: whether answers of errors count too. */
+type How = { anyCertificate?: boolean; anyStatus?: boolean; headers?: Record<string, string> }
 
 /** Fetches JSON, trusting the configured certificates. Not ok: no connection, no success, or no JSON object; `why` says which. */
-export async function fetchJson(
+export async function fetchJson(config: Config, url: string, how: How = {}): Promise<Answer> {
+  const answer = await fetchAnswer(config, url, how)
+  if (!answer.ok) return answer
+  const { text, ...rest } = answer
+  try {
+    const body: unknown = JSON.parse(text)
+    if (typeof body !== 'object' || body === null) return { ok: false, why: 'its answer is not a JSON object' }
+    return { ...rest, body: body as Record<string, unknown> }
+  } catch (error) {
+    return { ok: false, why: (error as Error).message }
+  }
+}
+
+/** Fetches a text, trusting the configured certificates. */
+export async function fetchAnswer(
   config: Config,
   url: string,
-  how: { anyCertificate?: boolean; headers?: Record<string, string> } = {},
-): Promise<Answer> {
+  how: How = {},
+): Promise<{ ok: true; status: number; headers: Headers; text: string } | Failure> {
   const trust = createTrust(config.federation.trusted_certificates)
   const connect = { secureContext: trust(), rejectUnauthorized: !how.anyCertificate }
   const dispatcher = new Agent({ connect } as Agent.Options)
@@ -23,10 +41,8 @@ export async function fetchJson(
       headers: how.headers ?? {},
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
-    if (!response.ok) return { ok: false, why: `it answers ${response.status}` }
-    const body: unknown = await response.json()
-    if (typeof body !== 'object' || body === null) return { ok: false, why: 'its answer is not a JSON object' }
-    return { ok: true, status: response.status, headers: response.headers, body: body as Record<string, unknown> }
+    if (!response.ok && !how.anyStatus) return { ok: false, why: `it answers ${response.status}` }
+    return { ok: true, status: response.status, headers: response.headers, text: await response.text() }
   } catch (error) {
     return { ok: false, why: reason(error as Error) }
   } finally {
