@@ -15,8 +15,20 @@ create table users (
   -- the row of a deactivated user stays, so that the name cannot be registered again
   deactivated_ts bigint,
   erased boolean not null default false,
+  -- when the account expires; null: never
+  valid_until_ts bigint,
+  -- when the link that renews the account was mailed, or the user shall get none; null: not yet
+  renewal_mailed_ts bigint,
   -- of mails to the user: that of the pages which the user saw last; null: unknown
   language text
+);
+create index users_validity on users (valid_until_ts)
+  where deactivated_ts is null and not is_guest and renewal_mailed_ts is null;
+
+-- Links that renew accounts: https://element-hq.github.io/synapse/latest/admin_api/account_validity.html
+create table account_renewals (
+  user_id text primary key references users,
+  token_hash text not null unique
 );
 
 -- Erased users, with each room that they had been in. Members who had joined by then still see the user's events.

@@ -23,6 +23,7 @@ import { prepareNoticesUser } from './services/rooms/lifecycle/server-notices.ts
 import { startTypingExpiry } from './services/rooms/sending/start-typing.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
 import { startSettling } from './services/sync/sliding/settle-room-lists.ts'
+import { startAccountValidity } from './services/users/account-validity.ts'
 
 /** A running server. */
 export type RunningServer = {
@@ -85,5 +86,6 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(startResync(app))
   started(startDelayedEvents(app))
   started(startTypingExpiry(app))
+  started(startAccountValidity(app))
   started(startSettling(app))
 }

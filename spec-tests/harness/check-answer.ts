@@ -6,7 +6,7 @@ import { APIS, loadResponses } from '../../testing/openapi/operations.ts'
 const ERROR = {
   type: 'object',
   properties: {
-    errcode: { type: 'string', pattern: '^((M|IO_ELEMENT)_[A-Z0-9_]+|[A-Za-z0-9_]+\\.[\\w.]+)$' },
+    errcode: { type: 'string', pattern: '^((M|IO_ELEMENT|ORG_MATRIX)_[A-Z0-9_]+|[A-Za-z0-9_]+\\.[\\w.]+)$' },
     error: { type: 'string' },
   },
   required: ['errcode', 'error'],

@@ -1,4 +1,5 @@
 import type { Config, ListenerConfig } from '../config.ts'
+import { postAccountValidity } from './admin/account-validity.ts'
 import { getAdminRegister, postAdminRegister } from './admin/register.ts'
 import { postServerNotice, putServerNotice } from './admin/server-notices.ts'
 import { rendezvousEndpoints } from './client/devices/rendezvous.ts'
@@ -43,7 +44,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo],
   media: mediaEndpoints,
-  admin: [getAdminRegister, postAdminRegister, postServerNotice, putServerNotice],
+  admin: [postAccountValidity, getAdminRegister, postAdminRegister, postServerNotice, putServerNotice],
   metrics: [getMetrics],
 }
 

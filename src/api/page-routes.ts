@@ -11,6 +11,7 @@ import { getDevicePage, postDevicePage } from './pages/oauth/device.ts'
 import { getForgottenPage, postForgottenPage } from './pages/registration/forgotten.ts'
 import { getMailedPage, postMailedPage } from './pages/registration/mailed.ts'
 import { getRegisterPage, postRegisterPage } from './pages/registration/register.ts'
+import { getRenewPage, postRenewPage } from './pages/registration/renew.ts'
 import { getResetPage, postResetPage } from './pages/registration/reset.ts'
 import { postBackchannelLogout } from './pages/sign-in/backchannel-logout.ts'
 import { getLoginPage, postLoginPage } from './pages/sign-in/login.ts'
@@ -39,6 +40,8 @@ const registration: AnyEndpoint[] = [
   postForgottenPage,
   getResetPage,
   postResetPage,
+  getRenewPage,
+  postRenewPage,
 ]
 
 /** Pages that clients open, and links in mails; their addresses are under `/_matrix`, which proxies forward. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
+import { accountValidity } from './account-validity.ts'
 import { branding } from './branding.ts'
 import { email } from './email.ts'
 import { identityProviders } from './identity-providers.ts'
@@ -310,6 +311,7 @@ export const configSchema = z.strictObject({
     .describe('The room version of new rooms, unless the creator requests another.'),
   database,
   registration,
+  account_validity: accountValidity,
   passwords,
   second_factor: secondFactor,
   sessions,

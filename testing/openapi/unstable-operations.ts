@@ -109,6 +109,11 @@ export const UNSTABLE_OPERATIONS: readonly Operation[] = [
     ...of('POST', '', { auth: 'none', body: { nonce: required('string'), username: required('string') } }),
     path: '/_synapse/admin/v1/register',
   },
+  of('POST', 'account_validity/send_mail'),
+  {
+    ...of('POST', '', { body: { user_id: required('string'), expiration_ts: optional('integer') } }),
+    path: '/_synapse/admin/v1/account_validity/validity',
+  },
   {
     ...of('POST', '', { body: { user_id: required('string'), content: required('object') } }),
     path: '/_synapse/admin/v1/send_server_notice',

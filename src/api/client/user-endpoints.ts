@@ -43,6 +43,7 @@ import { deleteProfileField, getOneProfileField, getWholeProfile, putProfileFiel
 import { postRefresh } from './users/refresh.ts'
 import { getRegisterAvailable, postRegister } from './users/register.ts'
 import { getRegistrationTokenValidity } from './users/registration-tokens.ts'
+import { postRenewalMail } from './users/renewal-mail.ts'
 import { deleteRoomTag, getRoomTags, putRoomTag } from './users/tags.ts'
 import { thirdPartyIdEndpoints } from './users/third-party-ids.ts'
 import { getVersions } from './users/versions.ts'
@@ -80,6 +81,7 @@ const accounts: AnyEndpoint[] = [
   postLogout,
   postLogoutAll,
   getWhoami,
+  postRenewalMail,
   postPassword,
   getPersonalTokens,
   postPersonalToken,

@@ -5,7 +5,7 @@ import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.t
 import type { UserId } from '../../core/ids.ts'
 import { permitsApi, permitsOpenId } from '../../core/oauth-scope.ts'
 import { accountUrl } from '../../services/users/account-management.ts'
-import { findSession } from '../../services/users/sessions.ts'
+import { findSession, requireUnlocked } from '../../services/users/sessions.ts'
 import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
 
@@ -32,9 +32,7 @@ export async function authenticate(
     userAgent: request.raw.headers['user-agent'],
   })
   if (session.scope !== null) requireScope(app, session.scope, endpoint)
-  if (session.isLocked && !endpoint.lockedUsers) {
-    throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
-  }
+  if (!endpoint.lockedUsers) requireUnlocked(session, endpoint.expiredUsers)
   if (session.isSuspended) await requireForSuspended(app, endpoint, { userId: session.userId, params: request.params })
   if (session.isGuest && !endpoint.guests && endpoint.auth !== 'optional') {
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this')

@@ -102,10 +102,12 @@ export type Endpoint<
   /** Whether guests may call it; default false. */
   guests?: boolean
   /**
-   * Whether locked users may call it (logging out); default false.
+   * Whether locked users, and users whose account has expired, may call it (logging out); default false.
    * https://spec.matrix.org/v1.19/client-server-api/#account-locking
    */
   lockedUsers?: boolean
+  /** Whether users whose account has expired may call it; default false. */
+  expiredUsers?: boolean
   /**
    * Whether suspended users may call it, or only for the server notices room. Default: only if the method is GET, so
    * that endpoints that write are closed to them unless declared otherwise.

@@ -7,6 +7,7 @@ import { moveUpstreamRequests } from '../../storage/sign-in/upstream-requests.ts
 import { insertUpstreamSession } from '../../storage/sign-in/upstream-sessions.ts'
 import { insertWebSession, takePendingSession, takeWebSession } from '../../storage/sign-in/web-sessions.ts'
 import { findUser, lockUser, updateLanguage } from '../../storage/users/users.ts'
+import { ExpiredAccountError, isExpiredAccount, mailRenewalLink } from '../users/account-validity.ts'
 import { checkPassword, type PasswordCapabilities } from '../users/check-password.ts'
 import { signInNotice } from '../users/device-login.ts'
 import { type AccountIdentifier, findAccount } from '../users/find-account.ts'
@@ -53,7 +54,8 @@ export async function signInWithPassword(
 /**
  * Signs a browser in after the first step, or lets it wait for the second. The browser gets a new cookie, so that a
  * cookie that somebody planted before stands for nobody. `alsoWrite` runs in the same transaction: whatever proves the
- * step is consumed there. Throws M_USER_LOCKED, and M_FORBIDDEN if the account was deactivated or its password changed.
+ * step is consumed there. Throws M_USER_LOCKED, ExpiredAccountError, and M_FORBIDDEN if the account was deactivated or its
+ * password changed.
  */
 export async function finishFirstStep(
   app: Capabilities,
@@ -61,15 +63,19 @@ export async function finishFirstStep(
   step: FirstStep,
   alsoWrite: (tx: Tx) => Promise<void> = async () => {},
 ): Promise<StepTaken> {
-  return app.database.write(async (tx) => {
+  const taken = app.database.write(async (tx) => {
     await lockUser(tx, step.userId)
-    const user = requireUsable(await findUser(tx, step.userId), step)
+    const user = requireUsable(app, await findUser(tx, step.userId), step)
     await alsoWrite(tx)
     const before = await takeWebSession(tx, hashToken(browser.cookie))
     const isExpected = before?.user_id === step.userId || step.by === 'registration'
     const next = await findNextStep(app, tx, { user, step })
     const upstreamSessionNid = await noteUpstreamSession(app, tx, step)
     return storeStep(app, tx, { browser, userId: step.userId, next, isExpected, upstreamSessionNid })
+  })
+  return taken.catch(async (error) => {
+    if (error instanceof ExpiredAccountError) await mailRenewalLink(app, step.userId)
+    throw error
   })
 }
 
@@ -84,7 +90,7 @@ export async function finishSecondStep(
 ): Promise<StepTaken> {
   return app.database.write(async (tx) => {
     await lockUser(tx, userId)
-    requireUsable(await findUser(tx, userId), { userId })
+    requireUsable(app, await findUser(tx, userId), { userId })
     const pending = { cookieHash: hashToken(browser.cookie), userId, now: app.clock.now() }
     const waiting = await takePendingSession(tx, pending)
     if (!waiting) throw new ForbiddenError('Sign in again')
@@ -163,11 +169,13 @@ async function noteUpstreamSession(
 }
 
 function requireUsable(
+  app: Pick<App, 'config' | 'clock'>,
   user: UserRow | undefined,
   { passwordHash }: Pick<FirstStep, 'userId' | 'passwordHash'>,
 ): UserRow {
   if (!user || user.deactivated_ts !== null) throw new ForbiddenError('This account does not exist any more')
   if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
+  if (isExpiredAccount(app, user)) throw new ExpiredAccountError()
   if (passwordHash !== undefined && user.password_hash !== passwordHash) {
     throw new ForbiddenError('The account has changed since it was checked')
   }

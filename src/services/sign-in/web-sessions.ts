@@ -6,6 +6,7 @@ import {
   touchWebSession,
   type WebSessionHolder,
 } from '../../storage/sign-in/web-sessions.ts'
+import { isExpiredAccount } from '../users/account-validity.ts'
 import type { MailLanguage } from '../users/mail/compose-mail.ts'
 import { lacksSecondFactor } from '../users/second-factor-policy.ts'
 import { hashToken } from '../users/tokens.ts'
@@ -15,6 +16,7 @@ export type WebSession = {
   userId: UserId
   isAdmin: boolean
   isLocked: boolean
+  isExpired: boolean
   isSuspended: boolean
   /** When the user last proved who they are, in milliseconds since 1970. */
   authenticatedTs: number
@@ -59,7 +61,7 @@ export async function recognizeBrowser(
   const holder = await loadWebSession(app.database, { cookieHash: hashToken(browser.cookie), now })
   if (!holder) return { session: undefined, restricted: undefined, pendingUserId: undefined }
   if (holder.user_id !== null && holder.last_seen_ts <= now - LAST_SEEN_INTERVAL_MS) noteLastSeen(app, holder, browser)
-  const session = sessionOf(holder)
+  const session = sessionOf(app, holder)
   const isRestricted = session !== undefined && (await lacksSecondFactor(app, session))
   return {
     session: isRestricted ? undefined : session,
@@ -68,12 +70,13 @@ export async function recognizeBrowser(
   }
 }
 
-function sessionOf(holder: WebSessionHolder): WebSession | undefined {
+function sessionOf(app: Pick<App, 'config' | 'clock'>, holder: WebSessionHolder): WebSession | undefined {
   if (holder.user_id === null) return undefined
   return {
     userId: holder.user_id,
     isAdmin: holder.is_admin,
     isLocked: holder.locked,
+    isExpired: isExpiredAccount(app, holder),
     isSuspended: holder.suspended,
     authenticatedTs: holder.authenticated_ts,
     upstreamSessionNid: holder.upstream_session_nid,

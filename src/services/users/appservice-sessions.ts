@@ -35,6 +35,7 @@ export async function appserviceSession(
     isAdmin: holder.is_admin,
     isGuest: holder.is_guest,
     isLocked: holder.locked,
+    isExpired: false,
     isSuspended: holder.suspended,
     exemptFromRateLimits: !appservice.isRateLimited || userId === appservice.sender || holder.exempt_from_rate_limits,
     tokenHash: hashToken(appservice.asToken),

@@ -6,6 +6,7 @@ import { storeProfile } from '../../storage/users/profiles.ts'
 import { takeRegistrationToken } from '../../storage/users/registration-tokens.ts'
 import { insertThreepid } from '../../storage/users/threepids.ts'
 import { insertUser, makeGuestUser } from '../../storage/users/users.ts'
+import { validFromNow } from './account-validity.ts'
 import type { MailLanguage } from './mail/compose-mail.ts'
 import { checkNewPassword } from './new-password.ts'
 import { userIdForNewName, userInUse } from './user-names.ts'
@@ -60,6 +61,7 @@ export async function createUser(
           is_guest: account.guest ?? false,
           created_ts: now,
           language: account.language ?? null,
+          valid_until_ts: account.guest ? null : validFromNow(app),
         })
     if (!isMade) throw userInUse()
     if (account.registrationToken !== undefined) await useToken(tx, account.registrationToken, now)

@@ -5,6 +5,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
 import { findLoginTokenUser, takeLoginToken } from '../../storage/users/login-tokens.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
+import { refuseExpired } from './account-validity.ts'
 import { checkPassword, type PasswordCapabilities } from './check-password.ts'
 import { type LoginDevice, logInDevice } from './device-login.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
@@ -56,7 +57,8 @@ export async function logInWithToken(
 
 /**
  * Logs in a user who was found and proven just now. `prove`: the condition that must hold while the user is locked, so
- * that no logout intervenes. Throws M_USER_LOCKED, and M_FORBIDDEN if the account has changed.
+ * that no logout intervenes. Throws M_USER_LOCKED, ExpiredAccountError, and M_FORBIDDEN if the account has
+ * changed.
  */
 export async function openSession(
   app: LogInCapabilities,
@@ -67,6 +69,7 @@ export async function openSession(
   if (user.locked) {
     throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
   }
+  await refuseExpired(app, user)
   const userId = user.user_id
   const tokens = await app.database.write(async (tx) => {
     await requireUnchanged(tx, user)

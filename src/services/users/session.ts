@@ -13,6 +13,8 @@ export type Session = {
   isGuest: boolean
   /** https://spec.matrix.org/v1.19/client-server-api/#account-locking */
   isLocked: boolean
+  /** Whether the account has expired, see `account_validity` in the configuration. */
+  isExpired: boolean
   /** https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
   isSuspended: boolean
   /** Exempt from rate limits (application services with `rate_limited: false`, exempted users). */

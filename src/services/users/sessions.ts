@@ -5,6 +5,7 @@ import { updateLastSeen } from '../../storage/devices/devices.ts'
 import { findTokenHolder, type TokenHolder } from '../../storage/users/access-tokens.ts'
 import { updateLastUsed } from '../../storage/users/personal-tokens.ts'
 import { confirmRefreshToken } from '../../storage/users/refresh-tokens.ts'
+import { ExpiredAccountError, isExpiredAccount } from './account-validity.ts'
 import { appserviceSession } from './appservice-sessions.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
@@ -28,7 +29,7 @@ type Request = {
  * https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens
  */
 export async function findSession(
-  app: Pick<App, 'database' | 'clock' | 'logger' | 'knownAppservices'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'logger' | 'knownAppservices'>,
   request: Request,
 ): Promise<Session> {
   const tokenHash = hashToken(request.accessToken)
@@ -47,12 +48,22 @@ export async function findSession(
     isAdmin: holder.is_admin && (holder.scope === null || permitsAdmin(holder.scope)),
     isGuest: holder.is_guest,
     isLocked: holder.locked,
+    isExpired: isExpiredAccount(app, holder),
     isSuspended: holder.suspended,
     exemptFromRateLimits: holder.exempt_from_rate_limits,
     tokenHash,
     scope: holder.scope,
     appservice: null,
   }
+}
+
+/**
+ * Throws 401 M_USER_LOCKED for a locked user, and 403 for one whose account has expired unless `admitsExpired`.
+ * https://spec.matrix.org/v1.19/client-server-api/#account-locking
+ */
+export function requireUnlocked({ isLocked, isExpired }: Session, admitsExpired = false): void {
+  if (isLocked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
+  if (isExpired && !admitsExpired) throw new ExpiredAccountError()
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#soft-logout */

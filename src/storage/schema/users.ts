@@ -3,6 +3,7 @@ import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 /** Tables of accounts (`migrations/0002_users.sql`), and of devices and their tokens (`0003_devices.sql`). */
 export type UserTables = {
   users: UserRow
+  account_renewals: { user_id: UserId; token_hash: string }
   devices: DeviceRow
   refresh_tokens: RefreshTokenRow
   access_tokens: AccessTokenRow
@@ -31,6 +32,8 @@ export type UserRow = {
   suspended: boolean
   exempt_from_rate_limits: boolean
   language: string | null
+  valid_until_ts: number | null
+  renewal_mailed_ts: number | null
 }
 
 /** A device of a user. */

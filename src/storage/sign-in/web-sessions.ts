@@ -7,7 +7,7 @@ import type { WebSessionRow } from '../schema/sign-in.ts'
 export type WebSessionHolder = Pick<
   WebSessionRow,
   'cookie_hash' | 'user_id' | 'pending_user_id' | 'authenticated_ts' | 'last_seen_ts' | 'upstream_session_nid'
-> & { is_admin: boolean; locked: boolean; suspended: boolean }
+> & { is_admin: boolean; locked: boolean; suspended: boolean; valid_until_ts: number | null }
 
 /** Finds the session of a cookie; undefined if it is unknown, has expired by `now`, or its user is deactivated. */
 export async function findWebSession(
@@ -15,7 +15,7 @@ export async function findWebSession(
   { cookieHash, now }: { cookieHash: string; now: number },
 ): Promise<WebSessionHolder | undefined> {
   const { rows } = await sql<WebSessionHolder>`select cookie_hash, web_sessions.user_id, pending_user_id,
-      authenticated_ts, last_seen_ts, upstream_session_nid, is_admin, locked, suspended
+      authenticated_ts, last_seen_ts, upstream_session_nid, is_admin, locked, suspended, valid_until_ts
     from web_sessions join users on users.user_id = coalesce(web_sessions.user_id, pending_user_id)
     where cookie_hash = ${cookieHash} and expires_ts > ${now}::bigint and deactivated_ts is null`.execute(db.sql)
   return rows[0]

@@ -17,6 +17,7 @@ export type TokenHolder = {
   deactivated: boolean
   locked: boolean
   suspended: boolean
+  valid_until_ts: number | null
   exempt_from_rate_limits: boolean
   last_seen_ts: number | null
   /** When a personal token was used last; 0: never; null: it is none. */
@@ -28,7 +29,7 @@ export type TokenHolder = {
 /** The same for a user without a token. */
 type TokenlessHolder = Omit<
   TokenHolder,
-  'scope' | 'expires_ts' | 'last_seen_ts' | 'last_used_ts' | 'refresh_token_to_confirm'
+  'scope' | 'expires_ts' | 'valid_until_ts' | 'last_seen_ts' | 'last_used_ts' | 'refresh_token_to_confirm'
 >
 
 /**
@@ -40,7 +41,7 @@ export const findTokenHolder = sharedLookUp<string, TokenHolder>(
       TokenHolder & { token_hash: string }
     >`select token.token_hash, token.user_id, token.device_id,
         token.scope, token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits,
-        last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm
+        valid_until_ts, last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm
       from access_tokens token join users using (user_id)
       left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
       left join refresh_tokens refresh on refresh.token_hash = token.refresh_token_hash and refresh.replaces is not null

@@ -4,14 +4,15 @@ import type { Db, Tx } from '../engine/database.ts'
 import type { UserRow } from '../schema/users.ts'
 
 export type NewUser = Pick<UserRow, 'user_id' | 'password_hash' | 'is_admin' | 'is_guest' | 'created_ts'> &
-  Partial<Pick<UserRow, 'in_directory' | 'language'>>
+  Partial<Pick<UserRow, 'in_directory' | 'language' | 'valid_until_ts'>>
 
 /** Adds a user; false if the name is taken (even by a deactivated user). */
 export async function insertUser(tx: Tx, user: NewUser): Promise<boolean> {
   const result = await sql`insert into users (user_id, password_hash, is_admin, is_guest, created_ts,
-      in_directory, language)
+      in_directory, language, valid_until_ts)
     values (${user.user_id}, ${user.password_hash}, ${user.is_admin}, ${user.is_guest}, ${user.created_ts}::bigint,
-      ${user.in_directory ?? false}::boolean, ${user.language ?? null})
+      ${user.in_directory ?? false}::boolean, ${user.language ?? null},
+      ${user.valid_until_ts ?? null}::bigint)
     on conflict (user_id) do nothing`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }

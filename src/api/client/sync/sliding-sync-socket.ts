@@ -4,7 +4,7 @@ import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import type { UserId } from '../../../core/ids.ts'
 import type { Lanes } from '../../../infra/concurrency/lanes.ts'
-import { findSession } from '../../../services/users/sessions.ts'
+import { findSession, requireUnlocked } from '../../../services/users/sessions.ts'
 import { networkOf } from '../../http/network-of.ts'
 import type { Session } from '../../http/route.ts'
 import { type ClientMessage, type Conversation, parseMessage, startConversation } from './sliding-sync-conversation.ts'
@@ -42,8 +42,7 @@ export function serveSlidingSocket(
   async function sessionNow(): Promise<Session> {
     if (token === undefined) throw unauthenticated()
     const found = await findSession(app, { accessToken: token, ip, userAgent: raw.headers['user-agent'] })
-    if (found.isLocked)
-      throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
+    requireUnlocked(found)
     return found
   }
 

@@ -15,6 +15,8 @@ export const en = {
     M_LIMIT_EXCEEDED: 'Too many attempts. Wait a while and try again.',
     M_CAPTCHA_NEEDED: 'Solve the captcha.',
     M_USER_LOCKED: 'This account has been locked by an administrator of this server.',
+    ORG_MATRIX_EXPIRED_ACCOUNT:
+      'This account has expired. To keep it, open the link in the mail about it, or ask the administrators of this server.',
     M_USER_SUSPENDED: 'You cannot do this while your account is suspended.',
     M_UNKNOWN: 'The server could not do this. Try again later.',
     M_STALE_FORM: 'This form is too old, or comes from another page. Go back, reload the page, and try again.',
@@ -93,6 +95,14 @@ export const en = {
     sendAgain: 'Send the mail again',
     sentAgain: 'The mail was sent again. Only its newest link works.',
     startAgain: 'Use another address',
+  },
+  /** The page behind the link that renews an account. */
+  renew: {
+    title: 'Keep your account',
+    hint: (userId: string, day: string) => `${userId} is valid until ${day}.`,
+    submit: 'Keep my account',
+    doneTitle: 'Your account is renewed',
+    done: (day: string) => `It is valid until ${day}.`,
   },
   /** A forgotten password, and the new one behind the mailed link. */
   forgotten: {

@@ -29,6 +29,7 @@ export const zhHans: Texts = {
     M_CAPTCHA_INVALID: '人机验证未通过或已过期，请重新完成。',
     'hearth.captcha_unavailable': '目前无法检查人机验证，请稍后再试。',
     M_USER_LOCKED: '此账户已被本服务器的管理员锁定。',
+    ORG_MATRIX_EXPIRED_ACCOUNT: '此账户已过期。要保留账户，请打开相关邮件中的链接，或联系服务器管理员。',
     M_USER_SUSPENDED: '您的账户已被暂停，无法执行此操作。',
     M_UNKNOWN: '服务器未能完成此操作，请稍后再试。',
     M_STALE_FORM: '此表单已过期，或来自其他页面。请返回并刷新页面后重试。',
@@ -100,6 +101,13 @@ export const zhHans: Texts = {
     sendAgain: '重新发送邮件',
     sentAgain: '邮件已重新发送。只有最新的链接有效。',
     startAgain: '使用其他地址',
+  },
+  renew: {
+    title: '保留您的账户',
+    hint: (userId, day) => `${userId} 的有效期至 ${day}。`,
+    submit: '保留我的账户',
+    doneTitle: '您的账户已续期',
+    done: (day) => `有效期至 ${day}。`,
   },
   forgotten: {
     title: '设置新密码',
