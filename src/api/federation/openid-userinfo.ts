@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { MatrixError } from '../../core/errors.ts'
-import { findOpenIdUser } from '../../services/users/openid-tokens.ts'
+import { findOpenIdUser } from '../../services/users/settings/openid-tokens.ts'
 import { route } from '../http/route.ts'
 
 /**

@@ -7,7 +7,7 @@ import {
   setPushRuleActions,
   setPushRuleEnabled,
 } from '../../../core/push-rules/edit-rules.ts'
-import { changePushRules, pushRulesOf } from '../../../services/users/push-rules.ts'
+import { changePushRules, pushRulesOf } from '../../../services/users/settings/push-rules.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { emptyOverlay } from '../../../core/push-rules/rule-schema.ts'
-import { pushRulesOf } from '../../../services/users/push-rules.ts'
+import { pushRulesOf } from '../../../services/users/settings/push-rules.ts'
 import { storePushRuleOverlay } from '../../../storage/push/push-rules.ts'
 import { findAccountData, storeAccountData } from '../../../storage/users/account-data.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'

@@ -4,7 +4,7 @@ import { BadJsonError, InvalidParamError, NotFoundError } from '../../../core/er
 import { type Filter, parseFilter } from '../../../core/filters/filter-schema.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { sync } from '../../../services/sync/v3/sync.ts'
-import { getFilter } from '../../../services/users/filters.ts'
+import { getFilter } from '../../../services/users/settings/filters.ts'
 import { queryBoolean, queryInteger } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 

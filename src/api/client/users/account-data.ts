@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { RoomId } from '../../../core/ids.ts'
-import { getAccountData, putAccountData, removeAccountData } from '../../../services/users/account-data.ts'
+import { getAccountData, putAccountData, removeAccountData } from '../../../services/users/settings/account-data.ts'
 import type { AccountDataKey } from '../../../storage/users/account-data.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, roomId, userId } from '../../http/fields.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { addFilter, getFilter } from '../../../services/users/filters.ts'
+import { addFilter, getFilter } from '../../../services/users/settings/filters.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, userId } from '../../http/fields.ts'
 import { RawJson, route } from '../../http/route.ts'

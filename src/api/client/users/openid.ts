@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { newOpenIdToken } from '../../../services/users/openid-tokens.ts'
+import { newOpenIdToken } from '../../../services/users/settings/openid-tokens.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, userId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { deleteTag, getTags, putTag } from '../../../services/users/tags.ts'
+import { deleteTag, getTags, putTag } from '../../../services/users/settings/tags.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, roomId, userId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'

@@ -2,7 +2,7 @@ import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type AccountDataRow, loadAccountData, loadAccountDataOfRooms } from '../../../storage/users/account-data.ts'
-import { pushRulesOf } from '../../users/push-rules.ts'
+import { pushRulesOf } from '../../users/settings/push-rules.ts'
 import type { SyncViewer } from './sync-room.ts'
 
 export type AccountDataEvent = { type: string; content: object }

@@ -8,7 +8,7 @@ import { setPresenceStatus } from '../../presence/presence-status.ts'
 import { sweepPresence } from '../../presence/start-presence.ts'
 import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
-import { putAccountData } from '../../users/account-data.ts'
+import { putAccountData } from '../../users/settings/account-data.ts'
 import { placeOfRoom } from './first-rooms.ts'
 
 /** Each response has room for one room. */

@@ -6,7 +6,7 @@ import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts
 import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { bodies, clientOf, named, type SyncBody } from '../../../testing/sync-client.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
-import { putAccountData } from '../../users/account-data.ts'
+import { putAccountData } from '../../users/settings/account-data.ts'
 
 let app: TestApp
 beforeAll(async () => {

@@ -7,7 +7,7 @@ import { ALICE, BOB, createReadingRoom, DEVICE, PEOPLE } from '../../../testing/
 import { bodies, clientOf, named } from '../../../testing/sync-client.ts'
 import { setMarkers } from '../../rooms/sending/receipts.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
-import { putAccountData, removeAccountData } from '../../users/account-data.ts'
+import { putAccountData, removeAccountData } from '../../users/settings/account-data.ts'
 
 let app: TestApp
 beforeAll(async () => {

@@ -1,18 +1,18 @@
-import type { App } from '../../app.ts'
-import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
-import { isStorableName, type UserId } from '../../core/ids.ts'
-import { canonicalJson } from '../../core/json/canonical-json.ts'
-import { requireSize, requireTotal } from '../../core/limits.ts'
-import type { JsonObject } from '../../core/pdu.ts'
-import type { Tx } from '../../storage/engine/database.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError, MatrixError, NotFoundError } from '../../../core/errors.ts'
+import { isStorableName, type UserId } from '../../../core/ids.ts'
+import { canonicalJson } from '../../../core/json/canonical-json.ts'
+import { requireSize, requireTotal } from '../../../core/limits.ts'
+import type { JsonObject } from '../../../core/pdu.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
 import {
   type AccountDataKey,
   deleteAccountData,
   findAccountData,
   measureAccountData,
   storeAccountData,
-} from '../../storage/users/account-data.ts'
-import { lockUser } from '../../storage/users/users.ts'
+} from '../../../storage/users/account-data.ts'
+import { lockUser } from '../../../storage/users/users.ts'
 import { pushRulesOf } from './push-rules.ts'
 
 /** Written only through endpoints of their own. */

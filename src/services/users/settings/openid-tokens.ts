@@ -1,8 +1,8 @@
-import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import { findOpenIdTokenUser, insertOpenIdToken } from '../../storage/users/openid-tokens.ts'
-import { hashToken, newToken } from './tokens.ts'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { findOpenIdTokenUser, insertOpenIdToken } from '../../../storage/users/openid-tokens.ts'
+import { hashToken, newToken } from '../tokens.ts'
 
 const LIFETIME_SECONDS = 3600
 

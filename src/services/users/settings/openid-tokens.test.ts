@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ServerName, UserId } from '../../core/ids.ts'
-import { systemRandom } from '../../infra/random.ts'
-import type { Database } from '../../storage/engine/database.ts'
-import { insertUser } from '../../storage/users/users.ts'
-import { createTestDatabase } from '../../testing/test-database.ts'
-import { deactivateUser } from './deactivate.ts'
+import type { ServerName, UserId } from '../../../core/ids.ts'
+import { systemRandom } from '../../../infra/random.ts'
+import type { Database } from '../../../storage/engine/database.ts'
+import { insertUser } from '../../../storage/users/users.ts'
+import { createTestDatabase } from '../../../testing/test-database.ts'
+import { deactivateUser } from '../deactivate.ts'
 import { findOpenIdUser, newOpenIdToken } from './openid-tokens.ts'
 
 const alice = '@alice:hearth.test' as UserId

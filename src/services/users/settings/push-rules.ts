@@ -1,10 +1,10 @@
-import type { App } from '../../app.ts'
-import type { UserId } from '../../core/ids.ts'
-import { effectiveRuleset } from '../../core/push-rules/effective-ruleset.ts'
-import type { PushRuleset } from '../../core/push-rules/push-rule.ts'
-import type { PushRuleOverlay } from '../../core/push-rules/rule-schema.ts'
-import { loadPushRuleOverlay, storePushRuleOverlay } from '../../storage/push/push-rules.ts'
-import { lockUser } from '../../storage/users/users.ts'
+import type { App } from '../../../app.ts'
+import type { UserId } from '../../../core/ids.ts'
+import { effectiveRuleset } from '../../../core/push-rules/effective-ruleset.ts'
+import type { PushRuleset } from '../../../core/push-rules/push-rule.ts'
+import type { PushRuleOverlay } from '../../../core/push-rules/rule-schema.ts'
+import { loadPushRuleOverlay, storePushRuleOverlay } from '../../../storage/push/push-rules.ts'
+import { lockUser } from '../../../storage/users/users.ts'
 
 /** Returns all push rules of a user: the defaults with the user's changes. */
 export async function pushRulesOf(app: Pick<App, 'database'>, userId: UserId): Promise<PushRuleset> {

@@ -1,13 +1,13 @@
-import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
-import type { EmailAddress } from '../../core/text/email-address.ts'
-import { findLinkedSession, findThreepidOwner, markThreepidValidated } from '../../storage/users/threepids.ts'
-import { findEmailProof, type ProofLink, requestEmailProof, takeEmailProof } from './email-proof.ts'
-import type { MailLanguage } from './mail/compose-mail.ts'
-import { checkNewPassword } from './new-password.ts'
-import { setPasswordHash } from './set-password.ts'
-import { hashToken } from './tokens.ts'
+import type { App } from '../../../app.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { UserId } from '../../../core/ids.ts'
+import type { EmailAddress } from '../../../core/text/email-address.ts'
+import { findLinkedSession, findThreepidOwner, markThreepidValidated } from '../../../storage/users/threepids.ts'
+import { findEmailProof, type ProofLink, requestEmailProof, takeEmailProof } from '../email-proof.ts'
+import type { MailLanguage } from '../mail/compose-mail.ts'
+import { checkNewPassword } from '../new-password.ts'
+import { setPasswordHash } from '../set-password.ts'
+import { hashToken } from '../tokens.ts'
 
 const SECRET_LENGTH = 32
 
