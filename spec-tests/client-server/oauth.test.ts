@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
-import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { ask, registerAdmin, registerUser, type TestUser } from '../harness/client.ts'
 import {
   API_SCOPE,
@@ -18,6 +18,7 @@ import {
   webClient,
 } from '../harness/oauth-client.ts'
 import { newVisitor, signIn } from '../harness/page-visitor.ts'
+import { openSlidingSocket } from '../harness/sliding-socket.ts'
 
 const { url, sharedSecret } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
@@ -243,6 +244,12 @@ describe('OpenID Connect', () => {
     const { access_token: token } = await signInByOAuth(url, alice, { client, scope: 'openid' })
     expect((await ask(url, { method: 'GET', path: '/oauth2/userinfo', token })).body.sub).toBe(alice.userId)
     expect((await whoami(token)).status).toBe(403)
+    for (const authenticate of ['header', 'message'] as const) {
+      const socket = openSlidingSocket({ url, accessToken: token }, { authenticate })
+      onTestFinished(() => socket.close())
+      socket.request({ lists: {} })
+      await expect(socket.next()).rejects.toThrow('M_FORBIDDEN')
+    }
     const { access_token: api } = await signInByOAuth(url, alice, { client })
     expect((await ask(url, { method: 'GET', path: '/oauth2/userinfo', token: api })).body.error).toBe('access_denied')
     const none = await ask(url, { method: 'GET', path: '/oauth2/userinfo' })

@@ -3,7 +3,6 @@ import type { App } from '../../app.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { permitsApi, permitsOpenId } from '../../core/oauth-scope.ts'
 import { accountUrl } from '../../services/users/account-management.ts'
 import { findSession, requireUnlocked } from '../../services/users/sessions.ts'
 import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
@@ -30,8 +29,9 @@ export async function authenticate(
     asDeviceId: request.query.get('device_id') ?? request.query.get('org.matrix.msc3202.device_id') ?? undefined,
     ip: request.ip,
     userAgent: request.raw.headers['user-agent'],
+    needsScope: endpoint.needsScope,
   })
-  if (session.scope !== null) requireScope(app, session.scope, endpoint)
+  if (session.scope !== null && endpoint.onAccountPage) throw onAccountPage(app)
   if (!endpoint.lockedUsers) requireUnlocked(session, endpoint.expiredUsers)
   if (session.isSuspended) await requireForSuspended(app, endpoint, { userId: session.userId, params: request.params })
   if (session.isGuest && !endpoint.guests && endpoint.auth !== 'optional') {
@@ -44,12 +44,10 @@ export async function authenticate(
   return session
 }
 
-/** The client-server API answers only tokens whose scope includes it, and leaves some things to the account page. */
-function requireScope(app: App, scope: string, { needsScope = 'api', onAccountPage = false }: AnyEndpoint): void {
-  const permits = needsScope === 'openid' ? permitsOpenId(scope) : permitsApi(scope)
-  if (!permits) throw new ForbiddenError('The scope of the access token does not include this')
+/** OAuth 2.0 leaves some things to the account page. */
+function onAccountPage(app: App): MatrixError {
   const instead = `Clients that sign in by OAuth 2.0 cannot do this. Use the account page instead: ${accountUrl(app)}`
-  if (onAccountPage) throw new MatrixError(404, 'M_UNRECOGNIZED', instead)
+  return new MatrixError(404, 'M_UNRECOGNIZED', instead)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
-import { permitsAdmin } from '../../core/oauth-scope.ts'
+import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import { permitsAdmin, permitsApi, permitsOpenId } from '../../core/oauth-scope.ts'
 import { updateLastSeen } from '../../storage/devices/devices.ts'
 import { findTokenHolder, type TokenHolder } from '../../storage/users/access-tokens.ts'
 import { updateLastUsed } from '../../storage/users/personal-tokens.ts'
@@ -20,12 +20,14 @@ type Request = {
   asDeviceId?: string | undefined
   ip: string
   userAgent: string | undefined
+  /** What the scope of an OAuth token has to include; default: the client-server API. */
+  needsScope?: 'api' | 'openid' | undefined
 }
 
 /**
  * Finds the session of an access token, and updates the device's last-seen time asynchronously. Locked and suspended
  * users have sessions: the caller decides. Throws 401 M_UNKNOWN_TOKEN, with `soft_logout` if the token can be
- * refreshed.
+ * refreshed, and M_FORBIDDEN if its scope does not include what the request needs.
  * https://spec.matrix.org/v1.19/client-server-api/#using-access-tokens
  */
 export async function findSession(
@@ -39,6 +41,7 @@ export async function findSession(
   const now = app.clock.now()
   if (!holder || holder.deactivated) throw unknownToken(false)
   if (holder.expires_ts !== null && holder.expires_ts <= now) throw unknownToken(true)
+  if (holder.scope !== null) requireScope(holder.scope, request)
   if (holder.refresh_token_to_confirm) await confirm(app, holder.refresh_token_to_confirm, now)
   noteLastSeen(app, holder, { ...request, now })
   noteLastUsed(app, holder, { tokenHash, now })
@@ -64,6 +67,11 @@ export async function findSession(
 export function requireUnlocked({ isLocked, isExpired }: Session, admitsExpired = false): void {
   if (isLocked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked', { soft_logout: true })
   if (isExpired && !admitsExpired) throw new ExpiredAccountError()
+}
+
+function requireScope(scope: string, { needsScope = 'api' }: Request): void {
+  const permits = needsScope === 'openid' ? permitsOpenId(scope) : permitsApi(scope)
+  if (!permits) throw new ForbiddenError('The scope of the access token does not include this')
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#soft-logout */
