@@ -7,12 +7,13 @@ import { type MailServer, startMailServer } from '../harness/mail-server.ts'
 import { faultsOf } from '../harness/page-faults.ts'
 import { ACCOUNT_PAGES } from '../harness/page-states/account.ts'
 import { createTab, type PageStates } from '../harness/page-states/page-state.ts'
+import { SECOND_FACTOR_PAGES } from '../harness/page-states/second-factors.ts'
 
 /**
  * Every page in each of its states, in Chromium: on a phone and on a desktop, with and without scripts, in both
  * languages, light and dark. With `SCREENSHOTS=folder`, a picture of each is stored there.
  */
-const ALL: readonly PageStates[] = [...ACCOUNT_PAGES]
+const ALL: readonly PageStates[] = [...ACCOUNT_PAGES, ...SECOND_FACTOR_PAGES]
 
 type View = BrowserContextOptions & { name: string; language: string }
 const PHONE = { width: 390, height: 844 }

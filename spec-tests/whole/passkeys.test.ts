@@ -77,7 +77,7 @@ async function enterPassword({ page }: Tab, path: string): Promise<void> {
 /** Signs in and adds the tab's passkey. */
 async function addPasskey(tab: Tab, name: string): Promise<void> {
   await enterPassword(tab, FACTORS_PATH)
-  await tab.page.getByLabel('Name').fill(name)
+  await tab.page.getByLabel('Name of a new passkey').fill(name)
   await tab.page.getByRole('button', { name: 'Add a passkey' }).click()
   await tab.page.getByRole('heading', { name: 'Recovery codes' }).waitFor()
   expect(await tab.page.locator('.codes code').count()).toBe(10)
@@ -98,9 +98,9 @@ describe('a passkey with verification of its user', () => {
     await addPasskey(tab, 'Phone')
     await signOut(tab)
 
-    await page.goto(`${origin}/login?continue=%2Faccount%3Faction%3Dorg.matrix.profile`)
+    await page.goto(`${origin}/login?continue=%2Faccount%2Fdevices%3Fpage%3D0`)
     await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
-    await page.waitForURL(`${origin}/account?action=org.matrix.profile`)
+    await page.waitForURL(`${origin}/account/devices?page=0`)
     await page.getByText(user.userId).first().waitFor()
     await signOut(tab)
 
@@ -111,7 +111,7 @@ describe('a passkey with verification of its user', () => {
     await page.waitForURL(origin + FACTORS_PATH)
     await page.getByText('Last used on').waitFor()
 
-    await page.getByText('Remove Phone').click()
+    await page.getByText('Rename or remove').click()
     await page.getByRole('button', { name: 'Remove' }).click()
     await page.getByText('Your account has no second factor.').waitFor()
     await signOut(tab)

@@ -9,6 +9,9 @@ export const REGISTER_PATH = '/register'
 /** The page for a forgotten password. */
 export const FORGOTTEN_PATH = '/password/forgotten'
 
+/** The page on which users set up second factors. */
+export const SECOND_FACTOR_PATH = '/account/second-factor'
+
 /**
  * Returns a path of this server that a page was asked to continue with, as a browser would resolve it; undefined for
  * everything else, so that no link leads through our pages to another site.

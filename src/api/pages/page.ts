@@ -15,7 +15,7 @@ import { readFormBody } from '../http/body.ts'
 import { type AnyEndpoint, type Call, type Endpoint, type ErrorAnswer, Reply } from '../http/route.ts'
 import { cookieHeader, csrfToken, readCookie } from './cookies.ts'
 import { type Page, renderPage } from './layout.ts'
-import { withContinue } from './own-path.ts'
+import { SECOND_FACTOR_PATH, withContinue } from './own-path.ts'
 import type { Texts } from './texts/en.ts'
 import { LANGUAGES, type Language, languageOf } from './texts/language.ts'
 
@@ -131,7 +131,7 @@ export function accountPage<
     ...(declared as Omit<typeof options, 'needs' | 'withoutSecondFactor' | 'handle'>),
     async handle(visit, app) {
       const session = visit.session ?? (withoutSecondFactor ? visit.restricted : undefined)
-      if (!session && visit.restricted) return redirectTo(withContinue('/account/second-factor', visit.path))
+      if (!session && visit.restricted) return redirectTo(withContinue(SECOND_FACTOR_PATH, visit.path))
       const isEnough = session && (needs === 'signed in' || isRecent(app, session))
       if (!isEnough) return redirectTo(withContinue('/login', visit.path))
       if (session.isExpired) throw new ExpiredAccountError()

@@ -7,6 +7,10 @@ export function wrongCode(): MatrixError {
   return new MatrixError(403, 'M_WRONG_CODE', 'This code is wrong, or it was used before')
 }
 
+export function wrongRecoveryCode(): MatrixError {
+  return new MatrixError(403, 'M_WRONG_RECOVERY_CODE', 'This recovery code is wrong, or it was used before')
+}
+
 export function wrongPasskey(): MatrixError {
   return new MatrixError(403, 'M_WRONG_PASSKEY', 'The passkey was not accepted')
 }

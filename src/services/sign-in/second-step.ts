@@ -3,7 +3,7 @@ import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { provePasskey } from './passkeys.ts'
 import { takeRecoveryCode } from './recovery-codes.ts'
-import { wrongCode } from './second-factor-errors.ts'
+import { wrongCode, wrongRecoveryCode } from './second-factor-errors.ts'
 import { finishFirstStep, finishSecondStep, type StepTaken } from './sign-in-steps.ts'
 import { takeTotpCode } from './totp.ts'
 import type { Browser } from './web-sessions.ts'
@@ -38,7 +38,7 @@ export async function passSecondStep(
   return finishSecondStep(app, browser, {
     userId,
     async prove(tx) {
-      if (!(await takes(tx))) throw wrongCode()
+      if (!(await takes(tx))) throw given.kind === 'totp' ? wrongCode() : wrongRecoveryCode()
     },
   })
 }

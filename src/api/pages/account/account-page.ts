@@ -25,7 +25,7 @@ export function messageOf(name: string | undefined, messages: Readonly<Record<st
 export async function handleForm(
   { form, texts }: Pick<AccountVisit, 'form' | 'texts'>,
   handle: () => Promise<Redirect | Page>,
-  again: (problem: Problem) => Promise<Page> | Page,
+  again: (problem: Problem) => Promise<Page | Redirect> | Page,
 ): Promise<Redirect | Page> {
   try {
     return await handle()

@@ -1,5 +1,5 @@
 import type { App } from '../../../app.ts'
-import { SECOND_FACTOR_PATH } from '../sign-in/after-step.ts'
+import { SECOND_FACTOR_PATH } from '../own-path.ts'
 import type { Texts } from '../texts/en.ts'
 
 /** A page of the account in the list of the start page. */
@@ -19,7 +19,7 @@ export const ACCOUNT_SECTIONS: readonly AccountSection[] = [
   { path: '/account/password', texts: ({ password }) => password },
   {
     path: SECOND_FACTOR_PATH,
-    texts: ({ secondFactor }) => ({ title: secondFactor.title, hint: secondFactor.menuHint }),
+    texts: ({ secondFactor }) => secondFactor,
     isOffered: ({ config }) => config.second_factor !== 'off',
   },
   {

@@ -1,14 +1,13 @@
 import { html } from '../../../core/text/html.ts'
 import type { Page } from '../layout.ts'
-import { ownPath } from '../own-path.ts'
+import { ownPath, SECOND_FACTOR_PATH } from '../own-path.ts'
 import { type Redirect, redirectTo } from '../page.ts'
-import { SECOND_FACTOR_PATH } from '../sign-in/after-step.ts'
 import type { FactorVisit } from './second-factors-view.ts'
 
 /** Shows the recovery codes that came with the first second factor; with further ones it leads on. */
 export function afterAdding(visit: FactorVisit, recoveryCodes: string[] | undefined): Page | Redirect {
   if (recoveryCodes) return recoveryCodesPage(visit, recoveryCodes)
-  return redirectTo(ownPath(visit.query.continue) ?? SECOND_FACTOR_PATH)
+  return redirectTo(ownPath(visit.query.continue) ?? `${SECOND_FACTOR_PATH}?done=added`)
 }
 
 /** Shows recovery codes: the only time, since the database has their hashes. */

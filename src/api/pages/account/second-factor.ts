@@ -1,12 +1,12 @@
 import type { App } from '../../../app.ts'
-import { MatrixError } from '../../../core/errors.ts'
 import { addPasskey, removePasskey, renamePasskey } from '../../../services/sign-in/passkeys.ts'
 import { renewRecoveryCodes } from '../../../services/sign-in/second-factors.ts'
 import { beginTotp, removeTotp } from '../../../services/sign-in/totp.ts'
 import type { Page } from '../layout.ts'
-import { ownPath, withContinue } from '../own-path.ts'
-import { accountPage, errorText, type Redirect, redirectTo } from '../page.ts'
-import { SECOND_FACTOR_PATH } from '../sign-in/after-step.ts'
+import { ownPath, SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
+import { accountPage, type Redirect, redirectTo } from '../page.ts'
+import type { Texts } from '../texts/en.ts'
+import { handleForm } from './account-page.ts'
 import { afterAdding, recoveryCodesPage } from './recovery-codes.ts'
 import { type FactorVisit, factorsPage, secondFactorQuery } from './second-factors-view.ts'
 
@@ -27,14 +27,12 @@ export const postSecondFactorPage = accountPage({
   needs: 'recent sign-in',
   withoutSecondFactor: true,
   query: secondFactorQuery,
-  async handle(visit, app) {
-    try {
-      return (await CHANGES[visit.form.get('do') ?? '']?.(app, visit)) ?? backToList(visit)
-    } catch (error) {
-      if (!(error instanceof MatrixError)) throw error
-      return factorsPage(app, visit, { alert: errorText(visit.texts, error.toJSON()), status: error.status })
-    }
-  },
+  handle: (visit, app) =>
+    handleForm(
+      visit,
+      async () => (await CHANGES[visit.form.get('do') ?? '']?.(app, visit)) ?? backToList(visit),
+      (problem) => factorsPage(app, visit, problem),
+    ),
 })
 
 type Change = (app: App, visit: FactorVisit) => Promise<Page | Redirect>
@@ -46,7 +44,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
   async 'remove-totp'(app, visit) {
     await removeTotp(app, visit.session.userId)
-    return backToList(visit)
+    return backToList(visit, 'removed')
   },
   async 'add-passkey'(app, visit) {
     const { form, session, browser, texts } = visit
@@ -59,20 +57,21 @@ const CHANGES: Readonly<Record<string, Change>> = {
     const { form, session } = visit
     const name = nameIn(form)
     if (name !== '') await renamePasskey(app, { userId: session.userId, credentialId: form.get('passkey') ?? '', name })
-    return backToList(visit)
+    return backToList(visit, 'renamed')
   },
   async 'remove-passkey'(app, visit) {
     const { form, session } = visit
     await removePasskey(app, { userId: session.userId, credentialId: form.get('passkey') ?? '' })
-    return backToList(visit)
+    return backToList(visit, 'removed')
   },
   async 'renew-codes'(app, visit) {
     return recoveryCodesPage(visit, await renewRecoveryCodes(app, visit.session.userId))
   },
 }
 
-function backToList({ query }: FactorVisit): Redirect {
-  return redirectTo(withContinue(SECOND_FACTOR_PATH, ownPath(query.continue)))
+function backToList({ query }: FactorVisit, done?: keyof Texts['secondFactor']['done']): Redirect {
+  const list = done === undefined ? SECOND_FACTOR_PATH : `${SECOND_FACTOR_PATH}?done=${done}`
+  return redirectTo(withContinue(list, ownPath(query.continue)))
 }
 
 function nameIn(form: URLSearchParams): string {

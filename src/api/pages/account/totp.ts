@@ -1,13 +1,12 @@
 import { toString as renderQrCode } from 'qrcode'
 import type { App } from '../../../app.ts'
-import { MatrixError } from '../../../core/errors.ts'
 import { html } from '../../../core/text/html.ts'
 import { confirmTotp, findPendingTotp } from '../../../services/sign-in/totp.ts'
 import { alert, field, form } from '../form.ts'
 import type { Page } from '../layout.ts'
-import { ownPath, withContinue } from '../own-path.ts'
-import { accountPage, errorText, type Redirect, redirectTo } from '../page.ts'
-import { SECOND_FACTOR_PATH } from '../sign-in/after-step.ts'
+import { ownPath, SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
+import { accountPage, type Redirect, redirectTo } from '../page.ts'
+import { handleForm, type Problem } from './account-page.ts'
 import { afterAdding } from './recovery-codes.ts'
 import { type FactorVisit, secondFactorQuery } from './second-factors-view.ts'
 
@@ -29,22 +28,18 @@ export const postTotpPage = accountPage({
   needs: 'recent sign-in',
   withoutSecondFactor: true,
   query: secondFactorQuery,
-  async handle(visit, app) {
-    try {
-      const added = await confirmTotp(app, { userId: visit.session.userId, code: visit.form.get('code') ?? '' })
-      return afterAdding(visit, added.recoveryCodes)
-    } catch (error) {
-      if (!(error instanceof MatrixError)) throw error
-      return setUpPage(app, visit, { alert: errorText(visit.texts, error.toJSON()), status: error.status })
-    }
-  },
+  handle: (visit, app) =>
+    handleForm(
+      visit,
+      async () => {
+        const added = await confirmTotp(app, { userId: visit.session.userId, code: visit.form.get('code') ?? '' })
+        return afterAdding(visit, added.recoveryCodes)
+      },
+      (problem) => setUpPage(app, visit, problem),
+    ),
 })
 
-async function setUpPage(
-  app: App,
-  visit: FactorVisit,
-  attempt: { alert?: string; status?: number } = {},
-): Promise<Page | Redirect> {
+async function setUpPage(app: App, visit: FactorVisit, problem: Problem = {}): Promise<Page | Redirect> {
   const { session, texts, query } = visit
   const words = texts.totp
   const list = withContinue(SECOND_FACTOR_PATH, ownPath(query.continue))
@@ -57,12 +52,12 @@ async function setUpPage(
     { name: 'code', inputmode: 'numeric', autocomplete: 'one-time-code', maxlength: 12, required: true },
     { hint: words.codeHint },
   )
-  const body = html`${alert(attempt.alert)}
+  const body = html`${alert(problem.alert)}
 <p>${words.scan}</p>
 <p><img class="qr" src="${source}" alt="${words.qrCode}" width="240" height="240"></p>
 <p>${words.type}<br><code>${pending.secret.replace(/.{4}(?=.)/g, '$& ')}</code></p>
 <p><a href="${pending.address}">${words.open}</a></p>
-${form(visit, { fields: code, submit: words.submit })}
-<p><a href="${list}">${words.cancel}</a></p>`
-  return { title: words.title, body, ...(attempt.status !== undefined && { status: attempt.status }) }
+${form(visit, { fields: code, submit: words.submit })}`
+  const back = { path: list, label: texts.secondFactor.title }
+  return { title: words.title, body, back, status: problem.status ?? 200 }
 }

@@ -1,12 +1,9 @@
 import type { StepTaken } from '../../../services/sign-in/sign-in-steps.ts'
-import { withContinue } from '../own-path.ts'
+import { SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
 import { type Redirect, redirectTo } from '../page.ts'
 
 /** Where a sign-in leads if nothing else was wanted. */
 const START = '/account'
-
-/** The page on which a user sets up second factors. */
-export const SECOND_FACTOR_PATH = '/account/second-factor'
 
 /** Leads on after a step of a sign-in: to the second, to the set-up of a second factor, or to what it was for. */
 export function afterStep({ next, cookie }: StepTaken, on: string | undefined): Redirect {

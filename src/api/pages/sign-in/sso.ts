@@ -7,9 +7,8 @@ import { newSsoToken } from '../../../services/users/login-tokens.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { form } from '../form.ts'
 import type { Page } from '../layout.ts'
-import { withContinue } from '../own-path.ts'
+import { SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
 import { page, redirectTo, type Visit } from '../page.ts'
-import { SECOND_FACTOR_PATH } from './after-step.ts'
 import { startPath } from './provider-list.ts'
 
 const path = [...v3('/login/sso/redirect'), ...v3('/login/sso/redirect/:idpId')]
