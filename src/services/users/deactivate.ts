@@ -7,8 +7,13 @@ import { deleteKeyBackups } from '../../storage/devices/key-backups.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import { deleteDevicelessSessions } from '../../storage/oauth/oauth-sessions.ts'
+import { clearPresence } from '../../storage/presence/presence.ts'
+import { deleteNotifications } from '../../storage/push/notifications.ts'
 import { deletePushRules } from '../../storage/push/push-rules.ts'
 import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
+import { deleteReceipts } from '../../storage/rooms/receipts.ts'
+import { deleteNoticesRoom } from '../../storage/rooms/server-notices.ts'
+import { deleteThreadSubscriptions } from '../../storage/rooms/thread-subscriptions.ts'
 import { eraseUpstreamLabels } from '../../storage/sign-in/upstream-links.ts'
 import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
@@ -64,4 +69,9 @@ async function eraseBelongings(tx: Tx, userId: UserId): Promise<void> {
   await deleteKeyBackups(tx, userId)
   await deleteCrossSigningKeys(tx, userId)
   await eraseUpstreamLabels(tx, userId)
+  await deleteThreadSubscriptions(tx, userId)
+  await deleteReceipts(tx, userId)
+  await deleteNotifications(tx, userId)
+  await deleteNoticesRoom(tx, userId)
+  await clearPresence(tx, userId)
 }

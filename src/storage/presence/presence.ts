@@ -160,6 +160,13 @@ export async function dropDevicePresence(tx: Tx, userId: UserId, deviceIds: read
   for (const { user_id } of rows) appendToStream(tx, { kind: 'presence', user_id })
 }
 
+/** Clears a user's status message and time of activity, when the account is erased: the row tells others `offline`. */
+export async function clearPresence(tx: Tx, userId: UserId): Promise<void> {
+  const { numAffectedRows } = await sql`update presence set presence = 'offline', status_msg = null, last_active_ts = 0
+    where user_id = ${userId}`.execute(tx.sql)
+  if (numAffectedRows) appendToStream(tx, { kind: 'presence', user_id: userId })
+}
+
 /** Returns a user's presence; undefined if there is none. */
 export async function findPresence(db: Db, userId: UserId): Promise<PresenceRow | undefined> {
   const { rows } = await sql<PresenceRow>`select * from presence where user_id = ${userId}`.execute(db.sql)

@@ -111,6 +111,12 @@ export async function storeNotifications(tx: Tx, found: FoundNotifications): Pro
       set counted_order = greatest(notification_progress.counted_order, excluded.counted_order)`.execute(tx.sql)
 }
 
+/** Deletes a user's stored notifications, when the account is erased. */
+export async function deleteNotifications(tx: Tx, userId: UserId): Promise<void> {
+  await tx.sql.deleteFrom('notifications').where('user_id', '=', userId).execute()
+  await tx.sql.deleteFrom('notification_progress').where('user_id', '=', userId).execute()
+}
+
 /** A notification, when its event was sent, and whether it is unread. */
 export type ListedNotification = NotificationRow & { origin_server_ts: number; unread: boolean }
 

@@ -44,6 +44,11 @@ export async function storeReceipts(tx: Tx, receipts: readonly ReceiptRow[]): Pr
   }
 }
 
+/** Deletes all receipts of a user, when the account is erased. */
+export async function deleteReceipts(tx: Tx, userId: UserId): Promise<void> {
+  await tx.sql.deleteFrom('receipts').where('user_id', '=', userId).execute()
+}
+
 type MovedReceipt = Pick<ReceiptRow, 'room_id' | 'user_id' | 'receipt_type' | 'event_order'>
 
 async function deleteOldThreads(tx: Tx, stored: readonly MovedReceipt[]): Promise<void> {

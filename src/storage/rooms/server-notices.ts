@@ -16,3 +16,8 @@ export async function findNoticesRoom(db: Db, userId: UserId): Promise<RoomId | 
 export async function insertNoticesRoom(tx: Tx, userId: UserId, roomId: RoomId): Promise<void> {
   await tx.sql.insertInto('server_notice_rooms').values({ user_id: userId, room_id: roomId }).execute()
 }
+
+/** Forgets which room the notices to a user were sent in, when the account is erased. */
+export async function deleteNoticesRoom(tx: Tx, userId: UserId): Promise<void> {
+  await tx.sql.deleteFrom('server_notice_rooms').where('user_id', '=', userId).execute()
+}

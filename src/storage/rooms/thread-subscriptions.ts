@@ -44,6 +44,11 @@ export async function storeThreadSubscription(
   appendToStream(tx, { kind: 'thread_subscription', user_id: userId, ref: rows[0]!.change_nid })
 }
 
+/** Deletes all subscriptions of a user, when the account is erased. */
+export async function deleteThreadSubscriptions(tx: Tx, userId: UserId): Promise<void> {
+  await tx.sql.deleteFrom('thread_subscriptions').where('user_id', '=', userId).execute()
+}
+
 /** Returns the subscribers of some threads, by root event id. */
 export async function loadThreadSubscribers(
   db: Db,
