@@ -113,6 +113,36 @@ async function setUpCrossSigning({ reset } = {}) {
   return cryptoApi.isCrossSigningReady()
 }
 
+/** What the server answered to the reset of cross-signing, and the session with which the client repeats it. */
+let refused
+/** Tries to replace the cross-signing keys; returns the stages that the server demands, or null. */
+async function tryReset() {
+  refused = undefined
+  try {
+    await client.getCrypto().bootstrapCrossSigning({
+      setupNewCrossSigning: true,
+      authUploadDeviceSigningKeys: async (upload) => {
+        await upload(null)
+      },
+    })
+    return null
+  } catch (error) {
+    if (error.httpStatus !== 401) throw error
+    refused = error.data
+    return refused
+  }
+}
+/** Repeats the reset with the session alone, as Element Web does once the user says that the page is done. */
+async function finishReset() {
+  await client.getCrypto().bootstrapCrossSigning({
+    setupNewCrossSigning: true,
+    authUploadDeviceSigningKeys: async (upload) => {
+      await upload({ session: refused.session })
+    },
+  })
+  return client.getCrypto().isCrossSigningReady()
+}
+
 async function say(text) {
   const { room_id: roomId } = await client.createRoom({
     initial_state: [{ type: 'm.room.encryption', content: { algorithm: 'm.megolm.v1.aes-sha2' } }],
@@ -199,6 +229,8 @@ globalThis.page = {
   finishSignIn,
   start,
   setUpCrossSigning,
+  tryReset,
+  finishReset,
   say,
   read,
   askForDevice,

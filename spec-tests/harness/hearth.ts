@@ -42,8 +42,6 @@ export type HearthOptions = {
   publicHost?: string
   /** Its port for other servers on localhost (or the address of `bind`), with TLS. */
   federation?: { bind?: string; port: number; tls: { certificate: string; key: string } }
-  /** A further port for clients on 127.0.0.1, with TLS: its public base URL, whose host the caller resolves. */
-  https?: { url: string; tls: { certificate: string; key: string } }
 }
 
 /** How long a start may take on a busy machine. */
@@ -121,19 +119,9 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
   return {
     server_name: options.serverName ?? 'hearth.test',
     data_dir: join(at.folder, 'data'),
-    public_base_url: options.https?.url ?? at.url.replace('127.0.0.1', options.publicHost ?? '127.0.0.1'),
+    public_base_url: at.url.replace('127.0.0.1', options.publicHost ?? '127.0.0.1'),
     listeners: [
       { bind: '127.0.0.1', port: at.port, serves: ['client', 'media', 'admin', 'metrics'] },
-      ...(options.https
-        ? [
-            {
-              bind: '127.0.0.1',
-              port: Number(new URL(options.https.url).port),
-              tls: options.https.tls,
-              serves: ['client', 'media'],
-            },
-          ]
-        : []),
       ...(options.federation ? [{ bind: 'localhost', serves: ['federation', 'media'], ...options.federation }] : []),
     ],
     registration: { enabled: true, shared_secret: SHARED_SECRET },

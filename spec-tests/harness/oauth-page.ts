@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { rolldown } from 'rolldown'
 import { freePort } from '../../testing/free-port.ts'
-import { createTestAuthority } from '../../testing/test-authority.ts'
-import { type HearthOptions, startHearth, type TestHearth } from './hearth.ts'
+import { startPostgres } from '../../testing/postgres.ts'
+import { createTestAuthority, type TestAuthority } from '../../testing/test-authority.ts'
+import { startHearth, type TestHearth } from './hearth.ts'
+import { startRoundRobinProxy } from './round-robin-proxy.ts'
 import { serveFiles, type WebSite } from './web-site.ts'
 
 /** A page in Chromium that signs in with matrix-js-sdk; see `spec-tests/clients/oauth-page.js`. */
@@ -18,8 +20,9 @@ export type OAuthPage = {
   run(action: string, ...values: unknown[]): Promise<any>
 }
 
-/** A Hearth with TLS, and a web client of another origin. */
+/** A server with TLS, and a web client of another origin. */
 export type OAuthWorld = {
+  /** The first process. */
   hearth: TestHearth
   /** The public base URL of the server, as browsers reach it. */
   serverUrl: string
@@ -36,20 +39,18 @@ const CHROMIUM = '/usr/bin/chromium'
 const CLIENT = join(import.meta.dirname, '..', 'clients', 'oauth-page.js')
 const CLIENT_HOST = 'client.test'
 
+type WorldOptions = { config?: Record<string, unknown>; processes?: 1 | 3; serverHost?: string }
+
 /**
- * Starts both, and Debian's Chromium headless. Throws if it is not installed. `serverHost`: under which programs reach
- * the server.
+ * Starts both, and Debian's Chromium headless. Throws if it is not installed. `processes`: one on the embedded database,
+ * or three on PostgreSQL, among which requests rotate. `serverHost`: under which programs reach the server.
  */
-export async function startOAuthWorld({
-  serverHost = 'hearth.test',
-  ...options
-}: HearthOptions & { serverHost?: string } = {}): Promise<OAuthWorld> {
+export async function startOAuthWorld(options: WorldOptions = {}): Promise<OAuthWorld> {
   if (!existsSync(CHROMIUM))
     throw new Error('The tests need Debian’s package chromium: bash spec-tests/setup/install.sh')
   const authority = createTestAuthority()
-  const serverUrl = `https://${serverHost}:${await freePort()}`
-  const [hearth, site, browser] = await Promise.all([
-    startHearth({ ...options, https: { url: serverUrl, tls: authority.issue(serverHost) } }),
+  const [server, site, browser] = await Promise.all([
+    startServer(authority, options),
     serveClient(authority.issue(CLIENT_HOST)),
     chromium.launch({
       executablePath: CHROMIUM,
@@ -57,16 +58,42 @@ export async function startOAuthWorld({
     }),
   ])
   return {
-    hearth,
-    serverUrl,
+    hearth: server.hearths[0]!,
+    serverUrl: server.url,
     authority: authority.certificate,
     clientUrl: site.url,
     newProfile: () => openProfile(browser),
     async dispose() {
       await browser.close()
       await site.close()
-      await hearth.dispose()
+      await server.dispose()
       authority.dispose()
+    },
+  }
+}
+
+/** Starts the processes behind a proxy with TLS. */
+async function startServer(
+  authority: TestAuthority,
+  { config, processes = 1, serverHost = 'hearth.test' }: WorldOptions,
+) {
+  const port = await freePort()
+  const url = `https://${serverHost}:${port}`
+  const postgres = processes > 1 ? await startPostgres() : undefined
+  const options = {
+    ...(postgres && { databaseUrl: await postgres.createDatabase() }),
+    config: { ...config, public_base_url: url },
+  }
+  const hearths = await Promise.all(Array.from({ length: processes }, () => startHearth(options)))
+  const backends = hearths.map((hearth) => hearth.url)
+  const proxy = await startRoundRobinProxy(backends, { port, tls: authority.issue(serverHost) })
+  return {
+    url,
+    hearths,
+    async dispose() {
+      await proxy.close()
+      await Promise.all(hearths.map((hearth) => hearth.dispose()))
+      await postgres?.stop()
     },
   }
 }

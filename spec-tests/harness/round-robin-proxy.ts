@@ -1,17 +1,27 @@
-import { createServer, request, type Server } from 'node:http'
+import { readFileSync } from 'node:fs'
+import { createServer, type RequestListener, request, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
 
+type ProxyOptions = {
+  headers?: Record<string, string>
+  port?: number
+  passes?: RegExp
+  tls?: { certificate: string; key: string } | undefined
+}
+
 /**
- * Starts a plain HTTP proxy that sends each request, and each upgraded connection (WebSockets), to the next backend in
+ * Starts an HTTP proxy that sends each request, and each upgraded connection (WebSockets), to the next backend in
  * turn, with further headers. `port`: 0 for any. `passes`: the paths that it knows; it answers others with 404.
+ * `tls`: it speaks HTTPS.
  */
 export async function startRoundRobinProxy(
   backends: readonly string[],
-  { headers = {}, port = 0, passes = /^/ }: { headers?: Record<string, string>; port?: number; passes?: RegExp } = {},
+  { headers = {}, port = 0, passes = /^/, tls }: ProxyOptions = {},
 ): Promise<{ url: string; close(): Promise<void> }> {
   let next = 0
-  const server: Server = createServer((incoming, outgoing) => {
+  const serve: RequestListener = (incoming, outgoing) => {
     if (!passes.test(incoming.url!)) return void outgoing.writeHead(404).end()
     const backend = new URL(backends[next++ % backends.length]!)
     const forward = request(
@@ -33,7 +43,10 @@ export async function startRoundRobinProxy(
     incoming.pipe(forward)
     // Otherwise an unread rest of the body would precede the next request on the connection.
     forward.on('close', () => incoming.unpipe(forward).resume())
-  })
+  }
+  const server: Server = tls
+    ? createTlsServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, serve)
+    : createServer(serve)
   const upgraded = new Set<Socket>()
   server.on('upgrade', (incoming, client: Socket, head) => {
     const backend = new URL(backends[next++ % backends.length]!)
@@ -61,7 +74,7 @@ export async function startRoundRobinProxy(
   server.keepAliveTimeout = 120_000
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

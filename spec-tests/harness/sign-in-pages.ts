@@ -23,3 +23,10 @@ export async function allowDevice(tab: Page, userCode: string): Promise<void> {
   await tab.getByRole('button', { name: 'Sign in the device' }).click()
   await tab.getByRole('heading', { name: 'The device is signed in' }).waitFor()
 }
+
+/** Creates an account on the page of a browser. */
+export async function registerOnPage(tab: Page, { user, password }: { user: string; password: string }): Promise<void> {
+  await tab.getByLabel('User name').fill(user)
+  await tab.getByLabel('Password', { exact: true }).fill(password)
+  await tab.getByRole('button', { name: 'Create account' }).click()
+}
