@@ -14,7 +14,8 @@ export type VisitedPage = {
   forms: VisitedForm[]
 }
 
-type VisitedForm = { action: string; fields: Record<string, string>; isUpload: boolean }
+/** `fields`: what a browser would send. `names`: all that it can send, with unchecked boxes. */
+type VisitedForm = { action: string; fields: Record<string, string>; names: Set<string>; isUpload: boolean }
 
 /** A browser without JavaScript: keeps cookies, follows redirects, and submits forms. */
 export type Visitor = {
@@ -65,7 +66,7 @@ export function newVisitor(base: string, options: { language?: string; from?: st
     open: (path, init = {}) => follow(new URL(path, base), init),
     submit(page, fields = {}, { do: what } = {}) {
       const found = page.forms.filter((form) => what === undefined || form.fields.do === what)
-      const fitting = found.filter((form) => Object.keys(fields).every((name) => Object.hasOwn(form.fields, name)))
+      const fitting = found.filter((form) => Object.keys(fields).every((name) => form.names.has(name)))
       const form = fitting[0]
       if (!form) throw new Error(`no form with ${what ?? ''} ${Object.keys(fields)} in ${page.url}: ${page.text}`)
       const filled = Object.entries({ ...form.fields, ...fields })
@@ -88,6 +89,7 @@ async function read(url: URL, answer: Response): Promise<VisitedPage> {
   const forms = [...text.matchAll(/<form method="post"([^>]*)>(.*?)<\/form>/gs)].map(([, attributes, content]) => ({
     action: unescapeHtml(/action="([^"]*)"/.exec(attributes!)?.[1] ?? url.pathname + url.search),
     fields: fieldsOf(content!),
+    names: new Set([...content!.matchAll(/\bname="([^"]*)"/g)].map(([, name]) => name!)),
     isUpload: attributes!.includes('multipart/form-data'),
   }))
   return {

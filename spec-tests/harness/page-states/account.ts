@@ -201,7 +201,51 @@ async function deactivate(tab: PageTab, name: (userId: string) => string): Promi
   await submit(tab)
 }
 
+async function createToken(tab: PageTab, name: string): Promise<void> {
+  await tab.go('/account/tokens')
+  await tab.page.locator('[name=name]').fill(name)
+  await tab.page.locator('[name=device]').check()
+  await submit(tab, 'create')
+}
+
+const tokens: PageState[] = [
+  simple('personal tokens, none', '/account/tokens'),
+  {
+    name: 'personal tokens, created',
+    async open(tab) {
+      await tab.enter()
+      await createToken(tab, 'Weather bot')
+    },
+  },
+  {
+    name: 'personal tokens, without a name',
+    async open(tab) {
+      await tab.enter()
+      await createToken(tab, ' ')
+    },
+  },
+  {
+    name: 'personal tokens with long names',
+    async open(tab) {
+      await tab.enter()
+      for (const name of ['Weather bot', LONG]) await createToken(tab, name)
+      await tab.go('/account/tokens')
+    },
+  },
+  {
+    name: 'personal tokens, revoked',
+    async open(tab) {
+      await tab.enter()
+      await createToken(tab, 'Weather bot')
+      await tab.go('/account/tokens')
+      await submit(tab, 'revoke')
+    },
+  },
+]
+
+const secrets = [...password, ...tokens, ...identity]
+
 /** The pages on which users manage their accounts. */
 export const ACCOUNT_PAGES: readonly PageStates[] = [
-  { states: [...overview, ...profile, ...devices, ...browsers, ...emails, ...password, ...identity, ...deactivation] },
+  { states: [...overview, ...profile, ...devices, ...browsers, ...emails, ...secrets, ...deactivation] },
 ]

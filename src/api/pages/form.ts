@@ -69,6 +69,21 @@ export function checkbox(
 `
 }
 
+/** Renders a choice with its label. */
+export function select(
+  label: string,
+  { name, options, value }: { name: string; options: readonly { value: string; text: string }[]; value: string },
+): Html {
+  const id = `field-${name}`
+  const items = options.map(
+    (option) =>
+      html`<option${attributesOf({ value: option.value, selected: option.value === value })}>${option.text}</option>`,
+  )
+  return html`<label for="${id}">${label}</label>
+<select${attributesOf({ id, name })}>${items}</select>
+`
+}
+
 /** Renders attributes; `true` stands without a value, `false` and undefined not at all. */
 function attributesOf(attributes: Readonly<Record<string, string | number | boolean | undefined>>): Html[] {
   return Object.entries(attributes).flatMap(([name, value]) => {

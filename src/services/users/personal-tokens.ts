@@ -22,7 +22,7 @@ import { hashToken, newToken } from './tokens.ts'
 /** The rights that a personal token can have; the second is for administrators only. */
 export const PERSONAL_TOKEN_SCOPES = ['urn:matrix:client:api:*', 'urn:synapse:admin:*'] as const
 
-const MAX_TOKEN_NAME = 255
+export const MAX_TOKEN_NAME = 255
 
 export type PersonalTokenRequest = {
   userId: UserId

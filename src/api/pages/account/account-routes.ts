@@ -11,6 +11,7 @@ import { getProfilePage, postProfilePage } from './profile.ts'
 import { getProvidersPage, postProvidersPage } from './providers.ts'
 import { getResetIdentityPage, postResetIdentityPage } from './reset-identity.ts'
 import { getSecondFactorPage, postSecondFactorPage } from './second-factor.ts'
+import { getTokensPage, postTokensPage } from './tokens.ts'
 import { getTotpPage, postTotpPage } from './totp.ts'
 
 /** The pages on which users manage their accounts. */
@@ -36,6 +37,8 @@ export const accountPages: AnyEndpoint[] = [
   postTotpPage,
   getProvidersPage,
   postProvidersPage,
+  getTokensPage,
+  postTokensPage,
   getResetIdentityPage,
   postResetIdentityPage,
   getDeactivatePage,

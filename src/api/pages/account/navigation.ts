@@ -27,6 +27,7 @@ export const ACCOUNT_SECTIONS: readonly AccountSection[] = [
     texts: ({ providers }) => providers,
     isOffered: ({ identityProviders }) => identityProviders.size > 0,
   },
+  { path: '/account/tokens', texts: ({ tokens }) => tokens },
   { path: '/account/reset-identity', texts: ({ resetIdentity }) => resetIdentity },
   { path: '/account/deactivate', texts: ({ deactivate }) => deactivate },
 ]
