@@ -243,3 +243,38 @@ test('without the first step, the page of the second leads to the sign-in', asyn
   const visitor = newVisitor(url)
   expect((await visitor.open('/login/second-factor?continue=/account')).url.pathname).toBe('/login')
 })
+
+test('a sign-in with a wrong password reveals no second factor', async () => {
+  const wrong = async (name: string) => {
+    const visitor = newVisitor(url)
+    const { status, alert, text } = await visitor.submit(await visitor.open('/login'), {
+      user: name,
+      password: 'wrong',
+    })
+    const varying = /name="csrf" value="[^"]*"|data-options="[^"]*"/g
+    return { status, alert, text: text.replaceAll(varying, '').replaceAll(name, '') }
+  }
+  const before = await wrong(user.userId)
+  await withTotp()
+  expect(await wrong(user.userId)).toEqual(before)
+  expect(await wrong(`@${uniqueName()}:hearth.test`)).toEqual(before)
+})
+
+test('the second step leads nowhere else, and refuses what is no code', async () => {
+  const { recoveryCodes } = await withTotp()
+  const visitor = newVisitor(url)
+  await signIn(visitor, user, '/account/devices')
+  const page = await visitor.open('/login/second-factor?continue=https%3A%2F%2Fevil.example%2F')
+  for (const [given, way] of [
+    ['', 'totp'],
+    ['x'.repeat(1000), 'totp'],
+    ['', 'recovery'],
+    ['"><b>', 'recovery'],
+  ] as const) {
+    const refused = await visitor.submit(page, { code: given }, { do: way })
+    expect([refused.status, refused.text.includes('"><b>')]).toEqual([403, false])
+  }
+  expect((await visitor.submit(page, { code: recoveryCodes[0]!, csrf: 'forged' }, { do: 'recovery' })).status).toBe(403)
+  const done = await visitor.submit(page, { code: recoveryCodes[0]! }, { do: 'recovery' })
+  expect([done.status, done.url.pathname]).toEqual([200, '/account'])
+})

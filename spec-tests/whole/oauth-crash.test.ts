@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
-import { type Answer, ask, registerUser, type TestUser } from '../harness/client.ts'
+import { ask, registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import {
   authorization,
@@ -14,7 +14,8 @@ import {
   replyOf,
   signInByOAuth,
 } from '../harness/oauth-client.ts'
-import { newVisitor } from '../harness/page-visitor.ts'
+import { newVisitor, signIn } from '../harness/page-visitor.ts'
+import { setUpTotp } from '../harness/second-factor.ts'
 
 /** Milliseconds from a request to kill -9: before, while and after the server works on it. */
 const DELAYS = [0, 4, 15]
@@ -44,7 +45,7 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     (await ask(hearth.url, { method: 'GET', path: '/_matrix/client/v3/account/whoami', token })).status
 
   /** Sends a request and kills the server after some milliseconds; undefined if there was no answer. */
-  async function sendAndCrash(send: () => Promise<Answer>, delay: number): Promise<Answer | undefined> {
+  async function sendAndCrash<Received>(send: () => Promise<Received>, delay: number): Promise<Received | undefined> {
     const answer = send().catch(() => undefined)
     await wait(delay)
     await hearth.kill('SIGKILL')
@@ -101,4 +102,25 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     // Whatever happened, the user can sign in.
     expect(await statusOf((await signInByOAuth(hearth.url, alice, { client })).access_token)).toBe(200)
   })
+
+  test.each(DELAYS)(
+    'kill -9 %d ms after a second factor: it is good once at most, and the next one signs in',
+    async (delay) => {
+      const user = await registerUser(hearth.url)
+      const settings = newVisitor(hearth.url)
+      await signIn(settings, user)
+      const [code, next] = (await setUpTotp(settings)).recoveryCodes as [string, string]
+      const visitor = newVisitor(hearth.url)
+      const step = await signIn(visitor, user)
+      await crash()
+      const answers = [await sendAndCrash(() => visitor.submit(step, { code }, { do: 'recovery' }), delay)]
+      for (const given of [code, code, next]) {
+        const other = newVisitor(hearth.url)
+        answers.push(await other.submit(await signIn(other, user), { code: given }, { do: 'recovery' }))
+      }
+      const statuses = answers.map((answer) => answer?.status)
+      expect(statuses.slice(0, 3).filter((status) => status === 200).length).toBeLessThanOrEqual(1)
+      expect(statuses.slice(2)).toEqual([403, 200])
+    },
+  )
 })
