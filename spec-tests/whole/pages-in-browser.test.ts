@@ -6,14 +6,23 @@ import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
 import { faultsOf } from '../harness/page-faults.ts'
 import { ACCOUNT_PAGES } from '../harness/page-states/account.ts'
+import { PAGES_FOR_CLIENTS } from '../harness/page-states/for-clients.ts'
+import { OAUTH_PAGES } from '../harness/page-states/oauth.ts'
 import { createTab, type PageStates } from '../harness/page-states/page-state.ts'
 import { SECOND_FACTOR_PAGES } from '../harness/page-states/second-factors.ts'
+import { SIGN_IN_PAGES } from '../harness/page-states/sign-in.ts'
 
 /**
  * Every page in each of its states, in Chromium: on a phone and on a desktop, with and without scripts, in both
  * languages, light and dark. With `SCREENSHOTS=folder`, a picture of each is stored there.
  */
-const ALL: readonly PageStates[] = [...ACCOUNT_PAGES, ...SECOND_FACTOR_PAGES]
+const ALL: readonly PageStates[] = [
+  ...SIGN_IN_PAGES,
+  ...OAUTH_PAGES,
+  ...PAGES_FOR_CLIENTS,
+  ...ACCOUNT_PAGES,
+  ...SECOND_FACTOR_PAGES,
+]
 
 type View = BrowserContextOptions & { name: string; language: string }
 const PHONE = { width: 390, height: 844 }
@@ -54,40 +63,44 @@ afterAll(async () => {
   await mails?.stop()
 })
 
-describe.each(ALL.map(({ config = {}, states }, index) => ({ config, states, index })))(
-  'pages of configuration $index',
-  ({ config, states }) => {
-    let hearth: TestHearth
-    beforeAll(async () => {
-      const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false }
-      hearth = await startHearth({ config: { email, ...config } })
-    })
-    afterAll(() => hearth?.dispose())
+/** Pages of one configuration share a server. */
+const BY_CONFIG = [...Map.groupBy(ALL, ({ config = {} }) => JSON.stringify(config))].map(([config, pages]) => ({
+  config: JSON.parse(config) as Record<string, unknown>,
+  states: pages.flatMap(({ states }) => states),
+  name: config,
+}))
 
-    describe.each(VIEWS)('$name', ({ name: view, language, ...options }) => {
-      test.each(states)('$name', async ({ name, open }) => {
-        const context = await browser.newContext(options)
-        try {
-          const tab = await createTab(context, { hearth, mails })
-          const complaints: string[] = []
-          // Among them what the Content-Security-Policy has blocked.
-          tab.page.on('console', (message) => {
-            if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
-          })
-          await open(tab)
-          const isAnswer = (text: string) =>
-            /Failed to load resource: the server responded with a status of 4/.test(text)
-          expect(complaints.filter((text) => !isAnswer(text))).toEqual([])
-          if (folder !== undefined) {
-            const path = join(folder, `${name.replace(/[^a-z0-9]+/gi, '-')}.${view}.png`)
-            await tab.page.screenshot({ path, fullPage: true })
-          }
-          const scripts = options.javaScriptEnabled === true
-          expect(await faultsOf(tab.page, { language, scripts })).toEqual([])
-        } finally {
-          await context.close()
+describe.each(BY_CONFIG)('pages of the configuration $name', ({ config, states }) => {
+  let hearth: TestHearth
+  beforeAll(async () => {
+    const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false }
+    hearth = await startHearth({ config: { email, ...config } })
+  })
+  afterAll(() => hearth?.dispose())
+
+  describe.each(VIEWS)('$name', ({ name: view, language, ...options }) => {
+    test.each(states)('$name', async ({ name, open }) => {
+      // Without transitions, in the middle of which no colour would be the right one.
+      const context = await browser.newContext({ ...options, reducedMotion: 'reduce' })
+      try {
+        const tab = await createTab(context, { hearth, mails })
+        const complaints: string[] = []
+        // Among them what the Content-Security-Policy has blocked.
+        tab.page.on('console', (message) => {
+          if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+        })
+        await open(tab)
+        const isAnswer = (text: string) => /Failed to load resource: the server responded with a status of 4/.test(text)
+        expect(complaints.filter((text) => !isAnswer(text))).toEqual([])
+        if (folder !== undefined) {
+          const path = join(folder, `${name.replace(/[^a-z0-9]+/gi, '-')}.${view}.png`)
+          await tab.page.screenshot({ path, fullPage: true })
         }
-      })
+        const scripts = options.javaScriptEnabled === true
+        expect(await faultsOf(tab.page, { language, scripts })).toEqual([])
+      } finally {
+        await context.close()
+      }
     })
-  },
-)
+  })
+})

@@ -16,6 +16,7 @@ import { type AccountVisit, clientText, messageOf } from './account-page.ts'
 const LIST = '/account/devices'
 const PATH = `${LIST}/:deviceId`
 const MAX_NAME = 255
+const MAX_TITLE = 60
 
 const params = z.object({ deviceId })
 const query = z.object({ done: z.string().optional() })
@@ -72,7 +73,13 @@ ${form(visit, { what: 'sign-out', fields: [], submit: words.signOut, look: 'dang
 <section aria-labelledby="others"><h2 id="others">${words.others}</h2>
 <p>${words.othersHint}</p>
 ${form(visit, { what: 'others', fields: [], submit: words.signOutOthers, look: 'outline danger' })}</section>`
-  return deviceSubpage(visit, { title: device.display_name || words.unnamed, body })
+  return deviceSubpage(visit, { title: titleOf(device) || words.unnamed, body })
+}
+
+/** Returns the start of a long name. */
+function titleOf({ display_name }: DeviceRow): string {
+  const name = display_name ?? ''
+  return name.length > MAX_TITLE ? `${name.slice(0, MAX_TITLE)}…` : name
 }
 
 function deviceSubpage({ texts }: DeviceVisit, page: Page): Page {

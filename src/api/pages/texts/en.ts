@@ -405,7 +405,7 @@ export const en = {
   resetIdentity: {
     title: 'Reset your encryption identity',
     hint: 'If you have lost all verified devices and your recovery key',
-    why: 'Your client asks for this because it is going to replace your encryption identity.',
+    why: 'If you have lost all your verified devices and your recovery key, your client can replace your encryption identity. It needs your permission.',
     effects: 'After a reset:',
     keeps: 'You keep your account, your contacts and your rooms.',
     loses: 'You lose old encrypted messages that are on no device of yours and in no key backup.',
