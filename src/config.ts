@@ -37,6 +37,7 @@ export function loadConfig(
     ...unreadableFiles(config, tree, locate),
     ...repeatedListeners(config, locate),
     ...missingMailServer(config, locate),
+    ...noWayToSignIn(config, locate),
     ...unusableJwtKey(config, locate),
   ]
   if (faults.length > 0) throw new ConfigError(faults)
@@ -119,6 +120,18 @@ function unusableJwtKey({ jwt }: Config, locate: Locate): string[] {
   } catch (error) {
     return [problemAt(locate, ['jwt', 'public_key'], `cannot use ${jwt.public_key}: ${(error as Error).message}`)]
   }
+}
+
+/** Without passwords, users need a provider, and nobody could register. */
+function noWayToSignIn({ sign_in, identity_providers, registration }: Config, locate: Locate): string[] {
+  if (sign_in.passwords !== 'disabled') return []
+  const hint = (path: string[], message: string) => problemAt(locate, path, message)
+  return [
+    ...(identity_providers.length > 0 ? [] : [hint(['sign_in', 'passwords'], 'disabled needs identity_providers')]),
+    ...(registration.enabled
+      ? [hint(['registration', 'enabled'], 'needs passwords, which sign_in.passwords disables')]
+      : []),
+  ]
 }
 
 function missingMailServer({ registration, email }: Config, locate: Locate): string[] {

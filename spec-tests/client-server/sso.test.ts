@@ -30,7 +30,12 @@ async function signInFor(client: string, visitor: Visitor = newVisitor(url)): Pr
 describe('single sign-on', () => {
   test('is a login flow', async () => {
     const { body } = await ask(url, { method: 'GET', path: `${v3}/login` })
-    expect(body.flows).toContainEqual({ type: 'm.login.sso', identity_providers: [] })
+    expect(body.flows).toContainEqual({
+      type: 'm.login.sso',
+      identity_providers: [],
+      oauth_aware_preferred: true,
+      'org.matrix.msc3824.delegated_oidc_compatibility': true,
+    })
     expect(body.flows).toContainEqual({ type: 'm.login.token', get_login_token: true })
   })
 

@@ -17,6 +17,7 @@ import { startRoundRobinProxy } from './round-robin-proxy.ts'
 export type UpstreamWorld = {
   /** Hearth's URL. */
   url: string
+  hearths: readonly TestHearth[]
   provider: IdentityProvider
   /** Leaves Hearth for a provider by the button of the sign-in page; returns the provider's page. */
   leave(visitor: Visitor, id: string, on?: string): Promise<string>
@@ -31,11 +32,11 @@ export type UpstreamWorld = {
 
 /**
  * Starts a world whose providers have these keys by ID; each is another client of the same oidc-provider. `processes`:
- * how many Hearths, by default one with the embedded database.
+ * how many Hearths, by default one with the embedded database. `config`: further keys of theirs.
  */
 export async function startUpstreamWorld(
   providers: Readonly<Record<string, object>>,
-  { processes = 1 }: { processes?: number } = {},
+  { processes = 1, config = {} }: { processes?: number; config?: object } = {},
 ): Promise<UpstreamWorld> {
   const [port, proxyPort] = [await freePort(), await freePort()]
   const identity_providers = Object.entries(providers).map(([id, more]) => ({
@@ -47,7 +48,7 @@ export async function startUpstreamWorld(
     client_secret: secretOf(id),
     ...more,
   }))
-  const { url, dispose } = await startHearths(processes, proxyPort, { identity_providers })
+  const { url, hearths, dispose } = await startHearths(processes, proxyPort, { identity_providers, ...config })
   const provider = await startIdentityProvider(port, { hearthUrl: url, clientIds: Object.keys(providers) })
 
   async function leave(visitor: Visitor, id: string, on?: string): Promise<string> {
@@ -60,6 +61,7 @@ export async function startUpstreamWorld(
 
   return {
     url,
+    hearths,
     provider,
     leave,
     async signInAt(visitor, id, { person, on, at = provider.newBrowser() }) {
@@ -77,10 +79,10 @@ async function startHearths(
   processes: number,
   proxyPort: number,
   config: object,
-): Promise<Pick<UpstreamWorld, 'url' | 'dispose'>> {
+): Promise<Pick<UpstreamWorld, 'url' | 'hearths' | 'dispose'>> {
   if (processes === 1) {
     const hearth = await startHearth({ config: { ...config } })
-    return { url: hearth.url, dispose: () => hearth.dispose() }
+    return { url: hearth.url, hearths: [hearth], dispose: () => hearth.dispose() }
   }
   const postgres = await startPostgres()
   const databaseUrl = await postgres.createDatabase()
@@ -92,6 +94,7 @@ async function startHearths(
   )
   return {
     url: proxy.url,
+    hearths,
     async dispose() {
       await proxy.close()
       await Promise.all(hearths.map((hearth) => hearth.dispose()))

@@ -14,6 +14,7 @@ import { getRegisterPage, postRegisterPage } from './pages/registration/register
 import { getRenewPage, postRenewPage } from './pages/registration/renew.ts'
 import { getResetPage, postResetPage } from './pages/registration/reset.ts'
 import { postBackchannelLogout } from './pages/sign-in/backchannel-logout.ts'
+import { getConfirmPage, postConfirmPage } from './pages/sign-in/confirm.ts'
 import { getLoginPage, postLoginPage } from './pages/sign-in/login.ts'
 import { getLogoutPage, postLogoutPage } from './pages/sign-in/logout.ts'
 import { getSecondStepPage, postSecondStepPage } from './pages/sign-in/second-factor.ts'
@@ -63,6 +64,8 @@ const upstream: AnyEndpoint[] = [
   postBackchannelLogout,
   getSsoRedirect,
   postSsoRedirect,
+  getConfirmPage,
+  postConfirmPage,
 ]
 
 /** The pages on which users sign in to clients by OAuth 2.0. */

@@ -8,10 +8,10 @@ const client = z
 export const signIn = z
   .strictObject({
     passwords: z
-      .enum(['first', 'last', 'hidden'])
+      .enum(['first', 'last', 'hidden', 'disabled'])
       .prefault('first')
       .describe(
-        'Where the sign-in page asks for a password if there are identity_providers. first: above them. last: below them. hidden: behind a link; a single provider is then opened at once.',
+        'Where the sign-in page asks for a password if there are identity_providers. first: above them. last: below them. hidden: behind a link; a single provider is then opened at once. disabled: nobody signs in with a password, also not by /login.',
       ),
     trusted_clients: z
       .array(client)

@@ -35,7 +35,7 @@ export async function listLinkedProviders(
  * in any more, unless an administrator does it.
  */
 export async function unlinkProvider(
-  app: Pick<App, 'database' | 'identityProviders'>,
+  app: Pick<App, 'config' | 'database' | 'identityProviders'>,
   { byAdmin = false, ...link }: UpstreamAccount & { userId: UserId; byAdmin?: boolean },
 ): Promise<void> {
   await app.database.write(async (tx) => {
@@ -71,12 +71,13 @@ export function linkedElsewhere(): MatrixError {
 
 /** Whether a user has a way to sign in: a password, a passkey, or a provider of the configuration. */
 async function canSignIn(
-  { identityProviders }: Pick<App, 'identityProviders'>,
+  { config, identityProviders }: Pick<App, 'config' | 'identityProviders'>,
   tx: Tx,
   userId: UserId,
 ): Promise<boolean> {
   const user = await findUser(tx, userId)
   const { passkeys } = await countSecondFactors(tx, userId)
-  if (user?.password_hash != null || user?.in_directory || passkeys > 0) return true
+  const hasPassword = config.sign_in.passwords !== 'disabled' && (user?.password_hash != null || user?.in_directory)
+  if (hasPassword || passkeys > 0) return true
   return (await loadUpstreamLinks(tx, userId)).some(({ provider_id }) => identityProviders.has(provider_id))
 }

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { ForbiddenError } from '../../core/errors.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
 import { checkInDirectory } from './directory-accounts.ts'
 import type { NamedAccount } from './find-account.ts'
@@ -15,15 +16,20 @@ export type PasswordCapabilities = Pick<
  *
  * Every attempt counts against the account before the check, so that guesses are limited across endpoints, identifiers
  * and processes. Unknown accounts take as long. Throws M_LIMIT_EXCEEDED, 503 if the answer depends on a directory that
- * is unavailable, and NoAccountError.
+ * is unavailable, NoAccountError, and M_FORBIDDEN where passwords are disabled.
  */
 export async function checkPassword(
   app: PasswordCapabilities,
   account: NamedAccount,
   password: string,
 ): Promise<UserRow | undefined> {
+  if (app.config.sign_in.passwords === 'disabled') throw passwordsDisabled(app)
   if (account.countedAs !== undefined) await app.rateLimiter.take('login', account.countedAs)
   const matches = await app.passwordHasher.verify(account.user?.password_hash, password)
   if (matches) return account.user
   return app.directory && checkInDirectory(app, app.directory, { account, password })
+}
+
+function passwordsDisabled({ config }: Pick<App, 'config'>): ForbiddenError {
+  return new ForbiddenError(`This server does not use passwords. Sign in at ${config.public_base_url}/login`)
 }

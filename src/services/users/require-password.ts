@@ -6,8 +6,9 @@ import { accountUrl } from './account-management.ts'
 
 type Capabilities = Pick<App, 'database' | 'directory' | 'config'>
 
-/** Returns whether a user has a password, here or in the LDAP directory. */
+/** Returns whether a user has a password, here or in the LDAP directory, and may use it. */
 export async function hasPassword(app: Capabilities, userId: UserId): Promise<boolean> {
+  if (app.config.sign_in.passwords === 'disabled') return false
   const user = await findUser(app.database, userId)
   return Boolean(user?.password_hash || (app.directory && user?.in_directory))
 }

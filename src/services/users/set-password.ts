@@ -51,9 +51,10 @@ export async function setPasswordHash(
 
 /** Returns whether a user can change the password by the old one: not if the LDAP directory has it, or nobody. */
 export async function canChangePassword(
-  app: Pick<App, 'database' | 'directory'>,
+  app: Pick<App, 'config' | 'database' | 'directory'>,
   { userId }: Pick<AllSessions, 'userId'>,
 ): Promise<boolean> {
+  if (app.config.sign_in.passwords === 'disabled') return false
   const user = await findUser(app.database, userId)
   return user !== undefined && user.password_hash !== null && !(app.directory && user.in_directory)
 }

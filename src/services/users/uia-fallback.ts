@@ -1,7 +1,7 @@
 import { InvalidParamError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { findUiaSession, saveUiaSession, type UiaSession } from '../../storage/users/uia-sessions.ts'
-import { type AuthData, type StageCapabilities, UIA_STAGES, type UiaStageType } from './uia-stages.ts'
+import { type AuthData, type StageCapabilities, UIA_STAGES, type UiaStageType, WrongUserError } from './uia-stages.ts'
 
 /** The operation of an authentication session, and the user who has to authenticate; undefined at registration. */
 export type SessionPurpose = { operation: string; userId: UserId | undefined; isComplete: boolean }
@@ -29,6 +29,21 @@ export async function completeStage(
   const session = await requireSession(app, sessionId)
   if (Object.hasOwn(session.completed, type)) return
   const completed = { [type]: await UIA_STAGES[type](app, { auth, ...boundTo(session) }) }
+  await app.database.write((tx) => saveUiaSession(tx, { ...session, completed }, app.clock.now()))
+}
+
+/**
+ * Completes the stage m.login.sso for a user who has just signed in on the pages of this server. Throws M_INVALID_PARAM
+ * for an unknown session, and M_FORBIDDEN for one of another user.
+ * https://spec.matrix.org/v1.19/client-server-api/#single-sign-on
+ */
+export async function confirmBySignIn(
+  app: StageCapabilities,
+  { sessionId, userId }: { sessionId: string; userId: UserId },
+): Promise<void> {
+  const session = await requireSession(app, sessionId)
+  if (boundTo(session).userId !== userId) throw new WrongUserError()
+  const completed = { 'm.login.sso': userId }
   await app.database.write((tx) => saveUiaSession(tx, { ...session, completed }, app.clock.now()))
 }
 

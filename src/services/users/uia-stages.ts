@@ -35,6 +35,7 @@ export const UIA_STAGES = {
   'm.login.recaptcha': proveHuman,
   // Clients that know only reCAPTCHA show the web page of this stage, for all other captchas.
   'hearth.captcha': proveHuman,
+  'm.login.sso': proveBySignIn,
   'm.oauth': proveOnAccountPage,
   // The name of `m.oauth` in MSC4312, which clients still use.
   'org.matrix.cross_signing_reset': proveOnAccountPage,
@@ -48,11 +49,22 @@ export type UiaStageType = keyof typeof UIA_STAGES
  */
 export const ACCOUNT_PAGE_STAGES: readonly UiaStageType[] = ['m.oauth', 'org.matrix.cross_signing_reset']
 
+/** Stages that are completed on a page of this server: a client that asks too early has made no mistake. */
+export const STAGES_ON_PAGES: readonly UiaStageType[] = ['m.login.sso', ...ACCOUNT_PAGE_STAGES]
+
 /** Thrown when the client authenticates as a user other than that of the operation: retrying is useless. */
 export class WrongUserError extends ForbiddenError {
   constructor() {
     super('The authentication session belongs to another user')
   }
+}
+
+/**
+ * The page of the stage completes it, see `confirmBySignIn`.
+ * https://spec.matrix.org/v1.19/client-server-api/#single-sign-on
+ */
+async function proveBySignIn(): Promise<string> {
+  throw new MatrixError(401, 'M_UNAUTHORIZED', 'Open the page of this stage in a browser, and confirm there')
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#password-based */

@@ -15,6 +15,7 @@ import {
 import {
   ACCOUNT_PAGE_STAGES,
   type AuthData,
+  STAGES_ON_PAGES,
   type StageCapabilities,
   UIA_STAGES,
   type UiaStageType,
@@ -163,8 +164,8 @@ async function attemptStage(
     if (!(error instanceof MatrixError) || error instanceof WrongUserError) throw error
     // Nothing was attempted: the client has to wait.
     if (error.status === 429 || error.status >= 500) throw error
-    // The user has not been to the account page yet, and the client waits for it.
-    if (ACCOUNT_PAGE_STAGES.includes(type)) return undefined
+    // The user has not been to the page yet, and the client waits for it.
+    if (STAGES_ON_PAGES.includes(type)) return undefined
     return error
   }
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { signableJson } from '../../../core/signing/sign-json.ts'
 import { fixedClock } from '../../../infra/clock.ts'
 import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
+import { confirmBySignIn } from '../../../services/users/uia-fallback.ts'
 import { updatePasswordHash } from '../../../storage/users/users.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { encryptionEndpoints } from '../encryption-endpoints.ts'
@@ -167,7 +168,7 @@ describe('a user without a password', () => {
     expect([status, body]).toEqual([
       401,
       {
-        flows: [{ stages: ['m.oauth'] }, { stages: ['org.matrix.cross_signing_reset'] }],
+        flows: [['m.oauth'], ['org.matrix.cross_signing_reset'], ['m.login.sso']].map((stages) => ({ stages })),
         params: { 'm.oauth': { url }, 'org.matrix.cross_signing_reset': { url } },
         session: expect.any(String),
         completed: [],
@@ -197,6 +198,15 @@ describe('a user without a password', () => {
       expect(await masterOf(alice)).toEqual(identity.master_key)
     },
   )
+
+  test('may sign in for it by m.login.sso instead', async () => {
+    const alice = await createPasswordless()
+    const { identity } = createIdentity(alice.userId)
+    const { session } = (await upload(alice, identity)).body
+    await confirmBySignIn(api.app, { sessionId: session, userId: alice.userId })
+    expect((await upload(alice, { ...identity, auth: { session } })).status).toBe(200)
+    expect(await masterOf(alice)).toEqual(identity.master_key)
+  })
 
   test('has ten minutes; a stage that was completed before is not enough', async () => {
     const alice = await createPasswordless()

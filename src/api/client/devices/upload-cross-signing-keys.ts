@@ -5,7 +5,7 @@ import { uploadCrossSigningKeys } from '../../../services/devices/upload-cross-s
 import { accountUrl } from '../../../services/users/account-management.ts'
 import { hasPassword } from '../../../services/users/require-password.ts'
 import { ACCOUNT_PAGE_STAGES } from '../../../services/users/uia-stages.ts'
-import type { UiaRequest } from '../../../services/users/user-interactive-auth.ts'
+import type { ApprovedRequest, UiaRequest } from '../../../services/users/user-interactive-auth.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
@@ -36,7 +36,7 @@ export const postDeviceSigningUpload = route({
       body: keys,
       proof: await proofOfReset(app, session),
       async perform(upload, completed) {
-        const authenticated = session.appservice !== null || completed?.['m.login.password'] !== undefined
+        const authenticated = session.appservice !== null || isProven(completed)
         if (await uploadCrossSigningKeys(app, { userId, upload, authenticated })) return {}
         throw new ForbiddenError('Your permission to replace the keys has ended. Permit it again on your account page.')
       },
@@ -44,16 +44,21 @@ export const postDeviceSigningUpload = route({
   },
 })
 
+/** Whether the request itself was authenticated; the account page permits the replacement of keys in another way. */
+function isProven(completed: ApprovedRequest['completed'] | undefined): boolean {
+  return completed?.['m.login.password'] !== undefined || completed?.['m.login.sso'] !== undefined
+}
+
 /**
  * Returns the authentication for the replacement of keys: the account page for sessions of OAuth 2.0 and for users
- * without a password, otherwise the password.
+ * without a password, whose older clients know only m.login.sso; otherwise the password.
  * https://spec.matrix.org/v1.19/client-server-api/#oauth-authentication
  */
 async function proofOfReset(app: App, { userId, scope }: Session): Promise<Pick<UiaRequest, 'flows' | 'params'>> {
   if (scope === null && (await hasPassword(app, userId))) return { flows: [['m.login.password']] }
   const url = accountUrl(app, 'org.matrix.cross_signing_reset')
   return {
-    flows: ACCOUNT_PAGE_STAGES.map((stage) => [stage]),
+    flows: [...ACCOUNT_PAGE_STAGES, ...(scope === null ? (['m.login.sso'] as const) : [])].map((stage) => [stage]),
     params: Object.fromEntries(ACCOUNT_PAGE_STAGES.map((stage) => [stage, { url }])),
   }
 }

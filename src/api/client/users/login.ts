@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ProviderConfig } from '../../../config.ts'
+import type { Config, ProviderConfig } from '../../../config.ts'
 import { BadJsonError, MatrixError, MissingParamError } from '../../../core/errors.ts'
 import type { AccountIdentifier } from '../../../services/users/find-account.ts'
 import { logInWithPassword, logInWithToken } from '../../../services/users/log-in.ts'
@@ -16,8 +16,8 @@ export const getLogin = route({
   auth: 'none',
   handle: (_, { config }) => ({
     flows: [
-      { type: 'm.login.password' },
-      { type: 'm.login.sso', identity_providers: config.identity_providers.map(shownProvider) },
+      ...(config.sign_in.passwords === 'disabled' ? [] : [{ type: 'm.login.password' }]),
+      ssoFlow(config),
       { type: 'm.login.token', get_login_token: true },
       ...(config.jwt.algorithm === undefined ? [] : [{ type: JWT_LOGIN }]),
       ...(config.appservices.length > 0 ? [{ type: APPSERVICE_LOGIN }] : []),
@@ -25,7 +25,16 @@ export const getLogin = route({
   }),
 })
 
-/** https://spec.matrix.org/v1.19/client-server-api/#definition-mloginsso-flow-schema */
+/**
+ * Tells clients that speak OAuth 2.0 to prefer it, also by the name of MSC3824.
+ * https://spec.matrix.org/v1.19/client-server-api/#definition-mloginsso-flow-schema
+ */
+function ssoFlow({ oauth, identity_providers }: Config): Record<string, unknown> {
+  const flow = { type: 'm.login.sso', identity_providers: identity_providers.map(shownProvider) }
+  if (!oauth.enabled) return flow
+  return { ...flow, oauth_aware_preferred: true, 'org.matrix.msc3824.delegated_oidc_compatibility': true }
+}
+
 function shownProvider({ id, name, icon, brand }: ProviderConfig): Record<string, string> {
   return { id, name, ...(icon !== undefined && { icon }), ...(brand !== undefined && { brand }) }
 }

@@ -1,5 +1,5 @@
 import type { App } from '../../../app.ts'
-import { requirePassword } from '../../../services/users/require-password.ts'
+import { hasPassword } from '../../../services/users/require-password.ts'
 import type { AuthData } from '../../../services/users/uia-stages.ts'
 import {
   type ApprovedRequest,
@@ -22,11 +22,14 @@ type ProtectedRequest<Body, Answer> = {
   perform(body: Body, completed?: ApprovedRequest['completed']): Promise<Answer>
   /** Returns the response when a completed request is repeated. Default: an empty object. */
   repeat?(): Promise<Answer>
-  /** Default: the password. */
+  /** Default: the password, or for a user without one a sign-in on the pages of this server. */
   proof?: Pick<UiaRequest, 'flows' | 'params'>
 }
 
-const PASSWORD: Pick<UiaRequest, 'flows'> = { flows: [['m.login.password']] }
+/** Returns the authentication of a user: the password, or m.login.sso for a user without one. */
+async function usualProof(app: App, { userId }: Session): Promise<Pick<UiaRequest, 'flows'>> {
+  return { flows: [[(await hasPassword(app, userId)) ? 'm.login.password' : 'm.login.sso']] }
+}
 
 /**
  * As `withPassword`, but application services are exempt.
@@ -44,15 +47,15 @@ export async function withPasswordOfPeople<Body extends Record<string, unknown>,
 }
 
 /**
- * Performs a request once the session's user has authenticated with the account's password, or another proof. Throws
- * M_FORBIDDEN for an account without a password that has no other proof.
+ * Performs a request once the session's user has authenticated with the account's password, or another proof. A user
+ * without a password signs in on the pages of this server.
  */
 export async function withPassword<Body extends Record<string, unknown>, Answer extends object>(
   app: App,
   session: Session,
-  { operation, auth, body, check, perform, repeat, proof = PASSWORD }: ProtectedRequest<Body, Answer>,
+  { operation, auth, body, check, perform, repeat, ...more }: ProtectedRequest<Body, Answer>,
 ): Promise<Answer | object> {
-  if (proof === PASSWORD) await requirePassword(app, session.userId)
+  const proof = more.proof ?? (await usualProof(app, session))
   const request = { operation, userId: session.userId, ...proof, auth, body: body ?? {} }
   return authenticateAndPerform<Answer | object>(app, request, {
     check: (wanted) => check?.(wanted.body as Body),

@@ -16,7 +16,11 @@ export const ACCOUNT_SECTIONS: readonly AccountSection[] = [
   { path: '/account/devices', texts: ({ devices }) => devices },
   { path: '/account/browsers', texts: ({ browsers }) => browsers },
   { path: '/account/emails', texts: ({ emails }) => emails, isOffered: ({ mailer }) => mailer !== undefined },
-  { path: '/account/password', texts: ({ password }) => password },
+  {
+    path: '/account/password',
+    texts: ({ password }) => password,
+    isOffered: ({ config }) => config.sign_in.passwords !== 'disabled',
+  },
   {
     path: SECOND_FACTOR_PATH,
     texts: ({ secondFactor }) => secondFactor,

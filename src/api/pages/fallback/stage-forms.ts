@@ -11,6 +11,9 @@ import { type Form, field } from '../form.ts'
 import type { Visit } from '../page.ts'
 import { termsList } from '../terms.ts'
 
+/** A stage whose page is a form. */
+export type FormStage = Exclude<UiaStageType, 'm.login.sso'>
+
 /** What the page of a stage shows: a form, and where its scripts come from. */
 export type StageForm = Pick<Form, 'fields' | 'submit'> & { foreign?: readonly string[] }
 
@@ -46,7 +49,7 @@ const ACCOUNT_PAGE: FallbackForm = {
 }
 
 /** The form of each stage: https://spec.matrix.org/v1.19/client-server-api/#fallback */
-export const FALLBACK_FORMS: Record<UiaStageType, FallbackForm> = {
+export const FALLBACK_FORMS: Record<FormStage, FallbackForm> = {
   'm.login.dummy': {
     show: (_app, { texts }) => ({ fields: html``, submit: texts.fallback.goOn }),
     read: () => ({ auth: {} }),

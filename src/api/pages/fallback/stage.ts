@@ -3,18 +3,18 @@ import type { App } from '../../../app.ts'
 import { MatrixError, NotFoundError } from '../../../core/errors.ts'
 import { html } from '../../../core/text/html.ts'
 import { completeStage, purposeOfSession } from '../../../services/users/uia-fallback.ts'
-import type { UiaStageType } from '../../../services/users/uia-stages.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { alert, form } from '../form.ts'
 import type { Page } from '../layout.ts'
-import { errorText, page, type Visit } from '../page.ts'
-import { afterMail, FALLBACK_FORMS, type StageForm } from './stage-forms.ts'
+import { errorText, page, type Redirect, redirectTo, type Visit } from '../page.ts'
+import { stageDonePage } from './done.ts'
+import { afterMail, FALLBACK_FORMS, type FormStage, type StageForm } from './stage-forms.ts'
 
 const path = v3('/auth/:authType/fallback/web')
 const params = z.object({ authType: z.string() })
 const query = z.object({ session: z.string().max(255) })
 
-type Stage = { sessionId: string; type: UiaStageType }
+type Stage = { sessionId: string; type: FormStage }
 type StageVisit = Visit<z.output<typeof params>, z.output<typeof query>>
 
 /** https://spec.matrix.org/v1.19/client-server-api/#fallback */
@@ -25,11 +25,18 @@ export const getAuthFallback = page({
   query,
   cookieless: true,
   async handle(visit, app) {
+    if (visit.params.authType === 'm.login.sso') return leadToConfirmation(app, visit.query.session)
     const stage = stageOf(visit)
     const { isComplete } = await purposeOfSession(app, stage)
-    return isComplete ? donePage(visit) : formPage(visit, FALLBACK_FORMS[stage.type].show(app, visit))
+    return isComplete ? stageDonePage(visit) : formPage(visit, FALLBACK_FORMS[stage.type].show(app, visit))
   },
 })
+
+/** The stage m.login.sso needs the browser's cookie, so it has a page of its own. */
+async function leadToConfirmation(app: App, sessionId: string): Promise<Redirect> {
+  await purposeOfSession(app, { sessionId, type: 'm.login.sso' })
+  return redirectTo(`/login/confirm?${new URLSearchParams({ session: sessionId })}`)
+}
 
 /** Handles the submitted form. */
 export const postAuthFallback = page({
@@ -50,7 +57,7 @@ async function attempt(app: App, visit: StageVisit, stage: Stage): Promise<Page>
     const read = await fallback.read(app, visit, purpose)
     if ('next' in read) return formPage(visit, read.next)
     await completeStage(app, { ...stage, auth: read.auth })
-    return donePage(visit)
+    return stageDonePage(visit)
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     // A second form keeps the fields of the first.
@@ -62,7 +69,7 @@ async function attempt(app: App, visit: StageVisit, stage: Stage): Promise<Page>
 }
 
 function stageOf({ params: { authType }, query: { session } }: StageVisit): Stage {
-  if (Object.hasOwn(FALLBACK_FORMS, authType)) return { sessionId: session, type: authType as UiaStageType }
+  if (Object.hasOwn(FALLBACK_FORMS, authType)) return { sessionId: session, type: authType as FormStage }
   // The name of the stage is left out: pages never repeat text from a link.
   throw new NotFoundError('This authentication stage is not supported')
 }
@@ -70,17 +77,4 @@ function stageOf({ params: { authType }, query: { session } }: StageVisit): Stag
 function formPage(visit: StageVisit, { foreign, ...shown }: StageForm, error?: string): Page {
   const body = html`${alert(error)}${form(visit, shown)}`
   return { title: visit.texts.fallback.title, body, ...(foreign && { foreign }) }
-}
-
-function donePage({ texts: { fallback } }: StageVisit): Page {
-  return {
-    title: fallback.doneTitle,
-    body: html`<p>${fallback.done}</p>`,
-    // The script is the specification's, verbatim.
-    script: `if (window.onAuthDone) {
-  window.onAuthDone();
-} else if (window.opener && window.opener.postMessage) {
-  window.opener.postMessage("authDone", "*");
-}`,
-  }
 }

@@ -7,10 +7,13 @@ import { providerButtons, startPath } from './provider-list.ts'
 
 type Wanted = { texts: Texts; query: { continue?: string | undefined; choose?: string | undefined } }
 
+/** Where the page does not show the form for a password. */
+const HIDDEN: readonly App['config']['sign_in']['passwords'][] = ['hidden', 'disabled']
+
 /** Leads to the only provider, if the configuration hides passwords. */
 export function leadToProvider({ config, identityProviders }: App, { texts, query }: Wanted): Page | undefined {
   const [provider, ...others] = identityProviders.values()
-  if (!provider || others.length > 0 || config.sign_in.passwords !== 'hidden' || query.choose !== undefined) return
+  if (!provider || others.length > 0 || !HIDDEN.includes(config.sign_in.passwords) || query.choose !== undefined) return
   const { name } = provider.config
   const path = startPath(provider, ownPath(query.continue))
   const body = html`<p><a href="${path}" role="button">${texts.upstream.signInWith(name)}</a></p>`
@@ -23,12 +26,13 @@ export function waysToSignIn(
   { texts, query }: Wanted,
   { passwordForm, isOpen }: { passwordForm: Html; isOpen: boolean },
 ): Html {
-  if (app.identityProviders.size === 0) return passwordForm
   const { passwords } = app.config.sign_in
+  if (app.identityProviders.size === 0) return passwordForm
   const providers = providerButtons(app, texts, ownPath(query.continue))
   const or = html`<p class="or">${texts.upstream.or}</p>`
   if (passwords === 'first') return html`${passwordForm}${or}${providers}`
   if (passwords === 'last') return html`${providers}${or}${passwordForm}`
+  if (passwords === 'disabled') return providers
   const open = isOpen || query.choose !== undefined ? html` open` : ''
   return html`${providers}<details${open}><summary>${texts.upstream.withPassword}</summary>${passwordForm}</details>`
 }

@@ -244,6 +244,15 @@ export const en = {
     submit: (client: string) => `Continue to ${client}`,
     other: 'Use another account',
   },
+  /** Confirmation of what a client wants to do. */
+  confirm: {
+    title: 'Confirm that it is you',
+    hint: (userId: string) => `A client of ${userId} wants to change something that needs your confirmation.`,
+    warning: 'Confirm only if you have started this yourself.',
+    submit: 'Confirm',
+    otherUser: (userId: string) => `This is for ${userId}. Sign in as this user.`,
+    signIn: 'Sign in as this user',
+  },
   /** Accounts at identity providers. */
   providers: {
     title: 'Linked accounts',

@@ -236,6 +236,14 @@ export const zhHans: Texts = {
     submit: (client) => `继续前往 ${client}`,
     other: '使用其他账户',
   },
+  confirm: {
+    title: '确认是您本人',
+    hint: (userId) => `${userId} 的一个客户端想进行一项需要您确认的更改。`,
+    warning: '请仅在您自己发起了此操作时确认。',
+    submit: '确认',
+    otherUser: (userId) => `此操作属于 ${userId}。请以该用户登录。`,
+    signIn: '以该用户登录',
+  },
   providers: {
     title: '关联的账户',
     hint: '您可以使用其他服务的这些账户在此登录。',
