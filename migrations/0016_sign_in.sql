@@ -155,7 +155,8 @@ create table spent_challenges (
 );
 create index spent_challenges_expiry on spent_challenges (expires_ts);
 
--- Personal tokens: access tokens that users create for bots and scripts. What a request needs is in access_tokens.
+-- Personal tokens: access tokens that users create for bots and scripts. Requests read only
+-- access_tokens.
 create table personal_tokens (
   -- names the token in lists; not secret
   token_id text primary key,

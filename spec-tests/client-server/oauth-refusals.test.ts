@@ -65,7 +65,7 @@ describe('a code', () => {
     const code = await obtainCode(url, alice, attempt)
     const { body: tokens } = await exchange(url, attempt, code)
     expect(await statusOf(tokens.access_token)).toBe(200)
-    // Whoever has the code without its verifier ends nothing.
+    // A client that has the code without its verifier ends nothing.
     await exchange(url, attempt, code, { code_verifier: 'b'.repeat(43) })
     expect(await statusOf(tokens.access_token)).toBe(200)
     const again = await exchange(url, attempt, code)

@@ -63,7 +63,7 @@ export async function startCaptchaServer(field: string): Promise<CaptchaServer> 
   }
 }
 
-/** What a provider's script does: it turns the element with the site key into a captcha inside of the form. */
+/** Returns a provider's script, which turns the element with the site key into a captcha inside the form. */
 function script(field: string, solution: string): string {
   return `const place = document.querySelector('[data-sitekey="the-site-key"]')
 const button = document.createElement('button')

@@ -59,7 +59,7 @@ provider.use(async (context, next) => {
     (context.body as { sub: string }).sub = 'somebody else'
 })
 
-/** A page on which anybody is whoever they say. */
+/** Serves a sign-in page that believes any name. */
 async function interact(context: KoaContextWithOIDC): Promise<void> {
   if (context.method === 'GET') {
     context.body = '<form method="post"><input name="sub"><input name="claims"></form>'

@@ -11,7 +11,7 @@ const PROGRAM = join(import.meta.dirname, 'identity-provider-process.ts')
 /** A person at the provider, with claims of OpenID Connect. */
 export type Person = { sub: string; [claim: string]: unknown }
 
-/** What the provider does wrong, or by how much its clock is off. */
+/** The fault of the provider, or the error of its clock. */
 type Control = {
   fault?: '' | 'discovery' | 'token' | 'userinfo' | 'keys' | 'forged' | 'other person'
   clockMs?: number

@@ -99,7 +99,7 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
     const opened = [first, second].filter((answer) => answer?.status === 200)
     expect(opened.length).toBeLessThanOrEqual(1)
     if (second.status !== 200) expect([second.status, second.body.error]).toEqual([400, 'invalid_grant'])
-    // Whatever happened, the user can sign in.
+    // In any case, the user can sign in.
     expect(await statusOf((await signInByOAuth(hearth.url, alice, { client })).access_token)).toBe(200)
   })
 

@@ -14,7 +14,7 @@ import { SIGN_IN_PAGES } from '../harness/page-states/sign-in.ts'
 
 /**
  * Every page in each of its states, in Chromium: on a phone and on a desktop, with and without scripts, in both
- * languages, light and dark. With `SCREENSHOTS=folder`, a picture of each is stored there.
+ * languages, light and dark. With `SCREENSHOTS=folder`, a screenshot of each is stored there.
  */
 const ALL: readonly PageStates[] = [
   ...SIGN_IN_PAGES,

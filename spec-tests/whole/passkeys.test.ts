@@ -26,7 +26,7 @@ beforeEach(async () => {
   user = await registerUser(hearth.url)
 })
 
-/** What an authenticator can do. */
+/** The abilities of an authenticator. */
 type Authenticator = {
   transport: 'internal' | 'usb'
   hasResidentKey: boolean

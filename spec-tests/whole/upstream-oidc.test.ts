@@ -7,7 +7,7 @@ import { newPerson, startUpstreamWorld, type UpstreamWorld, whoIs } from '../har
 
 /** Sign-in at the real oidc-provider, which runs in a process of its own. */
 const v3 = '/_matrix/client/v3'
-/** What each provider of the configuration does; each is another client of the same oidc-provider. */
+/** The settings of each configured provider; each is another client of the same oidc-provider. */
 const PROVIDERS: Record<string, object> = {
   asking: {},
   linking: { on_conflict: 'link' },

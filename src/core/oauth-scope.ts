@@ -15,7 +15,7 @@ const OPENID_SCOPE = 'openid'
 /** Scope tokens without parameters, for the metadata. */
 export const FIXED_SCOPES = [OPENID_SCOPE, ...API_SCOPES, SYNAPSE_ADMIN_SCOPE, MAS_ADMIN_SCOPE]
 
-/** What a scope permits. */
+/** The rights that a scope grants. */
 export type GrantedRights = {
   /** The client-server API. */
   api: boolean
@@ -23,7 +23,7 @@ export type GrantedRights = {
   deviceId: DeviceId | undefined
   /** Administration of this server, for administrators. */
   admin: boolean
-  /** Who the user is, by an ID token. */
+  /** The identity of the user, by an ID token. */
   openid: boolean
 }
 

@@ -12,7 +12,7 @@ async function submit({ page }: PageTab, what?: string): Promise<void> {
   await page.waitForLoadState()
 }
 
-/** A page that whoever is signed in can open. */
+/** Returns a page that every signed-in user can open. */
 function simple(name: string, path: string): PageState {
   return {
     name,

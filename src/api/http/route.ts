@@ -125,7 +125,7 @@ export type Endpoint<
   body?: Body
   /** Whether the body is a form instead of JSON; a repeated field becomes a list. */
   isForm?: boolean
-  /** What a token of OAuth 2.0 must permit: the client-server API, which is the default, or who the user is. */
+  /** The scope that an OAuth 2.0 token needs: the client-server API (the default), or the identity of the user. */
   needsScope?: 'api' | 'openid'
   /**
    * Whether clients with a scoped token, as from OAuth 2.0, are refused: their users do this on the account page.

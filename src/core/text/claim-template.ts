@@ -1,4 +1,4 @@
-/** What an identity provider says about a person: claims of OpenID Connect, or attributes of CAS. */
+/** The data of an identity provider about a person: claims of OpenID Connect, or attributes of CAS. */
 export type Claims = Readonly<Record<string, unknown>>
 
 const PLACEHOLDER = /\{([^{}|]+)(?:\|([a-z]+))?\}/g

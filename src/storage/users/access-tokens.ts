@@ -9,7 +9,7 @@ import { deleteLoginTokensOfDevice } from './login-tokens.ts'
 export type TokenHolder = {
   user_id: UserId
   device_id: DeviceId | null
-  /** What the token permits; null: everything that the user may do. */
+  /** The scope of the token; null: it permits everything that the user may do. */
   scope: string | null
   expires_ts: number | null
   is_admin: boolean

@@ -48,7 +48,7 @@ test('a message that a redaction in history has emptied is no longer unread', as
 })
 
 const MEMBER = { membership: 'join', displayname: 'Abuse' }
-/** Returns Boris's current member event as it is told. */
+/** Returns Boris's member event in the state of a synced room. */
 const borisIn = (room: {
   state: { events: { type: string; state_key: string; event_id: string; content: object }[] }
 }) => room.state.events.filter(({ type, state_key }) => type === 'm.room.member' && state_key === BORIS)

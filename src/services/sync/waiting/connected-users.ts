@@ -74,7 +74,7 @@ export function createConnectedUsers(app: Capabilities, kept = KEPT_USERS): Conn
           woken.add(user)
         }
       }
-      // Account data of a room concerns only its owner. What historical redactions change comes with the next response.
+      // Account data of a room concerns only its owner; history comes with the next response.
       if (row.room_id === null || row.kind === 'account_data' || row.kind === 'history') continue
       for (const user of members.get(row.room_id) ?? []) woken.add(user)
     }
