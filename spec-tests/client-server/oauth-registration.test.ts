@@ -106,6 +106,8 @@ describe('registering a client', () => {
     ['a user in the redirect', web('https://app.example.org@evil.example/'), 'invalid_redirect_uri'],
     ['a backslash', web('https://evil.example\\.app.example.org/'), 'invalid_redirect_uri'],
     ['a script', web('javascript:alert(1)'), 'invalid_redirect_uri'],
+    ['no slashes', web('https:app.example.org/cb'), 'invalid_redirect_uri'],
+    ['three slashes', web('https:///app.example.org/cb'), 'invalid_redirect_uri'],
     ['localhost for a web client', web('http://localhost/cb'), 'invalid_redirect_uri'],
     ['a private scheme for a web client', web('org.example.app:/cb'), 'invalid_redirect_uri'],
     ['a scheme of another host', native('https://app.example.org', 'org.evil:/cb'), 'invalid_redirect_uri'],

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
-import { ask, registerAdmin, registerUser, type TestUser } from '../harness/client.ts'
+import { ask, registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import {
   API_SCOPE,
   askOAuth,
@@ -46,6 +46,7 @@ describe('the metadata', () => {
       response_modes_supported: ['query', 'fragment'],
       grant_types_supported: expect.arrayContaining(['authorization_code', 'refresh_token']),
       code_challenge_methods_supported: ['S256'],
+      prompt_values_supported: expect.arrayContaining(['login', 'consent', 'create']),
       token_endpoint_auth_methods_supported: ['none'],
     })
     const { origin } = new URL(body.issuer)
@@ -118,6 +119,8 @@ describe('signing in', () => {
   test('again on the same device takes it over', async () => {
     const scope = loginScope()
     const first = await signInByOAuth(url, alice, { client, scope })
+    const consent = await openConsent(newVisitor(url), alice, authorization(client, { scope }))
+    expect(consent.text).toContain('takes the place of your session “A test client”')
     const second = await signInByOAuth(url, alice, { client, scope })
     expect((await whoami(first.access_token)).status).toBe(401)
     expect((await refreshOAuth(url, client, first.refresh_token)).body.error).toBe('invalid_grant')
@@ -156,6 +159,22 @@ describe('prompt and login_hint', () => {
     const page = await visitor.submit(login, { user: alice.userId, password: 'correct horse battery' })
     expect(page.url.pathname).toBe(consent)
     expect(replyOf(await visitor.submit(page, {}, { do: 'allow' })).get('code')).toEqual(expect.any(String))
+  })
+
+  test('create leads to the registration, also a browser that is signed in', async () => {
+    for (const isSignedIn of [false, true]) {
+      const visitor = newVisitor(url)
+      if (isSignedIn) await signIn(visitor, alice)
+      const attempt = authorization(client, { prompt: 'create' })
+      const form = await visitor.open(attempt.path)
+      expect(form.url.pathname).toBe('/register')
+      const name = uniqueName()
+      const consent = await visitor.submit(form, { user: name, password: 'correct horse battery' })
+      expect(consent.text).toContain(`@${name}:`)
+      const code = replyOf(await visitor.submit(consent, {}, { do: 'allow' })).get('code')!
+      const { body } = await exchange(url, attempt, code)
+      expect((await whoami(body.access_token)).body.user_id).toMatch(`@${name}:`)
+    }
   })
 
   test('none never shows a page', async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { APIS, loadOperations } from '../../testing/openapi/operations.ts'
 import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
-import { ENDPOINTS } from './endpoints.ts'
+import { defaultConfig } from '../config.ts'
+import { ENDPOINTS, endpointsFor } from './endpoints.ts'
 import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
 import { pageEndpoints } from './page-routes.ts'
 
@@ -64,4 +65,16 @@ test('endpoints for servers verify signatures', () => {
   const signed = loadOperations('server-server').filter(({ auth }) => auth === 'server')
   const endpoints = signed.map((operation) => [nameOf(operation), mounted.get(nameOf(operation))?.auth] as const)
   expect(endpoints.filter(([, auth]) => auth !== undefined && auth !== 'server')).toEqual([])
+})
+
+test('without OAuth 2.0 nothing of it is mounted, so that clients get M_UNRECOGNIZED and use /login', () => {
+  const pathsWith = (oauth: { enabled: boolean }) =>
+    new Set(endpointsFor(['client'], defaultConfig({ oauth })).flatMap(({ path }) => path as string[]))
+  const [on, off] = [pathsWith({ enabled: true }), pathsWith({ enabled: false })]
+  const gone = [...on].filter((path) => !off.has(path))
+  expect(gone).toEqual(
+    expect.arrayContaining(['/_matrix/client/v1/auth_metadata', '/oauth2/token', '/oauth2/authorize']),
+  )
+  expect([...off].filter((path) => /oauth|auth_metadata|openid-configuration|consent|^\/device/.test(path))).toEqual([])
+  expect(off).toContain('/_matrix/client/v3/login')
 })

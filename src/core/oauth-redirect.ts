@@ -1,6 +1,8 @@
 /** Names of this machine, for redirects to native clients: https://www.rfc-editor.org/rfc/rfc8252#section-7.3 */
 const LOOPBACKS = ['localhost', '127.0.0.1', '[::1]']
 const MAX_URI_LENGTH = 2048
+/** Scheme, two slashes, a host without encoded characters, and perhaps a port; no user. */
+const PLAIN_URL = /^https?:\/\/([a-z0-9-]+(\.[a-z0-9-]+)*\.?|\[[0-9a-f:.]+\])(:\d*)?([/?]|$)/i
 
 /** The metadata of a client that decides about its URIs. `allowsLocalhost`: whether it may be on this machine. */
 export type ClientOrigin = { clientUri: URL; isNative: boolean; allowsLocalhost: boolean }
@@ -47,8 +49,8 @@ export function matchesRedirect(requested: string, registered: string): boolean 
 function parseUri(text: string): URL | undefined {
   if (text.length > MAX_URI_LENGTH || !/^[\x21-\x7e]+$/.test(text) || text.includes('#') || text.includes('\\'))
     return undefined
-  const url = URL.parse(text)
-  return url && url.username === '' && url.password === '' && !/^[^/?]*\/\/[^/?]*@/.test(text) ? url : undefined
+  if (/^https?:/i.test(text)) return PLAIN_URL.test(text) ? (URL.parse(text) ?? undefined) : undefined
+  return /^[^/?]*\/\/[^/?]*@/.test(text) ? undefined : (URL.parse(text) ?? undefined)
 }
 
 function isLoopback({ protocol, hostname }: URL): boolean {

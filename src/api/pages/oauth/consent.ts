@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
+import { rightsOf } from '../../../core/oauth-scope.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import {
   cancelAuthorization,
@@ -10,6 +11,7 @@ import {
 import { issueCode } from '../../../services/oauth/issue-code.ts'
 import { clientLabel } from '../../../services/oauth/oauth-clients.ts'
 import type { WebSession } from '../../../services/sign-in/web-sessions.ts'
+import { findDevice } from '../../../storage/devices/devices.ts'
 import { form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
 import { withContinue } from '../own-path.ts'
@@ -48,18 +50,26 @@ export const postConsentPage = accountPage({
 
 type ConsentVisit = Visit<unknown, unknown, WebSession>
 
-function consentPage(app: App, visit: ConsentVisit, { request, client }: PendingAuthorization): Page {
+async function consentPage(app: App, visit: ConsentVisit, { request, client }: PendingAuthorization): Promise<Page> {
   const texts = visit.texts.consent
   const { name, host } = clientLabel(client)
   const { isGrantable, text } = describeRights(visit, request.scope)
   const body = html`<p>${texts.asks(name)}</p>
 <p>${texts.provider} <strong>${host}</strong></p>
 ${text}
+${await takeover(app, visit, request.scope)}
 ${links(visit, { request, client })}
 ${isGrantable ? form(visit, { fields: [], submit: texts.allow, what: 'allow' }) : ''}
 ${form(visit, { fields: [], submit: texts.cancel, what: 'cancel', look: 'secondary' })}
 <p><a href="${withContinue('/login?login_hint=', visit.path)}">${texts.otherAccount}</a></p>`
   return { title: texts.title(serviceName(app)), body, formTargets: [formTarget(request.redirect_uri)] }
+}
+
+/** Names the device whose sessions end, if the client asks for one of the user's. */
+async function takeover({ database }: App, { session: { userId }, texts }: ConsentVisit, scope: string): Promise<Html> {
+  const { deviceId } = rightsOf(scope)
+  const device = deviceId === undefined ? undefined : await findDevice(database, { userId, deviceId })
+  return device ? html`<p>${texts.consent.takesOver(device.display_name ?? device.device_id)}</p>` : html``
 }
 
 function links({ texts: { consent } }: ConsentVisit, { client: { metadata } }: PendingAuthorization): Html {

@@ -503,6 +503,7 @@ export const en = {
     admin: 'administer this server',
     openid: 'see your user ID and your name',
     noAdministrator: (userId: string) => `It also asks to administer this server, which ${userId} may not do.`,
+    takesOver: (device: string) => `It takes the place of your session “${device}”, which ends.`,
     terms: 'Terms of service',
     policy: 'Privacy policy',
     allow: 'Allow',

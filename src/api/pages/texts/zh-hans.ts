@@ -484,6 +484,7 @@ export const zhHans: Texts = {
     admin: '管理此服务器',
     openid: '查看您的用户 ID 和名称',
     noAdministrator: (userId) => `它还请求管理此服务器，但 ${userId} 无此权限。`,
+    takesOver: (device) => `它将取代您的会话“${device}”，该会话随之结束。`,
     terms: '服务条款',
     policy: '隐私政策',
     allow: '允许',
