@@ -6,8 +6,8 @@ import type { Texts } from '../texts/en.ts'
 type AccountSection = {
   path: string
   texts(texts: Texts): { title: string; hint: string }
-  /** Whether the server offers it; default: always. */
-  isOffered?(app: Pick<App, 'config' | 'mailer' | 'identityProviders'>): boolean
+  /** Whether it is offered to a user with or without second factors; default: always. */
+  isOffered?(app: Pick<App, 'config' | 'mailer' | 'identityProviders'>, hasSecondFactor: boolean): boolean
 }
 
 /** The pages of an account, in the order of the start page. */
@@ -24,7 +24,7 @@ export const ACCOUNT_SECTIONS: readonly AccountSection[] = [
   {
     path: SECOND_FACTOR_PATH,
     texts: ({ secondFactor }) => secondFactor,
-    isOffered: ({ config }) => config.second_factor !== 'off',
+    isOffered: ({ config }, hasSecondFactor) => hasSecondFactor || config.second_factor !== 'off',
   },
   {
     path: '/account/providers',

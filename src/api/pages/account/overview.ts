@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
-import { html } from '../../../core/text/html.ts'
+import { type Html, html } from '../../../core/text/html.ts'
 import type { AccountAction } from '../../../services/users/account-management.ts'
 import { getProfile } from '../../../services/users/profile.ts'
+import { countSecondFactors } from '../../../storage/users/second-factors.ts'
 import { form, notice } from '../form.ts'
 import { accountPage, redirectTo } from '../page.ts'
+import type { AccountVisit } from './account-page.ts'
 import { avatarImage } from './avatar.ts'
 import { ACCOUNT_SECTIONS } from './navigation.ts'
 
@@ -43,7 +45,7 @@ export const getAccountPage = accountPage({
     const body = html`<div class="person">${avatarImage(profile, texts)}
 <p><strong>${String(profile.displayname ?? session.userId)}</strong><br><span class="id">${session.userId}</span></p></div>
 ${notice(session.isSuspended ? texts.account.suspended : undefined)}
-<ul class="entries" aria-label="${texts.account.sections}">${sections(app, visit)}</ul>
+<ul class="entries" aria-label="${texts.account.sections}">${await sections(app, visit)}</ul>
 ${form(visit, { action: '/logout', fields: [], submit: texts.signOut.submit, look: 'outline secondary' })}`
     return { title: texts.layout.account, body }
   },
@@ -53,8 +55,10 @@ function isAction(action: string): action is AccountAction {
   return Object.hasOwn(ACTIONS, action)
 }
 
-function sections(app: App, { texts }: Parameters<Parameters<typeof accountPage>[0]['handle']>[0]) {
-  return ACCOUNT_SECTIONS.filter(({ isOffered }) => isOffered?.(app) ?? true).map((section) => {
+async function sections(app: App, { texts, session }: AccountVisit): Promise<Html[]> {
+  const { totp, passkeys } = await countSecondFactors(app.database, session.userId)
+  const offered = ACCOUNT_SECTIONS.filter(({ isOffered }) => isOffered?.(app, totp || passkeys > 0) ?? true)
+  return offered.map((section) => {
     const { title, hint } = section.texts(texts)
     return html`<li><a href="${section.path}"><strong>${title}</strong><small>${hint}</small></a></li>`
   })
