@@ -111,7 +111,7 @@ create table registration_tokens (
   expires_ts bigint
 );
 
--- Third-party identifiers (e-mail addresses) that are verified. An address belongs to one user at most.
+-- Third-party identifiers (e-mail addresses, phone numbers) that are verified. Each belongs to one user at most.
 create table threepids (
   medium text not null,
   address text not null,
@@ -122,7 +122,7 @@ create table threepids (
 );
 create index threepids_user on threepids (user_id);
 
--- Verification of such an address by a link that is sent to it.
+-- Verification of such an address by a link that is sent to it, or of a phone number by a code.
 create table threepid_sessions (
   session_id text primary key,
   -- 'add', 'account' (added once confirmed), 'register' or 'password': the session is valid for this purpose only
@@ -132,9 +132,11 @@ create table threepid_sessions (
   client_secret text not null,
   -- the account that the verification is for; empty: the client was not logged in
   user_id text not null default '',
-  -- SHA-256 of the token in the link
+  -- SHA-256 of the token in the link, or of session and code
   token_hash text not null,
   send_attempt bigint not null,
+  -- wrong codes for a phone number
+  failed_attempts integer not null default 0,
   next_link text,
   validated_ts bigint,
   expires_ts bigint not null,

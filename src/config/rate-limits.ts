@@ -38,6 +38,11 @@ export const rateLimits = z
       10,
       'Codes of devices that a user enters to sign them in, per account and per network address.',
     ),
+    text_message: category(
+      0.005,
+      5,
+      'Text messages with codes, per phone number and per network address that requests them.',
+    ),
     registration: category(0.2, 5, 'Registrations from one network address.'),
     oauth: category(
       2,

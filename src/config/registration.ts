@@ -26,6 +26,10 @@ export const registration = z
       .boolean()
       .prefault(false)
       .describe('Whether registration requires a confirmed e-mail address; needs the section email.'),
+    requires_phone: z
+      .boolean()
+      .prefault(false)
+      .describe('Whether registration requires a confirmed phone number; needs the section phone.'),
     captcha,
     blocked_names: patterns.describe(
       "Names that nobody may register, as patterns for the part of a user id before the colon: '*' stands for any text, '?' for one character, such as [admin, '*support*']. Administrators and application services can create such accounts.",

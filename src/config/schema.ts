@@ -10,6 +10,7 @@ import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
 import { oauth } from './oauth.ts'
 import { personalTokens } from './personal-tokens.ts'
+import { phone } from './phone.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
 import { serverNotices } from './server-notices.ts'
@@ -335,6 +336,7 @@ export const configSchema = z.strictObject({
   delayed_events: delayedEvents,
   presence,
   email,
+  phone,
   server_notices: serverNotices,
   policy_server: policyServer,
   rate_limits: rateLimits,

@@ -110,6 +110,10 @@ export const UNSTABLE_OPERATIONS: readonly Operation[] = [
     path: '/_synapse/admin/v1/register',
   },
   of('POST', 'account_validity/send_mail'),
+  of('POST', 'add_threepid/msisdn/submit_token', {
+    auth: 'none',
+    body: { sid: required('string'), client_secret: required('string'), token: required('string') },
+  }),
   {
     ...of('POST', '', { body: { user_id: required('string'), expiration_ts: optional('integer') } }),
     path: '/_synapse/admin/v1/account_validity/validity',

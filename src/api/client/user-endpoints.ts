@@ -39,6 +39,7 @@ import { postLogout, postLogoutAll } from './users/logout.ts'
 import { postOpenIdToken } from './users/openid.ts'
 import { postPassword } from './users/password.ts'
 import { deletePersonalToken, getPersonalTokens, postPersonalToken } from './users/personal-tokens.ts'
+import { phoneNumberEndpoints } from './users/phone-numbers.ts'
 import { deleteProfileField, getOneProfileField, getWholeProfile, putProfileField } from './users/profile.ts'
 import { postRefresh } from './users/refresh.ts'
 import { getRegisterAvailable, postRegister } from './users/register.ts'
@@ -88,6 +89,7 @@ const accounts: AnyEndpoint[] = [
   deletePersonalToken,
   postDeactivate,
   ...thirdPartyIdEndpoints,
+  ...phoneNumberEndpoints,
   getLock,
   putLock,
   getSuspend,

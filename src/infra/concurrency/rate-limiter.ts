@@ -29,7 +29,7 @@ type Bucket = { fullAt: number; unshared: number }
  * Categories that are counted in the database immediately: attackers could use several processes in parallel to guess
  * passwords or to create accounts.
  */
-const STRICT: readonly string[] = ['login', 'second_factor', 'user_code', 'registration']
+const STRICT: readonly string[] = ['login', 'second_factor', 'user_code', 'registration', 'text_message']
 /** The interval at which counts are added to the shared buckets. */
 const SHARE_MS = 200
 /** A process keeps a twentieth of a burst local, so that light users cost no writes. */

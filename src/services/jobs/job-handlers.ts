@@ -15,6 +15,7 @@ import { redactRelated } from '../rooms/sending/redact-related.ts'
 import { applyEarly } from '../rooms/timeline/apply-early.ts'
 import { LEAVE_ALL_ROOMS } from '../users/deactivate.ts'
 import { SEND_MAIL } from '../users/mail/compose-mail.ts'
+import { SEND_TEXT, sendTextMessage } from '../users/phone-proof.ts'
 import { UPDATE_MEMBER_PROFILES } from '../users/profile.ts'
 
 const ofPusher = z.object({ pusher_nid: z.int() })
@@ -26,6 +27,7 @@ export function jobHandlers(app: App): JobHandlers {
     [APPLY_EARLY_REDACTIONS]: (payload) => applyEarly(app, payload),
     [EMAIL_DIGEST]: (payload) => sendDigest(app, ofPusher.parse(payload).pusher_nid),
     [SEND_MAIL]: (payload) => sendMail(app, payload),
+    [SEND_TEXT]: (payload) => sendTextMessage(app, payload),
     [LEAVE_ALL_ROOMS]: (payload) => leaveAllRooms(app, ofUser.parse(payload).user_id),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
     [REMOVE_GUESTS]: (payload) => removeGuests(app, payload),

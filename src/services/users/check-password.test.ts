@@ -85,7 +85,7 @@ test.each<[string, (name: string) => AccountIdentifier, (name: string) => string
   ['a localpart in capitals', (name) => ({ user: name.toUpperCase() }), (name) => `@${name}:hearth.test`],
   ['an address', (name) => ({ medium: 'email', address: `${name}@example.org\t` }), (name) => `@${name}:hearth.test`],
   ['a user of another server', (name) => ({ user: `@${name}:elsewhere.test` }), () => undefined],
-  ['a phone number', () => ({ medium: 'msisdn', address: '123' }), () => undefined],
+  ['a phone number', () => ({ medium: 'msisdn', address: '+1234567' }), () => '1234567'],
   ['no address', () => ({ medium: 'email', address: 'x' }), () => undefined],
 ])('%s is counted as the account that it names', async (_, identifier, countedAs) => {
   expect((await findAccount(app, identifier(localpart))).countedAs).toBe(countedAs(localpart))

@@ -29,6 +29,8 @@ export type NewAccount = {
   registrationToken?: string | undefined
   /** An e-mail address that the user has verified. */
   email?: string | undefined
+  /** A phone number that the user has verified. */
+  phone?: string | undefined
   /** The language of mails to the user, if known. */
   language?: MailLanguage | undefined
 }
@@ -65,7 +67,8 @@ export async function createUser(
         })
     if (!isMade) throw userInUse()
     if (account.registrationToken !== undefined) await useToken(tx, account.registrationToken, now)
-    if (account.email !== undefined) await giveEmail(tx, userId, { address: account.email, now })
+    if (account.email !== undefined) await giveAddress(tx, userId, { medium: 'email', address: account.email, now })
+    if (account.phone !== undefined) await giveAddress(tx, userId, { medium: 'msisdn', address: account.phone, now })
     const isNameless = account.guest || account.replacesGuest
     const displayName = account.displayName ?? (isNameless ? undefined : localpartOf(userId))
     if (displayName !== undefined) {
@@ -81,8 +84,12 @@ async function useToken(tx: Tx, token: string, now: number): Promise<void> {
   throw new MatrixError(403, 'M_FORBIDDEN', 'The registration token has been used up')
 }
 
-async function giveEmail(tx: Tx, userId: UserId, { address, now }: { address: string; now: number }): Promise<void> {
-  const threepid = { medium: 'email', address, user_id: userId, validated_ts: now, added_ts: now }
-  if (await insertThreepid(tx, threepid)) return
-  throw new MatrixError(400, 'M_THREEPID_IN_USE', 'This e-mail address belongs to an account')
+async function giveAddress(
+  tx: Tx,
+  userId: UserId,
+  { medium, address, now }: { medium: 'email' | 'msisdn'; address: string; now: number },
+): Promise<void> {
+  if (await insertThreepid(tx, { medium, address, user_id: userId, validated_ts: now, added_ts: now })) return
+  const what = medium === 'email' ? 'e-mail address' : 'phone number'
+  throw new MatrixError(400, 'M_THREEPID_IN_USE', `This ${what} belongs to an account`)
 }

@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import { localpartOf } from '../../core/ids.ts'
-import { type EmailAddress, parseEmailAddress } from '../../core/text/email-address.ts'
+import { parseEmailAddress } from '../../core/text/email-address.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
-import { findThreepidUser } from '../../storage/users/threepids.ts'
+import { findThreepidUser, type Threepid } from '../../storage/users/threepids.ts'
 import { findUser } from '../../storage/users/users.ts'
 import { localUserId } from './user-names.ts'
 
@@ -22,8 +22,16 @@ export async function findAccount(
   identifier: AccountIdentifier,
 ): Promise<NamedAccount> {
   if ('user' in identifier) return findByName(app, identifier.user)
-  const address = identifier.medium === 'email' ? parseEmailAddress(identifier.address) : undefined
-  return address === undefined ? { user: undefined, countedAs: undefined, name: undefined } : findByEmail(app, address)
+  const { medium } = identifier
+  const address = medium === 'msisdn' ? msisdnOf(identifier.address) : parseEmailAddress(identifier.address)
+  const isKnown = (medium === 'email' || medium === 'msisdn') && address !== undefined
+  return isKnown ? findByAddress(app, { medium, address }) : { user: undefined, countedAs: undefined, name: undefined }
+}
+
+/** Returns a number in its canonical form, without + and spaces. */
+function msisdnOf(text: string): string | undefined {
+  const digits = text.replace(/[\s+()./-]/g, '')
+  return /^[1-9]\d{4,14}$/.test(digits) ? digits : undefined
 }
 
 /** Localparts of historical accounts may have capitals: an exact match takes precedence over the lower-case name. */
@@ -36,7 +44,8 @@ async function findByName(app: Pick<App, 'database' | 'serverName'>, name: strin
   return { user, countedAs: named, name: named && localpartOf(named) }
 }
 
-async function findByEmail(app: Pick<App, 'database'>, address: EmailAddress): Promise<NamedAccount> {
-  const user = await findThreepidUser(app.database, { medium: 'email', address })
+async function findByAddress(app: Pick<App, 'database'>, threepid: Threepid): Promise<NamedAccount> {
+  const user = await findThreepidUser(app.database, threepid)
+  const { address } = threepid
   return { user, countedAs: user?.user_id ?? address, name: user ? localpartOf(user.user_id) : address }
 }

@@ -8,6 +8,7 @@ import { findUser, lockUser } from '../../storage/users/users.ts'
 import { type EmailProof, findEmailProof, type ThreepidCredentials, takeEmailProof } from './email-proof.ts'
 import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
 import type { ProofPurpose } from './mail/email-proof-texts.ts'
+import type { AccountNotice } from './mail/notice-texts.ts'
 
 /** The client secret of links that the account page requests: their confirmation adds the address at once. */
 export const ACCOUNT_PAGE_SECRET = 'account-page'
@@ -50,10 +51,9 @@ async function addProven(
   const isActive = (await findUser(tx, userId))?.deactivated_ts === null
   if (!proven || isOther || !isActive)
     throw new MatrixError(400, 'M_THREEPID_AUTH_FAILED', 'The address has not been confirmed')
-  const { address } = proven.threepid
   if (!(await insertThreepid(tx, { ...proven.threepid, user_id: userId, added_ts: now })))
     throw new MatrixError(400, 'M_THREEPID_IN_USE', 'This address belongs to another account')
-  await enqueueNotice(app, tx, { userId, notice: { kind: 'email_added', address } })
+  await enqueueNotice(app, tx, { userId, notice: addressNotice('added', proven.threepid) })
 }
 
 /** Removes an address from a user, if present. */
@@ -62,7 +62,11 @@ export async function removeThreepid(app: Capabilities, userId: UserId, threepid
   await app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const isRemoved = await deleteThreepid(tx, userId, canonical)
-    if (!isRemoved || canonical.medium !== 'email') return
-    await enqueueNotice(app, tx, { userId, notice: { kind: 'email_removed', address: canonical.address } })
+    if (isRemoved) await enqueueNotice(app, tx, { userId, notice: addressNotice('removed', canonical) })
   })
+}
+
+function addressNotice(what: 'added' | 'removed', { medium, address }: Threepid): AccountNotice {
+  if (medium === 'email') return { kind: `email_${what}`, address }
+  return { kind: `phone_${what}`, number: `+${address}` }
 }

@@ -31,7 +31,8 @@ export const UIA_STAGES = {
   'm.login.password': provePassword,
   'm.login.registration_token': proveRegistrationToken,
   'm.login.terms': async () => 'true',
-  'm.login.email.identity': proveEmailAddress,
+  'm.login.email.identity': (app, attempt) => proveAddress(app, attempt, 'email'),
+  'm.login.msisdn': (app, attempt) => proveAddress(app, attempt, 'msisdn'),
   'm.login.recaptcha': proveHuman,
   // Clients that know only reCAPTCHA show the web page of this stage, for all other captchas.
   'hearth.captcha': proveHuman,
@@ -101,7 +102,7 @@ async function proveRegistrationToken(app: StageCapabilities, { auth }: { auth: 
 }
 
 /** The purpose of a verified address, by the operation that it authenticates. */
-const EMAIL_PURPOSES: Record<string, ProofPurpose> = {
+const PROOF_PURPOSES: Record<string, ProofPurpose> = {
   'POST /register': 'register',
   'POST /account/password': 'password',
 }
@@ -110,29 +111,39 @@ const EMAIL_PURPOSES: Record<string, ProofPurpose> = {
  * Returns the purpose for which an address must be verified to authenticate an operation. Throws M_INVALID_PARAM for
  * operations that no address authenticates.
  */
-export function emailPurposeOf(operation: string): ProofPurpose {
-  const purpose = EMAIL_PURPOSES[operation]
+export function proofPurposeOf(operation: string): ProofPurpose {
+  const purpose = PROOF_PURPOSES[operation]
   if (purpose) return purpose
-  throw new InvalidParamError('This request needs no e-mail address')
+  throw new InvalidParamError('This request needs no address')
 }
 
 /**
- * Returns the address at registration, and its owner for a password reset.
+ * Returns the address or phone number at registration, and its owner for a password reset.
  * https://spec.matrix.org/v1.19/client-server-api/#email-based-identity--homeserver
  */
-async function proveEmailAddress(app: StageCapabilities, { auth, operation }: StageAttempt): Promise<string> {
-  const purpose = emailPurposeOf(operation)
+async function proveAddress(
+  app: StageCapabilities,
+  { auth, operation }: StageAttempt,
+  medium: 'email' | 'msisdn',
+): Promise<string> {
+  const purpose = proofPurposeOf(operation)
   // Old clients send `threepidCreds`.
   const { sid, client_secret } = (auth.threepid_creds ?? auth.threepidCreds ?? {}) as Record<string, unknown>
   if (typeof sid !== 'string' || typeof client_secret !== 'string')
     throw new MissingParamError('auth.threepid_creds: sid or client_secret is missing')
   const proof = { credentials: { sid, client_secret }, purpose, now: app.clock.now() }
   const proven = await app.database.write((tx) => takeEmailProof(tx, proof))
+  if (proven && proven.threepid.medium !== medium) throw notConfirmed(medium)
   if (proven && purpose === 'register') return proven.threepid.address
-  // The address may have a new owner since the mail was sent.
+  // It may have a new owner since then.
   const owner = proven && (await findThreepidOwner(app.database, proven.threepid))
   if (owner !== undefined && owner === proven?.userId) return owner
-  throw new MatrixError(401, 'M_UNAUTHORIZED', 'The address has not been confirmed')
+  throw notConfirmed(medium)
+}
+
+function notConfirmed(medium: 'email' | 'msisdn'): MatrixError {
+  const what = medium === 'email' ? 'address' : 'phone number'
+  return new MatrixError(401, 'M_UNAUTHORIZED', `The ${what} has not been confirmed`)
 }
 
 /**

@@ -23,6 +23,7 @@ export type ThreepidSessionRow = {
   user_id: UserId | ''
   token_hash: string
   send_attempt: number
+  failed_attempts: number
   next_link: string | null
   validated_ts: number | null
   expires_ts: number

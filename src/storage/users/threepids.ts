@@ -86,7 +86,7 @@ type ThreepidSessionKey = Pick<ThreepidSessionRow, 'purpose' | 'medium' | 'addre
  */
 export async function storeThreepidSession(
   tx: Tx,
-  session: Omit<ThreepidSessionRow, 'validated_ts'>,
+  session: Omit<ThreepidSessionRow, 'validated_ts' | 'failed_attempts'>,
   now: number,
 ): Promise<void> {
   await tx.sql.deleteFrom('threepid_sessions').where('expires_ts', '<=', now).execute()
@@ -95,7 +95,7 @@ export async function storeThreepidSession(
       ${session.user_id}, ${session.token_hash}, ${session.send_attempt}::bigint, ${session.next_link}, ${session.expires_ts}::bigint)
     on conflict (purpose, medium, address, client_secret, user_id) do update set session_id = excluded.session_id,
       token_hash = excluded.token_hash, send_attempt = excluded.send_attempt, next_link = excluded.next_link,
-      validated_ts = null, expires_ts = excluded.expires_ts`.execute(tx.sql)
+      validated_ts = null, failed_attempts = 0, expires_ts = excluded.expires_ts`.execute(tx.sql)
 }
 
 /** Finds the session of a link, if it has not expired. */
@@ -106,6 +106,24 @@ export async function findLinkedSession(
   const { rows } = await sql<ThreepidSessionRow>`select * from threepid_sessions
     where session_id = ${sessionId} and token_hash = ${tokenHash} and expires_ts > ${now}::bigint`.execute(db.sql)
   return rows[0]
+}
+
+/**
+ * Validates the session of a phone number if this is the hash of its code, and returns whether it is; otherwise counts a
+ * failed attempt. After `most` of them, no code is right.
+ */
+export async function tryCode(
+  tx: Tx,
+  code: { sessionId: string; clientSecret: string; tokenHash: string; most: number; now: number },
+): Promise<boolean> {
+  const { rows } = await sql<{ is_right: boolean }>`update threepid_sessions set
+      validated_ts = case when token_hash = ${code.tokenHash} then coalesce(validated_ts, ${code.now}::bigint)
+        else validated_ts end,
+      failed_attempts = failed_attempts + (token_hash <> ${code.tokenHash})::int
+    where session_id = ${code.sessionId} and client_secret = ${code.clientSecret} and medium = 'msisdn'
+      and failed_attempts < ${code.most}::int and expires_ts > ${code.now}::bigint
+    returning token_hash = ${code.tokenHash} as is_right`.execute(tx.sql)
+  return rows[0]?.is_right ?? false
 }
 
 /** Marks a session as validated: its link was opened. */

@@ -24,7 +24,9 @@ export const getCapabilities = route({
         'm.set_avatar_url': { enabled: true },
         'm.profile_fields': { enabled: true },
         'uk.tcpip.msc4133.profile_fields': { enabled: true },
-        'm.3pid_changes': { enabled: isFree && app.mailer !== undefined },
+        'm.3pid_changes': {
+          enabled: isFree && (app.mailer !== undefined || app.config.phone.gateway_url !== undefined),
+        },
         'm.get_login_token': { enabled: isFree },
         'm.forget_forced_upon_leave': { enabled: false },
         'org.matrix.msc4140.delayed_events': {

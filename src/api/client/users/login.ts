@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Config, ProviderConfig } from '../../../config.ts'
 import { BadJsonError, MatrixError, MissingParamError } from '../../../core/errors.ts'
+import { parsePhoneNumber } from '../../../infra/users/phone-number.ts'
 import type { AccountIdentifier } from '../../../services/users/find-account.ts'
 import { logInWithPassword, logInWithToken } from '../../../services/users/log-in.ts'
 import { JWT_LOGIN, logInWithJwt } from '../../../services/users/log-in-with-jwt.ts'
@@ -47,6 +48,10 @@ const loginBody = z.object({
       user: z.string().optional(),
       medium: z.string().optional(),
       address: z.string().optional(),
+      country: z.string().max(8).optional(),
+      phone: z.string().optional(),
+      /** Before version 0.5 of the specification, `phone` was `number`. */
+      number: z.string().optional(),
     })
     .optional(),
   user: z.string().optional(),
@@ -74,7 +79,8 @@ export const postLogin = route({
     const from = { ip, userAgent }
     if (body.type === 'm.login.password') {
       const password = required('password', body.password)
-      return logInWithPassword(app, { identifier: identifierOf(body), password, device: { ...device, from } })
+      const identifier = await identifierOf(body)
+      return logInWithPassword(app, { identifier, password, device: { ...device, from } })
     }
     if (body.type === 'm.login.token')
       return logInWithToken(app, { token: required('token', body.token), device: { ...device, from } })
@@ -92,11 +98,16 @@ export const postLogin = route({
  * https://spec.matrix.org/v1.19/client-server-api/#identifier-types; `user` is the deprecated form without an
  * identifier.
  */
-function identifierOf({ identifier, user }: z.output<typeof loginBody>): AccountIdentifier {
+async function identifierOf({ identifier, user }: z.output<typeof loginBody>): Promise<AccountIdentifier> {
   if (!identifier) return { user: required('identifier', user) }
   if (identifier.type === 'm.id.user') return { user: required('identifier.user', identifier.user) }
+  if (identifier.type === 'm.id.phone') {
+    const text = required('identifier.phone', identifier.phone ?? identifier.number)
+    const number = await parsePhoneNumber(text, identifier.country)
+    return { medium: 'msisdn', address: number?.msisdn ?? '' }
+  }
   if (identifier.type !== 'm.id.thirdparty')
-    throw new BadJsonError('identifier.type: only m.id.user and m.id.thirdparty are supported')
+    throw new BadJsonError('identifier.type: only m.id.user, m.id.thirdparty and m.id.phone are supported')
   const medium = required('identifier.medium', identifier.medium)
   return { medium, address: required('identifier.address', identifier.address) }
 }

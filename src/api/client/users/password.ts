@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { App } from '../../../app.ts'
 import { MatrixError, MissingParamError } from '../../../core/errors.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { checkNewPassword } from '../../../services/users/new-password.ts'
@@ -26,9 +27,10 @@ export const postPassword = route({
   body: passwordBody,
   async handle({ session, body: { auth, new_password: secret, ...body } }, app) {
     if (session?.isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests have no password')
-    if (!session && !app.mailer) throw new MatrixError(401, 'M_MISSING_TOKEN', 'An access token is needed')
+    const proof = proofBy(app, session)
+    if (proof.flows.length === 0) throw new MatrixError(401, 'M_MISSING_TOKEN', 'An access token is needed')
     if (session) await requirePassword(app, session.userId)
-    const request = { operation: 'POST /account/password', auth, body, secret, ...proofBy(session) }
+    const request = { operation: 'POST /account/password', auth, body, secret, ...proof }
     return authenticateAndPerform(app, request, {
       check({ hasSecret }) {
         if (!hasSecret) throw new MissingParamError('new_password: it is needed')
@@ -36,7 +38,7 @@ export const postPassword = route({
       },
       async perform({ body: wanted, secretHash, completed }) {
         await setPasswordHash(app, {
-          userId: session?.userId ?? (completed['m.login.email.identity'] as UserId),
+          userId: session?.userId ?? ((completed['m.login.email.identity'] ?? completed['m.login.msisdn']) as UserId),
           hash: secretHash!,
           logOutDevices: (wanted as typeof body).logout_devices ?? true,
           keep: session,
@@ -49,11 +51,12 @@ export const postPassword = route({
 })
 
 /**
- * Returns the accepted proofs: the old password for users who are logged in, an e-mail address of the account for users
- * who have forgotten it.
+ * Returns the accepted proofs: the old password for users who are logged in, an e-mail address or a phone number of the
+ * account for users who have forgotten it.
  */
-function proofBy(session: Session | undefined): Pick<UiaRequest, 'userId' | 'flows'> {
-  return session
-    ? { userId: session.userId, flows: [['m.login.password']] }
-    : { userId: undefined, flows: [['m.login.email.identity']] }
+function proofBy({ config, mailer }: App, session: Session | undefined): Pick<UiaRequest, 'userId' | 'flows'> {
+  if (session) return { userId: session.userId, flows: [['m.login.password']] }
+  const byMail = mailer ? [['m.login.email.identity'] as const] : []
+  const byPhone = config.phone.gateway_url === undefined ? [] : [['m.login.msisdn'] as const]
+  return { userId: undefined, flows: [...byMail, ...byPhone] }
 }

@@ -10,6 +10,7 @@ import { v3 } from '../../http/client-paths.ts'
 import { emailAddress } from '../../http/fields.ts'
 import { type AnyEndpoint, route, type Session } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
+import { clientSecret } from './client-secret.ts'
 import { withPassword } from './password-proof.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3account3pid */
@@ -30,7 +31,6 @@ const getThirdPartyIds = route({
   },
 })
 
-const clientSecret = z.string().regex(/^[0-9a-zA-Z.=_-]{1,255}$/, 'has characters that are not allowed')
 const sessionId = z.string().max(255)
 
 type MaybeCredentials = { [Key in keyof ThreepidCredentials]?: string | undefined }
@@ -59,7 +59,7 @@ function add(
   session: Session,
   request: { operation: string; auth: AuthData | undefined; body: MaybeCredentials },
 ): Promise<object> {
-  requireMailer(app)
+  if (app.config.phone.gateway_url === undefined) requireMailer(app)
   return withPassword(app, session, {
     ...request,
     check: (wanted) => void credentialsOf(wanted),
@@ -173,16 +173,6 @@ function requestEmailToken(place: string, purpose: ProofPurpose) {
   })
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3registermsisdnrequesttoken and its siblings. */
-const postPhoneToken = route({
-  method: 'POST',
-  path: ['/register', '/account/password', '/account/3pid'].flatMap((place) => v3(`${place}/msisdn/requestToken`)),
-  auth: 'none',
-  handle: () => {
-    throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use phone numbers')
-  },
-})
-
 /** Runs before validation: without mail, the details of a request do not matter. */
 function requireMailer(app: App): void {
   if (!app.mailer) throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not use email addresses')
@@ -199,5 +189,4 @@ export const thirdPartyIdEndpoints: AnyEndpoint[] = [
   requestEmailToken('/register', 'register'),
   requestEmailToken('/account/password', 'password'),
   requestEmailToken('/account/3pid', 'add'),
-  postPhoneToken,
 ]

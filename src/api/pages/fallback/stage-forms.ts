@@ -4,8 +4,10 @@ import { parseEmailAddress } from '../../../core/text/email-address.ts'
 import { html } from '../../../core/text/html.ts'
 import { accountUrl } from '../../../services/users/account-management.ts'
 import { requestEmailProof } from '../../../services/users/email-proof.ts'
+import { requestPhoneProof, submitPhoneCode } from '../../../services/users/phone-proof.ts'
 import type { SessionPurpose } from '../../../services/users/uia-fallback.ts'
-import { type AuthData, emailPurposeOf, type UiaStageType } from '../../../services/users/uia-stages.ts'
+import { type AuthData, proofPurposeOf, type UiaStageType } from '../../../services/users/uia-stages.ts'
+import { networkOf } from '../../http/network-of.ts'
 import { captchaFields, captchaSolution } from '../captcha.ts'
 import { type Form, field } from '../form.ts'
 import type { Visit } from '../page.ts'
@@ -17,7 +19,7 @@ export type FormStage = Exclude<UiaStageType, 'm.login.sso'>
 /** What the page of a stage shows: a form, and where its scripts come from. */
 export type StageForm = Pick<Form, 'fields' | 'submit'> & { foreign?: readonly string[] }
 
-type StageVisit = Pick<Visit, 'texts' | 'language' | 'form'>
+type StageVisit = Pick<Visit, 'texts' | 'language' | 'form' | 'browser'>
 
 /** The web form of an authentication stage. */
 export type FallbackForm = {
@@ -94,6 +96,17 @@ export const FALLBACK_FORMS: Record<FormStage, FallbackForm> = {
     }),
     read: readEmail,
   },
+  'm.login.msisdn': {
+    show: (_app, { texts: { fallback } }) => ({
+      fields: field(
+        fallback.phone,
+        { name: 'phone', type: 'tel', autocomplete: 'tel', required: true, autofocus: true },
+        { hint: fallback.phoneHint },
+      ),
+      submit: fallback.sendCode,
+    }),
+    read: readPhone,
+  },
   'm.login.recaptcha': CAPTCHA,
   'hearth.captcha': CAPTCHA,
   'm.oauth': ACCOUNT_PAGE,
@@ -115,7 +128,7 @@ async function readEmail(
   if (address === undefined) throw new InvalidParamError(texts.fallback.noAddress)
   const clientSecret = app.random.token(SECRET_LENGTH)
   const sid = await requestEmailProof(app, {
-    purpose: emailPurposeOf(purpose.operation),
+    purpose: proofPurposeOf(purpose.operation),
     address,
     clientSecret,
     sendAttempt: 1,
@@ -125,8 +138,56 @@ async function readEmail(
   return { next: afterMail(visit, { sid, clientSecret, isFirst: true }) }
 }
 
+/** Reads the number, to which a code is sent; then the code. */
+async function readPhone(
+  app: App,
+  visit: StageVisit,
+  purpose: SessionPurpose,
+): Promise<{ auth: AuthData } | { next: StageForm }> {
+  const { form, texts, language, browser } = visit
+  if (form.has('sid')) {
+    const credentials = { sid: enteredIn(form, 'sid'), client_secret: enteredIn(form, 'client_secret') }
+    if (!(await submitPhoneCode(app, credentials, enteredIn(form, 'code'))))
+      throw new InvalidParamError(texts.fallback.wrongCode)
+    return { auth: { threepid_creds: credentials } }
+  }
+  const clientSecret = app.random.token(SECRET_LENGTH)
+  const { sid } = await requestPhoneProof(app, {
+    purpose: proofPurposeOf(purpose.operation),
+    number: enteredIn(form, 'phone'),
+    country: undefined,
+    clientSecret,
+    sendAttempt: 1,
+    network: networkOf(browser.ip),
+    language,
+  })
+  return { next: afterText(visit, { sid, clientSecret }) }
+}
+
+/** The form after a text message was sent. */
+function afterText(
+  { texts: { fallback } }: Pick<StageVisit, 'texts'>,
+  { sid, clientSecret }: { sid: string; clientSecret: string },
+): StageForm {
+  const code = { name: 'code', inputmode: 'numeric', autocomplete: 'one-time-code', required: true, autofocus: true }
+  return {
+    fields: html`${field(fallback.code, code, { hint: fallback.codeHint })}
+<input type="hidden" name="sid" value="${sid}"><input type="hidden" name="client_secret" value="${clientSecret}">`,
+    submit: fallback.goOn,
+  }
+}
+
+/** Returns the second form of a stage that sends something, with the fields of the first. */
+export function secondForm(
+  type: UiaStageType,
+  visit: Pick<StageVisit, 'texts'>,
+  kept: { sid: string; clientSecret: string },
+): StageForm {
+  return type === 'm.login.msisdn' ? afterText(visit, kept) : afterMail(visit, { ...kept, isFirst: false })
+}
+
 /** The form after a mail was sent. */
-export function afterMail(
+function afterMail(
   { texts: { fallback } }: Pick<StageVisit, 'texts'>,
   { sid, clientSecret, isFirst }: { sid: string; clientSecret: string; isFirst: boolean },
 ): StageForm {

@@ -8,7 +8,7 @@ import { alert, form } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { errorText, page, type Redirect, redirectTo, type Visit } from '../page.ts'
 import { stageDonePage } from './done.ts'
-import { afterMail, FALLBACK_FORMS, type FormStage, type StageForm } from './stage-forms.ts'
+import { FALLBACK_FORMS, type FormStage, type StageForm, secondForm } from './stage-forms.ts'
 
 const path = v3('/auth/:authType/fallback/web')
 const params = z.object({ authType: z.string() })
@@ -63,7 +63,7 @@ async function attempt(app: App, visit: StageVisit, stage: Stage): Promise<Page>
     // A second form keeps the fields of the first.
     const [sid, clientSecret] = [visit.form.get('sid'), visit.form.get('client_secret')]
     const isSecond = sid !== null && clientSecret !== null
-    const shown = isSecond ? afterMail(visit, { sid, clientSecret, isFirst: false }) : fallback.show(app, visit)
+    const shown = isSecond ? secondForm(stage.type, visit, { sid, clientSecret }) : fallback.show(app, visit)
     return { ...formPage(visit, shown, errorText(visit.texts, error.toJSON())), status: error.status }
   }
 }

@@ -4,6 +4,7 @@ import { InvalidParamError, MatrixError } from '../../../core/errors.ts'
 import { type EmailAddress, parseEmailAddress } from '../../../core/text/email-address.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { registerInBrowser } from '../../../services/sign-in/register-in-browser.ts'
+import { networkOf } from '../../http/network-of.ts'
 import { captchaFields, captchaSolution } from '../captcha.ts'
 import { alert, checkbox, field, form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
@@ -16,7 +17,7 @@ import type { Texts } from '../texts/en.ts'
 const query = z.object({ continue: z.string().optional(), token: z.string().max(255).optional() })
 
 type RegisterVisit = Visit<undefined, z.output<typeof query>>
-type FieldName = 'user' | 'password' | 'token' | 'email' | 'accept'
+type FieldName = 'user' | 'password' | 'token' | 'email' | 'phone' | 'accept'
 /** What was wrong with a form; `name`: the field that was. */
 type Refusal = { text: string; status: number; name?: FieldName | undefined }
 
@@ -43,9 +44,9 @@ export const postRegisterPage = page({
   },
 })
 
-/** Returns the page on which a registration waits for the mailed link. */
+/** Returns the page on which a registration waits for the mailed link or a code. */
 export function mailedPath(sessionId: string, on: string | undefined): string {
-  return withContinue(`${REGISTER_PATH}/email?session=${encodeURIComponent(sessionId)}`, on)
+  return withContinue(`${REGISTER_PATH}/confirm?session=${encodeURIComponent(sessionId)}`, on)
 }
 
 async function register(app: App, visit: RegisterVisit): Promise<Redirect> {
@@ -55,14 +56,15 @@ async function register(app: App, visit: RegisterVisit): Promise<Redirect> {
     username: (filled.get('user') ?? '').trim(),
     password: filled.get('password') ?? '',
     email: emailOf(app, visit),
+    phone: app.config.registration.requires_phone ? (filled.get('phone') ?? '') : undefined,
     token: filled.get('token') ?? '',
     acceptsTerms: filled.has('accept'),
     captcha: captchaSolution(app.config, filled),
     language,
   }
   const nextPage = (sessionId: string) => mailedPath(sessionId, on)
-  const registered = await registerInBrowser(app, browser, { entered, nextPage })
-  return 'mailSentIn' in registered ? redirectTo(nextPage(registered.mailSentIn)) : afterStep(registered, on)
+  const registered = await registerInBrowser(app, browser, { entered, nextPage, network: networkOf(browser.ip) })
+  return 'waitsIn' in registered ? redirectTo(nextPage(registered.waitsIn)) : afterStep(registered, on)
 }
 
 class NoAddressError extends InvalidParamError {}
@@ -157,7 +159,17 @@ function accountFields(app: App, visit: RegisterVisit, refusal: Refusal | undefi
     },
     help('email', text.emailHint),
   )
-  return [user, password, ...(registration.requires_token ? [token] : []), ...(app.mailer ? [email] : [])]
+  const phone = field(
+    text.phone,
+    { name: 'phone', value: filled.get('phone') ?? '', type: 'tel', autocomplete: 'tel', required: true },
+    help('phone', texts.fallback.phoneHint),
+  )
+  return [
+    ...[user, password],
+    ...(registration.requires_token ? [token] : []),
+    ...(app.mailer ? [email] : []),
+    ...(registration.requires_phone ? [phone] : []),
+  ]
 }
 
 function termsFields({ config }: App, { texts: { register: text }, language, form: filled }: RegisterVisit): Html {

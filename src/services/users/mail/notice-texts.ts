@@ -4,6 +4,7 @@ import type { Letter, MailLanguage } from './compose-mail.ts'
 export type AccountNotice =
   | { kind: 'sign_in'; device: string | undefined; client: string | undefined; address: string | undefined }
   | { kind: 'email_added' | 'email_removed'; address: string }
+  | { kind: 'phone_added' | 'phone_removed'; number: string }
   | { kind: 'password_changed' }
   | { kind: 'second_factor_added' | 'second_factor_removed'; factor: 'totp' | 'passkey' | 'recovery_codes' }
 
@@ -69,6 +70,16 @@ const EN: Texts = {
           subject: `Removed address of ${userId}`,
           what: `The e-mail address ${notice.address} was removed from your account ${userId}.`,
         }
+      case 'phone_added':
+        return {
+          subject: `New phone number of ${userId}`,
+          what: `The phone number ${notice.number} was added to your account ${userId}. It can be used to set a new password.`,
+        }
+      case 'phone_removed':
+        return {
+          subject: `Removed phone number of ${userId}`,
+          what: `The phone number ${notice.number} was removed from your account ${userId}.`,
+        }
       case 'password_changed':
         return { subject: `New password of ${userId}`, what: `The password of your account ${userId} was changed.` }
       case 'second_factor_added':
@@ -113,6 +124,16 @@ const ZH_HANS: Texts = {
         return {
           subject: `${userId} 移除了电子邮箱地址`,
           what: `电子邮箱地址 ${notice.address} 已从您的账户 ${userId} 中移除。`,
+        }
+      case 'phone_added':
+        return {
+          subject: `${userId} 添加了电话号码`,
+          what: `电话号码 ${notice.number} 已添加到您的账户 ${userId}，可用于重设密码。`,
+        }
+      case 'phone_removed':
+        return {
+          subject: `${userId} 移除了电话号码`,
+          what: `电话号码 ${notice.number} 已从您的账户 ${userId} 中移除。`,
         }
       case 'password_changed':
         return { subject: `${userId} 的密码已更改`, what: `您的账户 ${userId} 的密码已更改。` }

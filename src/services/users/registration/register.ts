@@ -41,8 +41,9 @@ export type PageRegistration = {
   browser: string
   /** The language of the page. */
   language: MailLanguage
-  /** The address that has to be verified, and the client secret of its verification. */
+  /** The address and the phone number (with +) that have to be verified, and the client secret of that. */
   email?: EmailAddress
+  phone?: string
   client_secret?: string
 }
 
@@ -148,6 +149,7 @@ async function makeAccount(
     registrationToken: completed['m.login.registration_token'],
     replacesGuest: request.guest_access_token !== undefined,
     email: completed['m.login.email.identity'],
+    phone: completed['m.login.msisdn'],
     language: request.page?.language,
   }
   const noteTerms = (tx: Tx, userId: UserId) => noteAcceptedTerms(app, tx, { userId, completed })

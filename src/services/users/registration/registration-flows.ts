@@ -13,21 +13,27 @@ export type CompletedStages = Partial<Record<UiaStageType, string>>
 /** Returns the registration flows of the configuration. An e-mail address is optional where mail is configured. */
 export function registrationFlows(config: App['config']): Required<Pick<UiaRequest, 'flows' | 'params'>> {
   const captcha = captchaStage(config)
-  const { registration, email } = config
+  const { registration, email, phone } = config
   const stages: UiaStageType[] = [
     ...(captcha ? [captcha] : []),
     ...(registration.requires_token ? (['m.login.registration_token'] as const) : []),
     ...(registration.terms.length > 0 ? (['m.login.terms'] as const) : []),
   ]
-  const withoutEmail: UiaFlow = stages.length > 0 ? stages : ['m.login.dummy']
-  const withEmail: UiaFlow[] = email.smtp_url === undefined ? [] : [[...stages, 'm.login.email.identity']]
+  const emails = optional('m.login.email.identity', email.smtp_url !== undefined, registration.requires_email)
+  const phones = optional('m.login.msisdn', phone.gateway_url !== undefined, registration.requires_phone)
+  const flows = phones.flatMap((second) => emails.map((first): UiaFlow => [...stages, ...first, ...second]))
   return {
-    flows: registration.requires_email ? withEmail : [withoutEmail, ...withEmail],
+    flows: flows.map((flow) => (flow.length > 0 ? flow : (['m.login.dummy'] as const))),
     params: {
       ...(captcha && { [captcha]: captchaParams(config) }),
       ...(registration.terms.length > 0 && { 'm.login.terms': { policies: policiesOf(registration.terms) } }),
     },
   }
+}
+
+/** Returns the ways to go on with a stage: without and with it, as far as possible and permitted. */
+function optional(stage: UiaStageType, isPossible: boolean, isRequired: boolean): UiaStageType[][] {
+  return [...(isRequired ? [] : [[]]), ...(isPossible ? [[stage]] : [])]
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#definition-mloginterms-params */

@@ -2,7 +2,13 @@ import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import { type Html, html } from '../../../core/text/html.ts'
-import { findMailedAddress, finishRegistration, mailLinkAgain } from '../../../services/sign-in/register-in-browser.ts'
+import {
+  findPendingProofs,
+  finishRegistration,
+  type PendingProofs,
+  sendProofsAgain,
+} from '../../../services/sign-in/register-in-browser.ts'
+import { networkOf } from '../../http/network-of.ts'
 import { alert, field, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { ownPath, REGISTER_PATH, withContinue } from '../own-path.ts'
@@ -10,21 +16,21 @@ import { errorText, page, type Redirect, type Visit } from '../page.ts'
 import { afterStep } from '../sign-in/after-step.ts'
 import { mailedPath } from './register.ts'
 
-const path = `${REGISTER_PATH}/email`
+const path = `${REGISTER_PATH}/confirm`
 const query = z.object({ session: z.string().max(255), continue: z.string().optional() })
 
 type MailedVisit = Visit<undefined, z.output<typeof query>>
 /** `needsName`: the name was taken in the meantime. */
-type State = { address: string; alert?: string; notice?: string; status?: number; needsName?: boolean }
+type State = { pending: PendingProofs; alert?: string; notice?: string; status?: number; needsName?: boolean }
 
-/** Waits until the user has opened the link that was mailed at the registration. */
+/** Waits until the user has opened the link that was mailed at the registration, and asks for the code that was sent. */
 export const getMailedPage = page({
   method: 'GET',
   path,
   rateLimit: 'login',
   query,
   handle: async (visit, app) =>
-    mailedPage(visit, { address: await findMailedAddress(app, visit.browser, visit.query.session) }),
+    mailedPage(visit, { pending: await findPendingProofs(app, visit.browser, visit.query.session) }),
 })
 
 export const postMailedPage = page({
@@ -33,32 +39,38 @@ export const postMailedPage = page({
   rateLimit: 'login',
   query,
   async handle(visit, app) {
-    const address = await findMailedAddress(app, visit.browser, visit.query.session)
+    const pending = await findPendingProofs(app, visit.browser, visit.query.session)
     try {
-      return await (visit.form.get('do') === 'again' ? sendAgain(app, visit, address) : finish(app, visit))
+      return await (visit.form.get('do') === 'again' ? sendAgain(app, visit, pending) : finish(app, visit))
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error
-      return mailedPage(visit, { address, ...refusalOf(visit, error) })
+      // A right code was used up although the link was not opened.
+      const left = await findPendingProofs(app, visit.browser, visit.query.session)
+      return mailedPage(visit, { pending: left, ...refusalOf(visit, error) })
     }
   },
 })
 
-async function sendAgain(app: App, visit: MailedVisit, address: string): Promise<Page> {
+async function sendAgain(app: App, visit: MailedVisit, pending: PendingProofs): Promise<Page> {
   const { browser, query, texts } = visit
   const nextPage = (sessionId: string) => mailedPath(sessionId, ownPath(query.continue))
-  await mailLinkAgain(app, browser, { sessionId: query.session, nextPage })
-  return mailedPage(visit, { address, notice: texts.register.sentAgain })
+  await sendProofsAgain(app, browser, { sessionId: query.session, nextPage, network: networkOf(browser.ip) })
+  return mailedPage(visit, { pending, notice: texts.register.sentAgain })
 }
 
 async function finish(app: App, { browser, query, form: filled }: MailedVisit): Promise<Redirect> {
   const username = filled.get('user')?.trim()
-  const taken = await finishRegistration(app, browser, { sessionId: query.session, username })
+  const taken = await finishRegistration(app, browser, {
+    sessionId: query.session,
+    username,
+    code: filled.get('code') ?? '',
+  })
   return afterStep(taken, ownPath(query.continue))
 }
 
 const ABOUT_NAMES = ['M_USER_IN_USE', 'M_INVALID_USERNAME', 'M_EXCLUSIVE']
 
-function refusalOf({ texts }: MailedVisit, error: MatrixError): Omit<State, 'address'> {
+function refusalOf({ texts }: MailedVisit, error: MatrixError): Omit<State, 'pending'> {
   const isNotOpened = error.errcode === 'M_UNAUTHORIZED'
   return {
     alert: isNotOpened ? texts.register.linkNotOpened : errorText(texts, error.toJSON()),
@@ -68,14 +80,24 @@ function refusalOf({ texts }: MailedVisit, error: MatrixError): Omit<State, 'add
 }
 
 function mailedPage(visit: MailedVisit, state: State): Page {
-  const { register: text } = visit.texts
+  const { register: text, fallback } = visit.texts
+  const { email, phone } = state.pending
+  const fields = [
+    ...(phone === undefined ? [] : [codeField(visit, phone)]),
+    ...(state.needsName ? [nameField(visit)] : []),
+  ]
   const startAgain = withContinue(REGISTER_PATH, ownPath(visit.query.continue))
   const body = html`${alert(state.alert)}${notice(state.notice)}
-<p>${text.mailSent(state.address)}</p>
-${form(visit, { fields: state.needsName ? nameField(visit) : html``, submit: text.goOn, what: 'finish' })}
+${email === undefined ? '' : html`<p>${text.mailSent(email)}</p>`}
+${form(visit, { fields, submit: email === undefined ? fallback.goOn : text.goOn, what: 'finish' })}
 ${form(visit, { fields: html``, submit: text.sendAgain, what: 'again', look: 'secondary' })}
 <p><a href="${startAgain}">${text.startAgain}</a></p>`
   return { title: text.mailTitle, body, ...(state.status !== undefined && { status: state.status }) }
+}
+
+function codeField({ texts }: MailedVisit, phone: string): Html {
+  const code = { name: 'code', inputmode: 'numeric', autocomplete: 'one-time-code', required: true, autofocus: true }
+  return field(texts.fallback.code, code, { hint: texts.register.textSent(phone) })
 }
 
 function nameField({ texts: { register: text }, form: filled }: MailedVisit): Html {
