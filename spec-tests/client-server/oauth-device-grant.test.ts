@@ -1,71 +1,36 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { ask, registerUser, type TestUser } from '../harness/client.ts'
+import { DEVICE_GRANT, decide, registerDeviceClient, startDevice } from '../harness/device-grant.ts'
+import { askOAuth, loginScope, refreshOAuth, registerClient } from '../harness/oauth-client.ts'
 import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#device-authorization-flow, RFC 8628 */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
-const GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
-const CLIENT = {
-  client_uri: 'https://tv.example/',
-  client_name: 'Television <b>',
-  grant_types: [GRANT, 'refresh_token'],
-  token_endpoint_auth_method: 'none',
-}
-
-type Json = Record<string, unknown>
-// biome-ignore lint/suspicious/noExplicitAny: answers of every shape
-type Answer = { status: number; body: any; headers: Headers }
-
-async function post(path: string, fields: Record<string, string>): Promise<Answer> {
-  const response = await fetch(url + path, { method: 'POST', body: new URLSearchParams(fields) })
-  return { status: response.status, body: await response.json(), headers: response.headers }
-}
-
-async function registerClient(metadata: Json = CLIENT): Promise<string> {
-  const answer = await ask(url, { method: 'POST', path: '/oauth2/register', body: metadata })
-  expect(answer.status).toBe(201)
-  return answer.body.client_id
-}
 
 let alice: TestUser
 let client_id: string
 let visitor: Visitor
 beforeAll(async () => {
-  ;[alice, client_id] = await Promise.all([registerUser(url), registerClient()])
+  ;[alice, client_id] = await Promise.all([
+    registerUser(url),
+    registerDeviceClient(url, { client_name: 'Television <b>' }),
+  ])
   visitor = newVisitor(url)
   await signIn(visitor, alice)
 })
 
-const newDevice = () => uniqueName('tv').toUpperCase()
-const scopeOf = (deviceId: string) => `urn:matrix:client:api:* urn:matrix:client:device:${deviceId}`
-
-/** Starts a grant, as a device does. */
-async function start(deviceId = newDevice()) {
-  const { status, body } = await post('/oauth2/device_authorization', { client_id, scope: scopeOf(deviceId) })
-  expect(status).toBe(200)
-  const grant = body as Record<'device_code' | 'user_code' | 'verification_uri' | 'verification_uri_complete', string>
-  return {
-    ...grant,
-    deviceId,
-    poll: (more: Record<string, string> = {}) =>
-      post('/oauth2/token', { grant_type: GRANT, device_code: grant.device_code, client_id, ...more }),
-  }
-}
+const start = (deviceId?: string) => startDevice(url, client_id, deviceId)
+const authorize = (form: Record<string, string>) => askOAuth(url, '/oauth2/device_authorization', { form })
 
 /** The URL has the server's public name, which differs behind a proxy. */
 const pathOf = (absolute: string) => absolute.slice(new URL(absolute).origin.length)
-
-async function decide(grant: { user_code: string }, decision: 'approve' | 'refuse', by = visitor) {
-  const page = await by.open(`/device?user_code=${encodeURIComponent(grant.user_code)}`)
-  return by.submit(page, {}, { do: decision })
-}
 
 const expectUnknown = ({ status, alert }: VisitedPage) =>
   expect([status, alert]).toEqual([404, expect.stringContaining('No device waits with this code')])
 
 test('a device gets a code, its user approves it, and it gets tokens once', async () => {
-  const started = await post('/oauth2/device_authorization', { client_id, scope: scopeOf(newDevice()) })
+  const started = await authorize({ client_id, scope: loginScope() })
   expect(started.headers.get('cache-control')).toBe('no-store')
   expect(started.headers.get('access-control-allow-origin')).toBe('*')
   expect(started.body).toEqual({
@@ -97,7 +62,7 @@ test('a device gets a code, its user approves it, and it gets tokens once', asyn
     token_type: 'Bearer',
     expires_in: expect.any(Number),
     refresh_token: expect.any(String),
-    scope: scopeOf(grant.deviceId),
+    scope: loginScope(grant.deviceId),
   })
   const token = tokens.body.access_token
   expect((await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token })).body).toMatchObject({
@@ -106,8 +71,8 @@ test('a device gets a code, its user approves it, and it gets tokens once', asyn
   })
   const device = await alice.get(`${v3}/devices/${encodeURIComponent(grant.deviceId)}`)
   expect(device.display_name).toBe('Television <b>')
-  const refresh = { grant_type: 'refresh_token', refresh_token: tokens.body.refresh_token, client_id }
-  expect((await post('/oauth2/token', refresh)).status).toBe(200)
+  const client = { clientId: client_id, redirectUri: '' }
+  expect((await refreshOAuth(url, client, tokens.body.refresh_token)).status).toBe(200)
 
   expect(await grant.poll()).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
   expectUnknown(await visitor.open(pathOf(grant.verification_uri_complete)))
@@ -115,7 +80,7 @@ test('a device gets a code, its user approves it, and it gets tokens once', asyn
 
 test('a device that its user refuses learns that, again and again', async () => {
   const grant = await start()
-  expect((await decide(grant, 'refuse')).title).toBe('The device is refused')
+  expect((await decide(visitor, grant, 'refuse')).title).toBe('The device is refused')
   for (const _ of [1, 2]) expect(await grant.poll()).toMatchObject({ status: 400, body: { error: 'access_denied' } })
   expectUnknown(await visitor.open(`/device?user_code=${grant.user_code}`))
 })
@@ -124,13 +89,13 @@ test('a device that polls too often has to slow down, and still gets its tokens'
   const grant = await start()
   expect((await grant.poll()).body.error).toBe('authorization_pending')
   expect((await grant.poll()).body.error).toBe('slow_down')
-  await decide(grant, 'approve')
+  await decide(visitor, grant, 'approve')
   expect((await grant.poll()).status).toBe(200)
 })
 
 test('of polls at the same time one gets tokens', async () => {
   const grant = await start()
-  await decide(grant, 'approve')
+  await decide(visitor, grant, 'approve')
   const answers = await Promise.all(Array.from({ length: 8 }, () => grant.poll()))
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
   expect(answers.filter(({ body }) => body.error === 'invalid_grant')).toHaveLength(7)
@@ -204,7 +169,7 @@ describe('a device that exists', () => {
 
   test('is not taken over if it came after the approval', async () => {
     const grant = await start()
-    await decide(grant, 'approve')
+    await decide(visitor, grant, 'approve')
     const identifier = { type: 'm.id.user', user: alice.userId }
     const body = { type: 'm.login.password', identifier, password: 'correct horse battery', device_id: grant.deviceId }
     const { access_token: token } = (await ask(url, { method: 'POST', path: `${v3}/login`, body })).body
@@ -215,7 +180,7 @@ describe('a device that exists', () => {
   test('of another user does not matter', async () => {
     const bob = await registerUser(url)
     const grant = await start(bob.deviceId)
-    await decide(grant, 'approve')
+    await decide(visitor, grant, 'approve')
     const { access_token: token } = (await grant.poll()).body
     expect((await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token })).body).toMatchObject({
       user_id: alice.userId,
@@ -227,7 +192,7 @@ describe('a device that exists', () => {
 test('a device ID may be a key in base64, as QR sign-in uses it', async () => {
   const deviceId = `${'a+/'.repeat(14)}A`
   const grant = await start(deviceId)
-  await decide(grant, 'approve')
+  await decide(visitor, grant, 'approve')
   const { access_token: token } = (await grant.poll()).body
   const path = `${v3}/devices/${encodeURIComponent(deviceId)}`
   expect((await ask(url, { method: 'GET', path, token })).body.device_id).toBe(deviceId)
@@ -235,8 +200,8 @@ test('a device ID may be a key in base64, as QR sign-in uses it', async () => {
 
 test('a grant is only for its client, its code and its user', async () => {
   const grant = await start()
-  await decide(grant, 'approve')
-  const other = await registerClient({ ...CLIENT, client_name: 'Another' })
+  await decide(visitor, grant, 'approve')
+  const other = await registerDeviceClient(url, { client_name: 'Another' })
   for (const more of [{ client_id: other }, { device_code: `${grant.device_code}x` }, { device_code: grant.user_code }])
     expect(await grant.poll(more)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
   expect(await grant.poll({ client_id: 'x'.repeat(43) })).toMatchObject({
@@ -251,7 +216,7 @@ test('an account that is deactivated before the device polls gets no device', as
   const browser = newVisitor(url)
   await signIn(browser, gone)
   const grant = await start()
-  await decide(grant, 'approve', browser)
+  await decide(browser, grant, 'approve')
   const { session } = (await gone.ask('POST', `${v3}/account/deactivate`, {})).body
   const identifier = { type: 'm.id.user', user: gone.userId }
   const auth = { type: 'm.login.password', identifier, password: 'correct horse battery', session }
@@ -268,37 +233,32 @@ describe('requests that are refused', () => {
     ['without a known scope', { scope: 'email' }, 'invalid_scope'],
     [
       'for two devices',
-      { scope: `${scopeOf('A'.repeat(10))} urn:matrix:client:device:${'B'.repeat(10)}` },
+      { scope: `${loginScope('A'.repeat(10))} urn:matrix:client:device:${'B'.repeat(10)}` },
       'invalid_scope',
     ],
-    ['for a short device id', { scope: scopeOf('SHORT') }, 'invalid_scope'],
+    ['for a short device id', { scope: loginScope('SHORT') }, 'invalid_scope'],
   ])('%s', async (_, fields, error) => {
     const given = { ...(_ === 'without a client' ? {} : { client_id }), ...fields }
-    expect((await post('/oauth2/device_authorization', given)).body).toMatchObject({
+    expect((await authorize(given)).body).toMatchObject({
       error,
       error_description: expect.any(String),
     })
   })
 
   test('of a client that has not registered for the grant', async () => {
-    const web = await registerClient({
-      client_uri: 'https://web.example/',
-      redirect_uris: ['https://web.example/'],
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-    })
-    expect((await post('/oauth2/device_authorization', { client_id: web, scope: api })).body.error).toBe(
-      'unauthorized_client',
-    )
+    const { clientId } = await registerClient(url)
+    expect((await authorize({ client_id: clientId, scope: api })).body.error).toBe('unauthorized_client')
   })
 
   test('polls without a code', async () => {
-    expect((await post('/oauth2/token', { grant_type: GRANT, client_id })).body.error).toBe('invalid_request')
+    expect((await askOAuth(url, '/oauth2/token', { form: { grant_type: DEVICE_GRANT, client_id } })).body.error).toBe(
+      'invalid_request',
+    )
   })
 })
 
 test('the metadata name the endpoint and the grant', async () => {
   const { body } = await ask(url, { method: 'GET', path: '/_matrix/client/v1/auth_metadata' })
   expect(body.device_authorization_endpoint).toMatch(/\/oauth2\/device_authorization$/)
-  expect(body.grant_types_supported).toContain(GRANT)
+  expect(body.grant_types_supported).toContain(DEVICE_GRANT)
 })

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
 import { ask, registerUser, type TestUser } from '../harness/client.ts'
+import { decide, registerDeviceClient, startDevice } from '../harness/device-grant.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import {
   authorization,
@@ -121,6 +122,44 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
       const statuses = answers.map((answer) => answer?.status)
       expect(statuses.slice(0, 3).filter((status) => status === 200).length).toBeLessThanOrEqual(1)
       expect(statuses.slice(2)).toEqual([403, 200])
+    },
+  )
+
+  test('kill -9 between any two steps of a device grant: it goes on', async () => {
+    const visitor = newVisitor(hearth.url)
+    await signIn(visitor, alice)
+    const device = await startDevice(hearth.url, await registerDeviceClient(hearth.url))
+    await crash()
+    expect((await device.poll()).body.error).toBe('authorization_pending')
+    await crash()
+    const page = await visitor.open(`/device?user_code=${device.user_code}`)
+    await crash()
+    expect((await visitor.submit(page, {}, { do: 'approve' })).status).toBe(200)
+    await crash()
+    const { body: tokens } = await device.poll()
+    await crash()
+    expect(await statusOf(tokens.access_token)).toBe(200)
+    expect((await device.poll()).body.error).toBe('invalid_grant')
+  })
+
+  test.each(DELAYS)(
+    'kill -9 %d ms after the poll of an approved device: it is signed in once at most',
+    async (delay) => {
+      const visitor = newVisitor(hearth.url)
+      await signIn(visitor, alice)
+      const deviceClient = await registerDeviceClient(hearth.url)
+      const device = await startDevice(hearth.url, deviceClient)
+      await decide(visitor, device, 'approve')
+      const first = await sendAndCrash(() => device.poll(), delay)
+      const second = await device.poll()
+      const opened = [first, second].filter((answer) => answer?.status === 200)
+      expect(opened.length).toBeLessThanOrEqual(1)
+      for (const { body } of opened.map((answer) => answer!)) expect(await statusOf(body.access_token)).toBe(200)
+      if (second.status !== 200) expect([second.status, second.body.error]).toEqual([400, 'invalid_grant'])
+      // Whatever happened, a device can be signed in.
+      const other = await startDevice(hearth.url, deviceClient)
+      await decide(visitor, other, 'approve')
+      expect((await other.poll()).status).toBe(200)
     },
   )
 })

@@ -1,8 +1,8 @@
-import { askOAuth, authorization, loginScope, registerClient, webClient } from '../oauth-client.ts'
+import { registerDeviceClient, startDevice } from '../device-grant.ts'
+import { authorization, registerClient, webClient } from '../oauth-client.ts'
 import type { PageState, PageStates, PageTab } from './page-state.ts'
 
 const ADMIN_SCOPE = 'urn:matrix:client:api:* urn:synapse:admin:* openid'
-const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
 async function openConsent(tab: PageTab, metadata: object, scope?: string): Promise<void> {
   const { client_name, ...needed } = webClient()
@@ -11,19 +11,15 @@ async function openConsent(tab: PageTab, metadata: object, scope?: string): Prom
   await tab.go(authorization(client, scope === undefined ? {} : { scope }).path)
 }
 
-/** Starts a device grant, and returns what the user types. */
-async function startGrant({ hearth }: PageTab, client_name: string): Promise<string> {
-  const json = { client_uri: 'https://tv.example/', client_name, grant_types: [DEVICE_GRANT, 'refresh_token'] }
-  const { client_id } = (await askOAuth(hearth.url, '/oauth2/register', { json })).body
-  const form = { client_id, scope: loginScope() }
-  return (await askOAuth(hearth.url, '/oauth2/device_authorization', { form })).body.user_code
+/** Shows a device that waits for the user. `more`: further metadata of its client. */
+async function openGrant(tab: PageTab, more: Record<string, unknown> = {}): Promise<void> {
+  const { user_code } = await startDevice(tab.hearth.url, await registerDeviceClient(tab.hearth.url, more))
+  await tab.enter()
+  await tab.go(`/device?user_code=${user_code}`)
 }
 
-async function openGrant(tab: PageTab, decision?: 'approve' | 'refuse'): Promise<void> {
-  const code = await startGrant(tab, 'Television')
-  await tab.enter()
-  await tab.go(`/device?user_code=${code}`)
-  if (decision === undefined) return
+async function decideOnGrant(tab: PageTab, decision: 'approve' | 'refuse'): Promise<void> {
+  await openGrant(tab)
   const button = tab.page.locator('form', { has: tab.page.locator(`[name=do][value=${decision}]`) }).locator('button')
   await button.click()
   await tab.page.waitForLoadState()
@@ -66,8 +62,19 @@ const device: PageState[] = [
     },
   },
   { name: 'device code, found', open: (tab) => openGrant(tab) },
-  { name: 'device code, approved', open: (tab) => openGrant(tab, 'approve') },
-  { name: 'device code, refused', open: (tab) => openGrant(tab, 'refuse') },
+  { name: 'device code, long name', open: (tab) => openGrant(tab, { client_name: 'W'.repeat(200) }) },
+  { name: 'device code, no name', open: (tab) => openGrant(tab, { client_name: undefined }) },
+  {
+    name: 'device code, own device',
+    async open(tab) {
+      const { deviceId } = await tab.enter()
+      const { url } = tab.hearth
+      const { user_code } = await startDevice(url, await registerDeviceClient(url), deviceId)
+      await tab.go(`/device?user_code=${user_code}`)
+    },
+  },
+  { name: 'device code, approved', open: (tab) => decideOnGrant(tab, 'approve') },
+  { name: 'device code, refused', open: (tab) => decideOnGrant(tab, 'refuse') },
 ]
 
 /** The pages on which users let clients use their accounts. */

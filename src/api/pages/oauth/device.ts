@@ -101,8 +101,8 @@ function confirmPage(visit: SignedIn, { userCode, clientName, scope, ip }: Pendi
   const { device, consent } = visit.texts
   const typed = html`<input type="hidden" name="user_code" value="${userCode}">`
   const { isGrantable, text } = describeRights(visit, scope)
-  const body = html`<p>${device.asks(clientName ?? device.unnamed)}</p>
-<p>${device.compare} <strong>${showUserCode(userCode)}</strong></p>
+  const body = html`<p class="text">${device.asks(clientName ?? device.unnamed)}</p>
+<p>${device.compare}<br><strong class="user-code">${showUserCode(userCode)}</strong></p>
 <p>${device.from(ip)}</p>
 ${text}
 <p>${device.warning}</p>
