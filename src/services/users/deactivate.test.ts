@@ -17,6 +17,7 @@ import { storeThreadSubscription } from '../../storage/rooms/thread-subscription
 import { insertPasskey } from '../../storage/sign-in/passkeys.ts'
 import { replaceRecoveryCodes } from '../../storage/sign-in/recovery-codes.ts'
 import { storePendingTotpSecret } from '../../storage/sign-in/totp-secrets.ts'
+import { storeRenewalToken } from '../../storage/users/account-validity.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
@@ -47,6 +48,7 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
   await newLoginToken(app, { userId, deviceId: null })
   await newOpenIdToken(app, userId)
   await app.database.write((tx) => addSecondFactors(tx, userId))
+  await app.database.write((tx) => storeRenewalToken(tx, userId, userId))
   await putAccountData(app, userId, { roomId: '', type: 't', content: { a: 1 } })
   await addFilter(app, userId, {})
   await changePushRules(app, userId, (overlay) => overlay)

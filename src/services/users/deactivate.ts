@@ -18,6 +18,7 @@ import { eraseUpstreamLabels } from '../../storage/sign-in/upstream-links.ts'
 import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
 import { deleteAllAccountData } from '../../storage/users/account-data.ts'
+import { deleteRenewalToken } from '../../storage/users/account-validity.ts'
 import { noteErasure } from '../../storage/users/erasures.ts'
 import { deleteFilters } from '../../storage/users/filters.ts'
 import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
@@ -47,6 +48,7 @@ export async function deactivateUser(
     await deleteDevicelessSessions(tx, userId)
     await deleteDevicelessTokens(tx, userId)
     await deleteLoginTokens(tx, userId)
+    await deleteRenewalToken(tx, userId)
     await deleteWebSessions(tx, userId)
     await deleteOpenIdTokens(tx, userId)
     await deleteAllThreepids(tx, userId)

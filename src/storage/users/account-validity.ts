@@ -50,8 +50,13 @@ export async function updateValidity(
   const { numAffectedRows } = await sql`update users set valid_until_ts = ${until}::bigint,
       renewal_mailed_ts = ${mails ? null : now}::bigint
     where user_id = ${userId} and deactivated_ts is null`.execute(tx.sql)
-  await tx.sql.deleteFrom('account_renewals').where('user_id', '=', userId).execute()
+  await deleteRenewalToken(tx, userId)
   return numAffectedRows === 1n
+}
+
+/** Ends the link that renews an account. */
+export async function deleteRenewalToken(tx: Tx, userId: UserId): Promise<void> {
+  await tx.sql.deleteFrom('account_renewals').where('user_id', '=', userId).execute()
 }
 
 /** Stores the token of a link that renews an account, which replaces an older one. */
