@@ -43,7 +43,8 @@ export async function requireNoSecondFactor(app: Pick<App, 'config'>, db: Db, us
   const need = await findSecondFactorNeed(app, db, user)
   if (need === 'none') return
   const account = `${app.config.public_base_url}/account`
-  const ways = `a client that opens the sign-in page of this server, or an app password: a personal token from ${account}/tokens`
+  const token = `, or an app password: a personal token from ${account}/tokens`
+  const ways = `a client that opens the sign-in page of this server${app.config.personal_tokens.enabled ? token : ''}`
   throw new ForbiddenError(
     need === 'prove'
       ? `This account has a second factor, so a password alone cannot log in. Use ${ways}`

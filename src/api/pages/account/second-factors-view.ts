@@ -32,6 +32,7 @@ export async function factorsPage(app: App, visit: FactorVisit, problem: Problem
   const body = html`${alert(problem.alert ?? (isMissing ? words.required : undefined))}
 ${notice(problem.alert === undefined ? messageOf(query.done, words.done) : undefined)}
 <p>${hasAny ? words.inForce : mayAdd ? words.none : words.off}</p>
+${hasAny || mayAdd ? html`<p>${app.config.personal_tokens.enabled ? words.programsNeedTokens : words.programsEnd}</p>` : ''}
 ${mayAdd || counts.totp ? totpSection(visit, counts, mayAdd) : ''}
 ${mayAdd || passkeys.length > 0 ? await passkeySection(app, visit, { passkeys, mayAdd }) : ''}
 ${hasAny ? recoverySection(visit, counts) : ''}`

@@ -456,9 +456,10 @@ export const en = {
     title: 'Second factor',
     hint: 'Authenticator app and passkeys',
     required: 'This server requires a second factor. Set one up to go on.',
-    none: 'Your account has no second factor. With one, nobody can sign in who only knows your password. Programs that sign in with your password then need a personal token instead.',
-    inForce:
-      'When you sign in, you need one of these besides your password. Programs that sign in with your password need a personal token instead.',
+    none: 'Your account has no second factor. With one, nobody can sign in who only knows your password.',
+    inForce: 'When you sign in, you need one of these besides your password.',
+    programsNeedTokens: 'Programs that sign in with your password then need a personal token instead.',
+    programsEnd: 'Programs that sign in with your password can then do so no more.',
     off: 'This server does not use second factors.',
     /** What was just done. */
     done: {
