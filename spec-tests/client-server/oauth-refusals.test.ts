@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { ask, registerUser, type TestUser } from '../harness/client.ts'
+import { ask, registerAdmin, registerUser, type TestUser } from '../harness/client.ts'
 import {
   API_SCOPE,
   askOAuth,
@@ -17,7 +17,7 @@ import {
 } from '../harness/oauth-client.ts'
 import { newVisitor, signIn } from '../harness/page-visitor.ts'
 
-const { url } = inject('homeserver')
+const { url, sharedSecret } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 let alice: TestUser
 let client: OAuthTestClient
@@ -137,6 +137,25 @@ describe('a refresh token', () => {
     const { body: session } = await ask(url, { method: 'POST', path: `${v3}/login`, body: request })
     expect((await refreshOAuth(url, client, session.refresh_token)).body.error).toBe('invalid_grant')
     expect(await statusOf(session.access_token)).toBe(200)
+  })
+
+  test('of a locked user is refreshed, so that the client goes on once the user is unlocked', async () => {
+    const boss = await registerAdmin(url, sharedSecret)
+    const user = await registerUser(url)
+    const tokens = await signInByOAuth(url, user, { client })
+    const visitor = newVisitor(url)
+    const consent = await openConsent(visitor, user, authorization(client))
+    const lock = (locked: boolean) => boss.put(`/_matrix/client/v1/admin/lock/${user.userId}`, { locked })
+    await lock(true)
+    const { status, body } = await refreshOAuth(url, client, tokens.refresh_token)
+    expect(status).toBe(200)
+    const locked = await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token: body.access_token })
+    expect([locked.status, locked.body]).toEqual([401, expect.objectContaining({ errcode: 'M_USER_LOCKED' })])
+    const refused = await visitor.submit(consent, {}, { do: 'allow' })
+    expect([refused.status, refused.alert]).toEqual([403, expect.stringContaining('locked')])
+    await lock(false)
+    expect(await statusOf(body.access_token)).toBe(200)
+    expect(replyOf(await visitor.submit(consent, {}, { do: 'allow' })).get('code')).toEqual(expect.any(String))
   })
 
   test.each(['', 'made up', 'hearth_refresh_x_y', 'a'.repeat(5000), '\0'])(
