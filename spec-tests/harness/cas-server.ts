@@ -25,6 +25,7 @@ export async function startCasServer(): Promise<CasServer> {
     const { status, body } = fixed ?? { status: 200, body: wrap(isGood ? issued!.body : failure) }
     response.writeHead(status, { 'content-type': 'application/xml' }).end(body)
   })
+  server.unref()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/cas`,

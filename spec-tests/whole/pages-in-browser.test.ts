@@ -11,6 +11,7 @@ import { OAUTH_PAGES } from '../harness/page-states/oauth.ts'
 import { createTab, type PageStates } from '../harness/page-states/page-state.ts'
 import { SECOND_FACTOR_PAGES } from '../harness/page-states/second-factors.ts'
 import { SIGN_IN_PAGES } from '../harness/page-states/sign-in.ts'
+import { UPSTREAM_PAGES } from '../harness/page-states/upstream.ts'
 
 /**
  * Every page in each of its states, in Chromium: on a phone and on a desktop, with and without scripts, in both
@@ -22,6 +23,7 @@ const ALL: readonly PageStates[] = [
   ...PAGES_FOR_CLIENTS,
   ...ACCOUNT_PAGES,
   ...SECOND_FACTOR_PAGES,
+  ...UPSTREAM_PAGES,
 ]
 
 type View = BrowserContextOptions & { name: string; language: string }

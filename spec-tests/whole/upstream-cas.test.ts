@@ -28,7 +28,7 @@ async function leave(visitor: Visitor, on = '/account'): Promise<string> {
 }
 
 async function signInAt(visitor: Visitor, user: string, attributes: Record<string, string> = {}): Promise<VisitedPage> {
-  const back = cas.signIn(await leave(visitor, '/account?action=org.matrix.profile'), user, attributes)
+  const back = cas.signIn(await leave(visitor, '/account/profile?from=here'), user, attributes)
   return visitor.open(back.pathname + back.search)
 }
 
@@ -41,7 +41,7 @@ describe('a person of CAS', () => {
       displayName: 'Ünal &amp; Co',
       mail: `${user}@example.org`,
     })
-    expect([page.url.pathname, page.url.search]).toEqual(['/account', '?action=org.matrix.profile'])
+    expect([page.url.pathname, page.url.search]).toEqual(['/account/profile', '?from=here'])
     expect(whoIs(page)).toBe(`@${user}:hearth.test`)
     const profile = await fetch(`${hearth.url}/_matrix/client/v3/profile/@${user}:hearth.test`)
     expect(await profile.json()).toMatchObject({ displayname: 'Ünal & Co' })
@@ -78,9 +78,7 @@ describe('a sign-in at CAS that fails', () => {
     cas.answerWith(answer)
     const page = await signInAt(newVisitor(hearth.url), uniqueName())
     expect([page.status, page.alert]).toEqual([502, expect.stringContaining(text)])
-    expect(page.text).toContain(
-      `/upstream/campus/start?continue=${encodeURIComponent('/account?action=org.matrix.profile')}`,
-    )
+    expect(page.text).toContain(`/upstream/campus/start?continue=${encodeURIComponent('/account/profile?from=here')}`)
   })
 
   test('because the ticket is missing, unknown, used, or of another sign-in', async () => {

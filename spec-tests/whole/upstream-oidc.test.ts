@@ -39,8 +39,8 @@ describe('a person of the provider', () => {
   test('gets an account, and signs in to it the next time, with any browser', async () => {
     const person = newPerson()
     const userId = `@${person.preferred_username}:hearth.test`
-    const page = await signInAt(newVisitor(hearth.url), 'asking', { person, on: '/account?action=org.matrix.profile' })
-    expect([page.status, page.url.pathname, page.url.search]).toEqual([200, '/account', '?action=org.matrix.profile'])
+    const page = await signInAt(newVisitor(hearth.url), 'asking', { person, on: '/account/profile?from=here' })
+    expect([page.status, page.url.pathname, page.url.search]).toEqual([200, '/account/profile', '?from=here'])
     expect(whoIs(page)).toBe(userId)
     expect(await profileOf(userId)).toMatchObject({ displayname: person.name })
     const renamed = { ...person, preferred_username: uniqueName() }
@@ -103,7 +103,7 @@ describe('a name that is taken', () => {
     const alice = await registerUser(hearth.url)
     const visitor = newVisitor(hearth.url)
     const person = newPerson(localpart(alice.userId))
-    const page = await signInAt(visitor, 'asking', { person, on: '/account?action=org.matrix.profile' })
+    const page = await signInAt(visitor, 'asking', { person, on: '/account/profile?from=here' })
     expect(page.title).toBe('Which account is yours?')
     expect(page.forms).toEqual([])
     const login = await visitor.open(unescapeHtml(/href="(\/login[^"]*login_hint[^"]*)"/.exec(page.text)![1]!))
@@ -113,7 +113,7 @@ describe('a name that is taken', () => {
     const back = await visitor.submit(login, { password: 'correct horse battery' })
     expect([back.title, back.url.pathname]).toEqual(['Which account is yours?', '/upstream/asking/account'])
     const done = await visitor.submit(back, {}, { do: 'link' })
-    expect([done.url.pathname, done.url.search]).toEqual(['/account', '?action=org.matrix.profile'])
+    expect([done.url.pathname, done.url.search]).toEqual(['/account/profile', '?from=here'])
     expect(whoIs(await signInAt(newVisitor(hearth.url), 'asking', { person }))).toBe(alice.userId)
   })
 
@@ -262,7 +262,7 @@ describe('linking on the account page', () => {
 })
 
 describe('a sign-in that fails', () => {
-  const on = '/account?action=org.matrix.profile'
+  const on = '/account/profile?from=here'
   const expectWayBack = (page: VisitedPage, id: string) =>
     expect(unescapeHtml(page.text)).toContain(`/upstream/${id}/start?continue=${encodeURIComponent(on)}`)
 
@@ -283,7 +283,7 @@ describe('a sign-in that fails', () => {
     expect([page.status, page.alert]).toEqual([status, expect.stringContaining(text)])
     expectWayBack(page, id)
     await provider.control({ fault: '' })
-    expect((await signInAt(visitor, id, { person, on })).url.pathname).toBe('/account')
+    expect((await signInAt(visitor, id, { person, on })).url.pathname).toBe('/account/profile')
   })
 
   test('because the clocks differ shows so', async () => {
@@ -323,7 +323,7 @@ describe('a sign-in that fails', () => {
     const person = newPerson()
     const first = await signInAt(newVisitor(hearth.url), 'asking', { person, on })
     expect([first.status, first.alert]).toEqual([502, expect.stringContaining('is not valid')])
-    expect((await signInAt(newVisitor(hearth.url), 'asking', { person, on })).url.pathname).toBe('/account')
+    expect((await signInAt(newVisitor(hearth.url), 'asking', { person, on })).url.pathname).toBe('/account/profile')
   })
 
   test('because its answer comes twice does not sign in twice', async () => {
@@ -348,7 +348,7 @@ describe('a sign-in that fails', () => {
       expect([page.status, page.alert]).toEqual([403, expect.stringContaining('began in another browser')])
       expect((await other.open('/account')).url.pathname).toBe('/login')
     }
-    expect((await victim.open(callback)).url.pathname).toBe('/account')
+    expect((await victim.open(callback)).url.pathname).toBe('/account/profile')
   })
 
   test('because its state is unknown, missing, of another provider or too long', async () => {

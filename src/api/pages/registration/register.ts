@@ -6,12 +6,13 @@ import { type Html, html } from '../../../core/text/html.ts'
 import { registerInBrowser } from '../../../services/sign-in/register-in-browser.ts'
 import { networkOf } from '../../http/network-of.ts'
 import { captchaFields, captchaSolution } from '../captcha.ts'
-import { alert, checkbox, field, form } from '../form.ts'
+import { alert, field, form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
 import { ownPath, REGISTER_PATH, withContinue } from '../own-path.ts'
 import { errorText, page, type Redirect, redirectTo, type Visit } from '../page.ts'
 import { afterStep } from '../sign-in/after-step.ts'
-import { termsList } from '../terms.ts'
+import { registrationProviders } from '../sign-in/ways.ts'
+import { termsFields } from '../terms.ts'
 import type { Texts } from '../texts/en.ts'
 
 const query = z.object({ continue: z.string().optional(), token: z.string().max(255).optional() })
@@ -101,9 +102,14 @@ function refusalOf(texts: Texts, error: MatrixError): Refusal {
 function registerPage(app: App, visit: RegisterVisit, refusal?: Refusal): Page {
   const { texts } = visit
   const captcha = captchaFields(app.config, texts)
-  const fields = [...accountFields(app, visit, refusal), termsFields(app, visit), html`${captcha.fields as Html}`]
+  const fields = [
+    ...accountFields(app, visit, refusal),
+    termsFields(app.config, visit),
+    html`${captcha.fields as Html}`,
+  ]
   const body = html`${alert(refusal?.text)}
 ${form(visit, { fields, submit: texts.register.submit })}
+${registrationProviders(app, texts, ownPath(visit.query.continue))}
 ${signInLink(visit)}`
   return {
     title: texts.register.title(serviceName(app)),
@@ -172,20 +178,10 @@ function accountFields(app: App, visit: RegisterVisit, refusal: Refusal | undefi
   ]
 }
 
-function termsFields({ config }: App, { texts: { register: text }, language, form: filled }: RegisterVisit): Html {
-  if (config.registration.terms.length === 0) return html``
-  const accepted = checkbox(text.accept, {
-    name: 'accept',
-    value: 'yes',
-    required: true,
-    checked: filled.has('accept'),
-  })
-  return html`<p>${text.terms}</p>${termsList(config, language)}${accepted}`
-}
-
 function closedPage(app: App, visit: RegisterVisit): Page {
   const { register } = visit.texts
-  const body = html`<p>${register.closed}</p>${signInLink(visit)}`
+  const providers = registrationProviders(app, visit.texts, ownPath(visit.query.continue))
+  const body = html`<p>${register.closed}</p>${providers}${signInLink(visit)}`
   return { title: register.title(serviceName(app)), body, status: 403 }
 }
 

@@ -16,6 +16,7 @@ import { alert, field, form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
 import { withContinue } from '../own-path.ts'
 import { errorText, page, type Redirect, redirectTo, type Visit } from '../page.ts'
+import { termsFields } from '../terms.ts'
 import { afterStep } from './after-step.ts'
 import { providerParams, requireProvider } from './provider-list.ts'
 import { upstreamProblem } from './upstream-problem.ts'
@@ -71,6 +72,8 @@ async function decide(app: App, visit: AccountVisit, choice: Choice): Promise<Pa
   const chosen = chosenName(provider, plan, visit.form.get('name') ?? '')
   if (unlinked.request.link_to !== null || chosen === undefined) return choicePage(app, visit, choice)
   try {
+    const isAccepted = app.config.registration.terms.length === 0 || visit.form.has('accept')
+    if (!isAccepted) throw new MatrixError(403, 'M_TERMS_NOT_SIGNED', visit.texts.register.acceptFirst)
     const localpart = await requireUsableName(app, chosen)
     const { step, on } = await registerPerson(app, visit.browser, { provider, unlinked, localpart })
     return afterStep(step, on)
@@ -162,15 +165,5 @@ function registrationForm(
   const name = mayChoose
     ? field(texts.name, attributes, { hint: texts.nameHint(app.serverName) })
     : html`<p>${texts.fixedName(`@${suggestion}:${app.serverName}`)}</p>`
-  return form(visit, { fields: [name, termsOf(app, visit)], submit: texts.register, what: 'register' })
-}
-
-function termsOf({ config }: App, { texts: { upstream } }: AccountVisit): Html {
-  const { terms } = config.registration
-  if (terms.length === 0) return html``
-  const items = terms.map(
-    ({ name, url, language }) =>
-      html`<li><a href="${url}" hreflang="${language}" target="_blank" rel="noopener">${name}</a></li>`,
-  )
-  return html`<p>${upstream.terms}</p><ul>${items}</ul>`
+  return form(visit, { fields: [name, termsFields(app.config, visit)], submit: texts.register, what: 'register' })
 }

@@ -20,6 +20,13 @@ export function leadToProvider({ config, identityProviders }: App, { texts, quer
   return { title: texts.upstream.leading(name), body, leadsTo: path }
 }
 
+/** Renders the providers at which a new user gets an account. */
+export function registrationProviders(app: App, texts: Texts, on: string | undefined): Html {
+  const open = new Map([...app.identityProviders].filter(([, { config }]) => config.may_register))
+  if (open.size === 0) return html``
+  return html`<p class="or">${texts.upstream.or}</p>${providerButtons({ identityProviders: open }, texts, on)}`
+}
+
 /** Arranges the password's form and the providers as the configuration says. */
 export function waysToSignIn(
   app: App,

@@ -241,7 +241,6 @@ export const en = {
     name: 'User name',
     nameHint: (server: string) => `Others see it as @name:${server}. You cannot change it later.`,
     fixedName: (userId: string) => `Your user name will be ${userId}.`,
-    terms: 'If you create an account, you accept:',
     register: 'Create account',
   },
   /** The way back to a client that speaks no OAuth. */

@@ -235,7 +235,6 @@ export const zhHans: Texts = {
     name: '用户名',
     nameHint: (server) => `其他人看到的是 @name:${server}。之后无法更改。`,
     fixedName: (userId) => `您的用户名将是 ${userId}。`,
-    terms: '创建账户即表示您接受：',
     register: '创建账户',
   },
   sso: {
