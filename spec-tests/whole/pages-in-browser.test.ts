@@ -9,6 +9,7 @@ import { ACCOUNT_PAGES } from '../harness/page-states/account.ts'
 import { PAGES_FOR_CLIENTS } from '../harness/page-states/for-clients.ts'
 import { OAUTH_PAGES } from '../harness/page-states/oauth.ts'
 import { createTab, type PageStates } from '../harness/page-states/page-state.ts'
+import { REGISTRATION_PAGES } from '../harness/page-states/registration.ts'
 import { SECOND_FACTOR_PAGES } from '../harness/page-states/second-factors.ts'
 import { SIGN_IN_PAGES } from '../harness/page-states/sign-in.ts'
 import { UPSTREAM_PAGES } from '../harness/page-states/upstream.ts'
@@ -19,6 +20,7 @@ import { UPSTREAM_PAGES } from '../harness/page-states/upstream.ts'
  */
 const ALL: readonly PageStates[] = [
   ...SIGN_IN_PAGES,
+  ...REGISTRATION_PAGES,
   ...OAUTH_PAGES,
   ...PAGES_FOR_CLIENTS,
   ...ACCOUNT_PAGES,

@@ -34,9 +34,11 @@ export async function startClientApi(options: TestOverrides<Clock> & { endpoints
   app.jobs.start(jobHandlers(app))
   const server = createServer(createHttpApp(app, { endpoints, trustedProxies: 0 }).callback())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/_matrix/client/v3`
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = `${origin}/_matrix/client/v3`
   return {
     app,
+    origin,
     client: (name: string, account: Account = {}) => createClient(app, url, name, account),
     /** Returns the current state of a room as `type|state_key` → content. */
     state: (roomId: RoomId) => stateOf(app, roomId),

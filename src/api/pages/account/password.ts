@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
-import { html } from '../../../core/text/html.ts'
+import { type Html, html } from '../../../core/text/html.ts'
 import { setPassword } from '../../../services/users/set-password.ts'
+import type { UserRow } from '../../../storage/schema/users.ts'
 import { findUser } from '../../../storage/users/users.ts'
 import { alert, checkbox, field, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
@@ -33,6 +34,8 @@ export const postPasswordPage = accountPage({
       visit,
       async () => {
         const { form: filled, session, browser, texts } = visit
+        const user = await findUser(app.database, session.userId)
+        if (refusalOf(app, visit, user) !== undefined) return { ...(await passwordPage(app, visit)), status: 403 }
         const password = filled.get('password') ?? ''
         const differs = password !== filled.get('again')
         if (differs) return passwordPage(app, visit, { alert: texts.password.differ, status: 400 })
@@ -62,23 +65,40 @@ function inWordsOf({ texts }: PasswordVisit, { config }: App, error: unknown): u
   return new MatrixError(error.status, error.errcode, words[error.errcode] ?? error.message)
 }
 
+/** Why users of this server or this user cannot set a password here; undefined if they can. */
+function refusalOf(
+  { config, directory }: App,
+  { texts }: PasswordVisit,
+  user: UserRow | undefined,
+): string | undefined {
+  if (config.sign_in.passwords === 'disabled') return texts.password.off
+  return directory && user?.in_directory ? texts.password.inDirectory : undefined
+}
+
 async function passwordPage(app: App, visit: PasswordVisit, problem: Problem = {}): Promise<Page> {
   const { texts, session } = visit
   const { password: words } = texts
-  const isNew = !(await findUser(app.database, session.userId))?.password_hash
-  const minimum = app.config.passwords.minimum_length
+  const user = await findUser(app.database, session.userId)
+  const refusal = refusalOf(app, visit, user)
+  if (refusal !== undefined) return accountSubpage(visit, { title: words.title, body: html`<p>${refusal}</p>` })
+  const isNew = !user?.password_hash
+  const done = problem.alert === undefined ? messageOf(visit.query.done, { saved: words.saved }) : undefined
+  const body = html`${alert(problem.alert)}
+${notice(done)}
+${isNew ? html`<p>${words.none}</p>` : ''}
+${form(visit, { fields: passwordFields(app, visit), submit: words.save })}`
+  return accountSubpage(visit, { title: isNew ? words.setTitle : words.title, body, status: problem.status ?? 200 })
+}
+
+function passwordFields({ config }: App, { texts, session }: PasswordVisit): Html[] {
+  const { password: words } = texts
+  const minimum = config.passwords.minimum_length
   const common = { type: 'password', autocomplete: 'new-password', required: true, minlength: minimum }
-  const fields = [
+  return [
     // For password managers.
     html`<input type="hidden" name="username" autocomplete="username" value="${session.userId}">`,
     field(words.new, { name: 'password', ...common }, { hint: words.newHint(minimum) }),
     field(words.repeat, { name: 'again', ...common }),
     checkbox(words.signOut, { name: 'sign-out' }, { hint: words.signOutHint }),
   ]
-  const done = problem.alert === undefined ? messageOf(visit.query.done, { saved: words.saved }) : undefined
-  const body = html`${alert(problem.alert)}
-${notice(done)}
-${isNew ? html`<p>${words.none}</p>` : ''}
-${form(visit, { fields, submit: words.save })}`
-  return accountSubpage(visit, { title: isNew ? words.setTitle : words.title, body, status: problem.status ?? 200 })
 }

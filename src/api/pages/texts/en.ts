@@ -408,6 +408,8 @@ export const en = {
     hint: 'Change your password',
     setTitle: 'Set a password',
     none: 'Your account has no password yet. With one you can also sign in without your provider.',
+    off: 'Nobody signs in with a password on this server.',
+    inDirectory: 'Your password is in the directory of your organisation. Change it there.',
     new: 'New password',
     newHint: (minimum: number) => `At least ${minimum} characters`,
     repeat: 'New password again',

@@ -394,6 +394,8 @@ export const zhHans: Texts = {
     hint: '修改您的密码',
     setTitle: '设置密码',
     none: '您的账户还没有密码。设置密码后，您无需身份提供方也能登录。',
+    off: '本服务器不使用密码登录。',
+    inDirectory: '您的密码保存在您所在组织的目录中，请在那里修改。',
     new: '新密码',
     newHint: (minimum) => `至少 ${minimum} 个字符`,
     repeat: '再次输入新密码',
