@@ -19,7 +19,7 @@ import { newVisitor, signIn } from '../harness/page-visitor.ts'
 import { setUpTotp } from '../harness/second-factor.ts'
 
 /** Milliseconds from a request to kill -9: before, while and after the server works on it. */
-const DELAYS = [0, 4, 15]
+const DELAYS = [0, 8]
 
 let postgres: TestPostgres
 beforeAll(async () => {
