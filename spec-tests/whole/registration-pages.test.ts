@@ -159,7 +159,7 @@ describe('a registration with an address', () => {
     const confirmed = await elsewhere.submit(question)
     expect(confirmed.title).toBe('Your address is confirmed')
     expect(await isTaken(name)).toBe(false)
-    const next = /href="(http[^"]*\/register\/email[^"]*)"/.exec(confirmed.text)![1]!.replaceAll('&#38;', '&')
+    const next = /href="(http[^"]*\/register\/confirm[^"]*)"/.exec(confirmed.text)![1]!.replaceAll('&#38;', '&')
     expect((await elsewhere.open(pathOf(next))).status).toBe(403)
 
     const page = await visitor.submit(await visitor.open(pathOf(next)), {}, { do: 'finish' })

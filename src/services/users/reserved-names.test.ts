@@ -11,7 +11,7 @@ const isFree = (name: string) => {
     requireUnreserved(app, `@${name}:hearth.test` as UserId)
     return true
   } catch (error) {
-    expect(error).toMatchObject({ status: 400, errcode: 'M_INVALID_USERNAME' })
+    expect(error).toMatchObject({ status: 400, errcode: 'M_EXCLUSIVE' })
     return false
   }
 }

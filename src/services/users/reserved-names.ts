@@ -6,7 +6,7 @@ import { compileGlob } from '../../core/text/glob.ts'
 
 /**
  * Checks a name that a user chooses. Throws M_EXCLUSIVE for a name in an exclusive namespace of an application service,
- * and M_INVALID_USERNAME for one that the operator has blocked.
+ * and for one that the operator has blocked.
  */
 export function requireUnreserved({ config }: Pick<App, 'config'>, userId: UserId): void {
   if (isReserved(config.appservices, 'users', userId)) {
@@ -14,7 +14,7 @@ export function requireUnreserved({ config }: Pick<App, 'config'>, userId: UserI
   }
   const localpart = localpartOf(userId)
   if (config.registration.blocked_names.some((pattern) => compileGlob(pattern)(localpart))) {
-    throw new MatrixError(400, 'M_INVALID_USERNAME', 'This user name is reserved. Choose another one')
+    throw new MatrixError(400, 'M_EXCLUSIVE', 'This user name is reserved. Choose another one')
   }
 }
 
