@@ -10,7 +10,7 @@ import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { findUser } from '../../storage/users/users.ts'
 import { createUser } from '../users/create-user.ts'
 import { noteAcceptedTerms } from '../users/registration/registration-flows.ts'
-import { requireUnreserved } from '../users/reserved-names.ts'
+import { requireChoosable } from '../users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../users/user-names.ts'
 import { linkedElsewhere } from './upstream-links.ts'
 import type { UpstreamPerson } from './upstream-person.ts'
@@ -99,7 +99,7 @@ async function usableName(app: Capabilities, { localpart }: UpstreamPerson): Pro
 /** Returns a chosen name in lower case. Throws M_INVALID_USERNAME, M_USER_IN_USE and M_EXCLUSIVE. */
 export async function requireUsableName(app: Capabilities, name: string): Promise<string> {
   const userId = userIdForNewName(app, name)
-  requireUnreserved(app, userId)
+  requireChoosable(app, userId)
   await requireAvailable(app, userId)
   return name.toLowerCase()
 }

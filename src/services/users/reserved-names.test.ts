@@ -1,14 +1,14 @@
 import { afterEach, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
-import { requireUnreserved } from './reserved-names.ts'
+import { requireChoosable } from './reserved-names.ts'
 
 let app: TestApp
 afterEach(() => app.close())
 
 const isFree = (name: string) => {
   try {
-    requireUnreserved(app, `@${name}:hearth.test` as UserId)
+    requireChoosable(app, `@${name}:hearth.test` as UserId)
     return true
   } catch (error) {
     expect(error).toMatchObject({ status: 400, errcode: 'M_EXCLUSIVE' })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { APPSERVICE_LOGIN, registerAppserviceUser } from '../../../services/users/registration/appservice-users.ts'
 import { registerGuest, registerUser, requestedDevice } from '../../../services/users/registration/register.ts'
-import { requireUnreserved } from '../../../services/users/reserved-names.ts'
+import { requireChoosable } from '../../../services/users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../../../services/users/user-names.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { deviceId } from '../../http/fields.ts'
@@ -49,7 +49,7 @@ export const getRegisterAvailable = route({
   query: z.object({ username: z.string() }),
   async handle({ query }, app) {
     const userId = userIdForNewName(app, query.username)
-    requireUnreserved(app, userId)
+    requireChoosable(app, userId)
     await requireAvailable(app, userId)
     return { available: true }
   },

@@ -11,7 +11,7 @@ import type { LoginResult } from '../log-in.ts'
 import type { NoticeCapabilities } from '../mail/account-notices.ts'
 import type { MailLanguage } from '../mail/compose-mail.ts'
 import { checkNewPassword } from '../new-password.ts'
-import { requireUnreserved } from '../reserved-names.ts'
+import { requireChoosable } from '../reserved-names.ts'
 import { hashToken } from '../tokens.ts'
 import type { AuthData, StageCapabilities } from '../uia-stages.ts'
 import { authenticateAndPerform, type FinishedRequest } from '../user-interactive-auth.ts'
@@ -91,7 +91,7 @@ async function checkName(
   if (guestToken !== undefined) return requireGuest(app, request, guestToken)
   if (request.username === undefined) return
   const userId = userIdForNewName(app, request.username)
-  requireUnreserved(app, userId)
+  requireChoosable(app, userId)
   await requireAvailable(app, userId)
 }
 
