@@ -19,6 +19,8 @@ create table users (
   valid_until_ts bigint,
   -- when the link that renews the account was mailed, or the user shall get none; null: not yet
   renewal_mailed_ts bigint,
+  -- whether the user wants mails about sign-ins
+  sign_in_mails boolean not null default true,
   -- of mails to the user: that of the pages which the user saw last; null: unknown
   language text
 );

@@ -335,6 +335,18 @@ describe('mails about sign-ins on the pages', () => {
     await signIn(newVisitor(url), user)
     expect((await mailTo(address, 4)).subject).toBe(`New sign-in to ${user.userId}`)
   })
+
+  test('are turned off and on again by the user', async () => {
+    const { user, address, visitor } = await withAddress()
+    const off = await visitor.submit(await visitor.open('/account/emails'), {}, { do: 'mails-off' })
+    expect(off.text).toContain('You get no mails about sign-ins.')
+    await signIn(newVisitor(url), user)
+    await logIn(user.userId)
+    await visitor.submit(off, {}, { do: 'mails-on' })
+    await logIn(user.userId)
+    expect((await mailTo(address, 3)).text).toContain('Client: node')
+    expect(mails.to(address)).toHaveLength(3)
+  })
 })
 
 test('after the death of a process in a registration the user can sign in, or register again', async () => {

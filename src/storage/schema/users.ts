@@ -32,6 +32,7 @@ export type UserRow = {
   suspended: boolean
   exempt_from_rate_limits: boolean
   language: string | null
+  sign_in_mails: boolean
   valid_until_ts: number | null
   renewal_mailed_ts: number | null
 }

@@ -28,12 +28,12 @@ export async function findThreepidUser(db: Db, { medium, address }: Threepid): P
   return rows[0]
 }
 
-/** Returns the e-mail addresses and the language of a user; undefined without an address. */
-export async function loadMailRecipient(
-  db: Db,
-  userId: UserId,
-): Promise<{ language: string | null; addresses: string[] } | undefined> {
-  const { rows } = await sql<{ language: string | null; addresses: string[] }>`select language,
+/** To whom mails to a user go, in which language, and whether the user wants those about sign-ins. */
+export type MailRecipient = Pick<UserRow, 'language' | 'sign_in_mails'> & { addresses: string[] }
+
+/** Returns the e-mail addresses of a user with the settings of mails; undefined without an address. */
+export async function loadMailRecipient(db: Db, userId: UserId): Promise<MailRecipient | undefined> {
+  const { rows } = await sql<MailRecipient>`select language, sign_in_mails,
       array_agg(address order by added_ts, address) as addresses
     from users join threepids using (user_id) where users.user_id = ${userId} and medium = 'email'
     group by users.user_id`.execute(db.sql)

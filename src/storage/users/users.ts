@@ -47,6 +47,11 @@ export async function moveToDirectory(tx: Tx, userId: UserId): Promise<void> {
   await sql`update users set password_hash = null, in_directory = true where user_id = ${userId}`.execute(tx.sql)
 }
 
+/** Stores whether a user wants mails about sign-ins. */
+export async function updateSignInMails(tx: Tx, userId: UserId, wanted: boolean): Promise<void> {
+  await tx.sql.updateTable('users').set({ sign_in_mails: wanted }).where('user_id', '=', userId).execute()
+}
+
 /** Stores the language of mails to a user. */
 export async function updateLanguage(tx: Tx, userId: UserId, language: string): Promise<void> {
   await sql`update users set language = ${language} where user_id = ${userId}

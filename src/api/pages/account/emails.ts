@@ -3,6 +3,7 @@ import type { App } from '../../../app.ts'
 import { parseEmailAddress } from '../../../core/text/email-address.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { requestEmailProof } from '../../../services/users/email-proof.ts'
+import { setSignInMails, wantsSignInMails } from '../../../services/users/mail/account-notices.ts'
 import { ACCOUNT_PAGE_SECRET, removeThreepid } from '../../../services/users/third-party-ids.ts'
 import { loadThreepids } from '../../../storage/users/threepids.ts'
 import { alert, field, form, notice } from '../form.ts'
@@ -34,7 +35,12 @@ export const postEmailsPage = accountPage({
       visit,
       async () => {
         const { form: filled, session } = visit
-        if (filled.get('do') !== 'remove') return sendLink(app, visit)
+        const wish = filled.get('do')
+        if (wish === 'mails-on' || wish === 'mails-off') {
+          await setSignInMails(app, session.userId, wish === 'mails-on')
+          return redirectTo(`${PATH}?done=${wish}`)
+        }
+        if (wish !== 'remove') return sendLink(app, visit)
         await removeThreepid(app, session.userId, { medium: 'email', address: filled.get('address') ?? '' })
         return redirectTo(`${PATH}?done=removed`)
       },
@@ -71,12 +77,14 @@ async function emailsPage(
   const { emails: words } = texts
   const addresses = (await loadThreepids(app.database, session.userId)).filter(({ medium }) => medium === 'email')
   const isNew = problem.alert === undefined && sentTo === undefined
-  const done = isNew ? messageOf(visit.query.done, { removed: words.removed }) : sentTo && words.sent(sentTo)
+  const done = isNew ? messageOf(visit.query.done, doneTexts(words)) : sentTo && words.sent(sentTo)
+  const wantsMails = await wantsSignInMails(app, session.userId)
   const list = addresses.map(({ address, added_ts }) => entryOf(visit, address, added_ts))
   const body = html`${alert(problem.alert)}
 ${notice(done)}
 ${list.length === 0 ? html`<p>${words.none}</p>` : html`<ul class="entries">${list}</ul>`}
-${app.mailer ? addForm(visit, problem) : html`<p>${words.off}</p>`}`
+${app.mailer ? addForm(visit, problem) : html`<p>${words.off}</p>`}
+${wantsMails === undefined ? '' : mailsForm(visit, wantsMails)}`
   return accountSubpage(visit, { title: words.title, body, status: problem.status ?? 200 })
 }
 
@@ -92,6 +100,20 @@ function entryOf(visit: EmailsVisit, address: string, addedTs: number): Html {
   })
   return html`<li><div><strong class="text">${address}</strong>
 <small>${since(momentText(visit, addedTs))}</small></div>${button}</li>`
+}
+
+function doneTexts({ removed, mailsOn, mailsOff }: EmailsVisit['texts']['emails']): Record<string, string> {
+  return { removed, 'mails-on': mailsOn, 'mails-off': mailsOff }
+}
+
+/** Turns the mails about sign-ins on or off. */
+function mailsForm(visit: EmailsVisit, wantsMails: boolean): Html {
+  const { mails, mailsOn, mailsOff, stopMails, startMails } = visit.texts.emails
+  const button = wantsMails
+    ? form(visit, { what: 'mails-off', fields: [], submit: stopMails, look: 'outline secondary' })
+    : form(visit, { what: 'mails-on', fields: [], submit: startMails, look: 'outline' })
+  return html`<section aria-labelledby="mails"><h2 id="mails">${mails}</h2>
+<p>${wantsMails ? mailsOn : mailsOff}</p>${button}</section>`
 }
 
 function addForm(visit: EmailsVisit, { filled }: Problem): Html {

@@ -402,6 +402,11 @@ export const en = {
     sent: (address: string) => `A mail was sent to ${address}. Open the link in it within an hour to add the address.`,
     invalid: 'This is not an e-mail address.',
     known: 'Your account has this address already.',
+    mails: 'Mails about sign-ins',
+    mailsOn: 'You get a mail about each new sign-in to your account.',
+    mailsOff: 'You get no mails about sign-ins.',
+    stopMails: 'Stop these mails',
+    startMails: 'Send me these mails',
   },
   password: {
     title: 'Password',

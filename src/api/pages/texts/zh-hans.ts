@@ -388,6 +388,11 @@ export const zhHans: Texts = {
     sent: (address) => `已向 ${address} 发送邮件。请在一小时内打开其中的链接以添加此地址。`,
     invalid: '这不是电子邮箱地址。',
     known: '您的账户已有此地址。',
+    mails: '登录提醒邮件',
+    mailsOn: '每次有新的登录时，您会收到邮件。',
+    mailsOff: '您不会收到登录提醒邮件。',
+    stopMails: '停止发送',
+    startMails: '向我发送',
   },
   password: {
     title: '密码',
