@@ -61,6 +61,8 @@ test('whatever a web client may register is on its host', () => {
     { numRuns: 20_000 },
   )
   expect(mayRegisterRedirect('https://sub.app.example.org:8443/cb?a=b', web)).toBe(true)
+  for (const host of ['127.0.0.1.', '2130706433', '127.1', '0x7f.0.0.1'])
+    expect(mayRegisterRedirect(`http://${host}/`, native)).toBe(false)
 })
 
 test('a redirect differs from the registered one at most by its port, and that only on this machine', () => {

@@ -49,8 +49,15 @@ export function matchesRedirect(requested: string, registered: string): boolean 
 function parseUri(text: string): URL | undefined {
   if (text.length > MAX_URI_LENGTH || !/^[\x21-\x7e]+$/.test(text) || text.includes('#') || text.includes('\\'))
     return undefined
-  if (/^https?:/i.test(text)) return PLAIN_URL.test(text) ? (URL.parse(text) ?? undefined) : undefined
+  if (/^https?:/i.test(text)) return parsePlainUrl(text)
   return /^[^/?]*\/\/[^/?]*@/.test(text) ? undefined : (URL.parse(text) ?? undefined)
+}
+
+/** A host that is written in another way than URLs have it, such as an address of one number, is refused. */
+function parsePlainUrl(text: string): URL | undefined {
+  const host = PLAIN_URL.exec(text)?.[1]
+  const url = host === undefined ? null : URL.parse(text)
+  return url?.hostname === host?.toLowerCase() ? (url ?? undefined) : undefined
 }
 
 function isLoopback({ protocol, hostname }: URL): boolean {
