@@ -59,6 +59,7 @@ create table oauth_requests (
 create unique index oauth_requests_code on oauth_requests (code_hash) where code_hash is not null;
 create index oauth_requests_expiry on oauth_requests (expires_ts);
 create index oauth_requests_client on oauth_requests (client_id);
+create index oauth_requests_user on oauth_requests (user_id) where user_id is not null;
 create index oauth_requests_session on oauth_requests (session_nid) where session_nid is not null;
 
 -- Device grants (RFC 8628), from the request of a device without a browser to the issue of its tokens.
@@ -86,3 +87,4 @@ create table oauth_device_grants (
 );
 create index oauth_device_grants_expiry on oauth_device_grants (expires_ts);
 create index oauth_device_grants_client on oauth_device_grants (client_id);
+create index oauth_device_grants_user on oauth_device_grants (user_id) where user_id is not null;

@@ -141,7 +141,7 @@ test('a sign-in that ends between the page and the decision is asked for again',
   expect((await grant.poll()).body.error).toBe('authorization_pending')
 })
 
-test.each(['', 'ABCD-EFGH', 'BCDF-GHJ', 'BCDFGHJKL', '%', '"><script>', 'é'.repeat(90)])(
+test.each(['', 'ABCD-EFGH', 'BCDF-GHJ', 'BCDFGHJKL', '%', '"><script>', 'é'.repeat(90), 'x'.repeat(3000)])(
   'the code %j is unknown',
   async (typed) => {
     const form = await visitor.open('/device')
@@ -211,6 +211,30 @@ test('a grant is only for its client, its code and its user', async () => {
   expect((await grant.poll()).status).toBe(200)
 })
 
+test('an approval ends with all sessions of its user, as the user may have learned of a fraud', async () => {
+  const victim = await registerUser(url)
+  const browser = newVisitor(url)
+  await signIn(browser, victim)
+  const grant = await start()
+  await decide(browser, grant, 'approve')
+  await victim.post(`${v3}/logout/all`)
+  expect(await grant.poll()).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+})
+
+test('a device that polls while all sessions of its user end is not signed in afterwards', async () => {
+  for (let times = 0; times < 5; times++) {
+    const user = await registerUser(url)
+    const browser = newVisitor(url)
+    await signIn(browser, user)
+    const grant = await start()
+    await decide(browser, grant, 'approve')
+    const [polled] = await Promise.all([grant.poll(), user.post(`${v3}/logout/all`)])
+    if (polled.status !== 200) expect(polled.body.error).toBe('invalid_grant')
+    const token = polled.body.access_token ?? 'none'
+    expect((await ask(url, { method: 'GET', path: `${v3}/account/whoami`, token })).status).toBe(401)
+  }
+})
+
 test('an account that is deactivated before the device polls gets no device', async () => {
   const gone = await registerUser(url)
   const browser = newVisitor(url)
@@ -248,6 +272,20 @@ describe('requests that are refused', () => {
   test('of a client that has not registered for the grant', async () => {
     const { clientId } = await registerClient(url)
     expect((await authorize({ client_id: clientId, scope: api })).body.error).toBe('unauthorized_client')
+  })
+
+  test('with a field twice, as JSON, or with too long a scope', async () => {
+    const twice = new URLSearchParams([
+      ['client_id', client_id],
+      ['client_id', client_id],
+      ['scope', api],
+    ])
+    const json = JSON.stringify({ client_id, scope: api })
+    const long = new URLSearchParams({ client_id, scope: `${api} ${'x'.repeat(5000)}` })
+    for (const body of [twice, json, long]) {
+      const answer = await fetch(`${url}/oauth2/device_authorization`, { method: 'POST', body })
+      expect([answer.status, ((await answer.json()) as { error: string }).error]).toEqual([400, 'invalid_request'])
+    }
   })
 
   test('polls without a code', async () => {

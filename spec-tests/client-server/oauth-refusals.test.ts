@@ -85,6 +85,14 @@ describe('a code', () => {
     expect(await statusOf(body.access_token)).toBe(401)
   })
 
+  test('ends with all sessions of its user', async () => {
+    const user = await registerUser(url)
+    const attempt = authorization(client)
+    const code = await obtainCode(url, user, attempt)
+    await user.post(`${v3}/logout/all`)
+    expect(await exchange(url, attempt, code)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+  })
+
   test('of an account that was deactivated in the meantime is refused', async () => {
     const user = await registerUser(url)
     const attempt = authorization(client)

@@ -13,14 +13,13 @@ import {
 } from '../../storage/oauth/device-grants.ts'
 import type { OAuthDeviceGrantRow } from '../../storage/schema/oauth-device-grants.ts'
 import type { WebSession } from '../sign-in/web-sessions.ts'
-import { hashToken } from '../users/tokens.ts'
+import { hashToken, newToken } from '../users/tokens.ts'
 import { findClient } from './oauth-clients.ts'
 import { OAuthError } from './oauth-error.ts'
 import { newUserCode, parseUserCode } from './user-code.ts'
 
 type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config' | 'logger'>
 
-const DEVICE_CODE_LENGTH = 40
 const LIFETIME_MS = 15 * 60_000
 /** How long an expired grant is kept, so that its device learns why it gets no tokens. */
 const REMEMBERED_MS = 15 * 60_000
@@ -40,7 +39,7 @@ export async function startDeviceGrant(
   app: Capabilities,
   { clientId, scope, origin }: { clientId: string; scope: string; origin: GrantOrigin },
 ): Promise<StartedGrant> {
-  const deviceCode = app.random.token(DEVICE_CODE_LENGTH)
+  const deviceCode = newToken(app, 'device')
   const now = app.clock.now()
   const grant = {
     device_code_hash: hashToken(deviceCode),

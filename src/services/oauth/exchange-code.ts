@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { lockOAuthCode, markCodeExchanged } from '../../storage/oauth/oauth-requests.ts'
+import { findCodeUser, lockOAuthCode, markCodeExchanged } from '../../storage/oauth/oauth-requests.ts'
 import { findOAuthSession } from '../../storage/oauth/oauth-sessions.ts'
 import type { OAuthRequestRow } from '../../storage/schema/oauth.ts'
+import { lockUser } from '../../storage/users/users.ts'
 import type { DeviceLoginCapabilities, SignInOrigin } from '../users/device-login.ts'
 import { hashToken } from '../users/tokens.ts'
 import { endOAuthSession } from './end-oauth-session.ts'
@@ -49,7 +50,11 @@ async function attempt(
   tx: Tx,
   { client, exchange }: { client: OAuthClient; exchange: CodeExchange },
 ): Promise<Outcome> {
-  const request = await lockOAuthCode(tx, hashToken(exchange.code))
+  const codeHash = hashToken(exchange.code)
+  // The user first, as for the end of all sessions, which deletes the request.
+  const holder = await findCodeUser(tx, codeHash)
+  if (holder) await lockUser(tx, holder)
+  const request = await lockOAuthCode(tx, codeHash)
   if (!request || !isOf(request, exchange))
     return { refused: 'The code is unknown, or belongs to another request', revoked: false }
   if (request.exchanged_ts !== null) {

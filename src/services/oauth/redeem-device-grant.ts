@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { deleteDeviceGrant, lockPolledGrant, storePoll } from '../../storage/oauth/device-grants.ts'
+import { deleteDeviceGrant, findGrantDecider, lockPolledGrant, storePoll } from '../../storage/oauth/device-grants.ts'
 import type { OAuthDeviceGrantRow } from '../../storage/schema/oauth-device-grants.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import type { DeviceLoginCapabilities, SignInOrigin } from '../users/device-login.ts'
@@ -41,14 +41,19 @@ export async function redeemDeviceGrant(
 ): Promise<RedeemedGrant> {
   const { name: deviceName } = clientLabel(await findClient(app, clientId))
   const outcome = await app.database.write(async (tx): Promise<Outcome> => {
-    const grant = await lockPolledGrant(tx, hashToken(deviceCode))
+    const codeHash = hashToken(deviceCode)
+    // The user first, as for the end of all sessions, which deletes the grant.
+    const decider = await findGrantDecider(tx, codeHash)
+    if (decider) await lockUser(tx, decider)
+    const grant = await lockPolledGrant(tx, codeHash)
     if (!grant || grant.client_id !== clientId) return { refused: 'invalid_grant' }
     const now = app.clock.now()
     if (grant.expires_ts <= now) return { refused: 'expired_token' }
     if (grant.decided_ts === null) return { refused: await notePoll(tx, grant, now) }
     const { user_id: userId, granted_scope: scope } = grant
     if (userId === null || scope === null) return { refused: 'access_denied' }
-    await lockUser(tx, userId)
+    // Decided in this moment: the next poll has the user locked.
+    if (userId !== decider) return { refused: 'authorization_pending' }
     if (await hasDevice(tx, { userId, scope })) return { refused: 'access_denied' }
     await deleteDeviceGrant(tx, grant.device_code_hash)
     const upstreamSessionNid = grant.upstream_session_nid

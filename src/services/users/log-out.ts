@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import { deleteDevices } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
+import { deleteUnusedConsents } from '../../storage/oauth/consents.ts'
 import {
   deleteDevicelessSessions,
   deleteOAuthSession,
@@ -31,7 +32,7 @@ export type AllSessions = {
   keepCookie?: string | undefined
 }
 
-/** Ends all sessions of a user in clients and browsers, and invalidates login tokens. */
+/** Ends all sessions of a user in clients and browsers, and invalidates login tokens and unused consents. */
 export async function logOutEverywhere(app: Pick<App, 'database'>, which: AllSessions): Promise<void> {
   await app.database.write((tx) => endSessions(tx, which))
 }
@@ -46,5 +47,6 @@ export async function endSessions(tx: Tx, { userId, keep, keepCookie }: AllSessi
     await deleteDevicelessTokens(tx, userId)
   }
   await deleteLoginTokens(tx, userId)
+  await deleteUnusedConsents(tx, userId)
   await deleteWebSessions(tx, userId, keepCookie === undefined ? undefined : hashToken(keepCookie))
 }

@@ -7,7 +7,10 @@ const TOKEN_LENGTH = 40
 const FAMILY_LENGTH = 24
 
 /** Generates a secret for a client. The prefix shows the kind of secret in logs and leaks. */
-export function newToken(app: { random: Random }, kind: 'access' | 'personal' | 'login' | 'openid' | 'code'): string {
+export function newToken(
+  app: { random: Random },
+  kind: 'access' | 'personal' | 'login' | 'openid' | 'code' | 'device',
+): string {
   return `hearth_${kind}_${app.random.token(TOKEN_LENGTH)}`
 }
 

@@ -86,6 +86,13 @@ export async function decideDeviceGrant(
     where user_code_hash = ${userCodeHash}`.execute(tx.sql)
 }
 
+/** Returns the user who has decided on the grant of a device code. */
+export async function findGrantDecider(db: Db, deviceCodeHash: string): Promise<UserId | undefined> {
+  const { rows } = await sql<{ user_id: UserId | null }>`select user_id from oauth_device_grants
+    where device_code_hash = ${deviceCodeHash}`.execute(db.sql)
+  return rows[0]?.user_id ?? undefined
+}
+
 /** Returns the grant of a device code, expired or not, and locks it until the transaction ends. */
 export async function lockPolledGrant(tx: Tx, deviceCodeHash: string): Promise<OAuthDeviceGrantRow | undefined> {
   const { rows } = await sql<OAuthDeviceGrantRow>`select * from oauth_device_grants

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { OAuthRequestRow } from '../schema/oauth.ts'
 
@@ -48,6 +49,13 @@ export async function deleteOAuthRequest(tx: Tx, requestId: string): Promise<boo
     tx.sql,
   )
   return result.numAffectedRows === 1n
+}
+
+/** Returns the user to whom a code was issued. */
+export async function findCodeUser(db: Db, codeHash: string): Promise<UserId | undefined> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from oauth_requests
+    where code_hash = ${codeHash}`.execute(db.sql)
+  return rows[0]?.user_id
 }
 
 /** Returns the request of a code, and locks it until the transaction ends. */

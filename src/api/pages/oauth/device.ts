@@ -16,7 +16,10 @@ import { withContinue } from '../own-path.ts'
 import { accountPage, errorText, redirectTo, type Visit } from '../page.ts'
 import { describeRights } from './rights.ts'
 
-const query = z.object({ user_code: z.string().max(100).optional() })
+/** A code has 8 letters; users may type signs between them. */
+const MAX_TYPED = 100
+
+const query = z.object({ user_code: z.string().optional() })
 
 /**
  * The page on which a user signs in a device that has no browser, or whose QR code another device has scanned.
@@ -44,7 +47,7 @@ export const postDevicePage = accountPage({
     const typed = visit.form.get('user_code') ?? ''
     const decision = visit.form.get('do')
     if (decision !== 'approve' && decision !== 'refuse')
-      return redirectTo(`${DEVICE_PAGE}?user_code=${encodeURIComponent(typed.slice(0, 100))}`)
+      return redirectTo(`${DEVICE_PAGE}?user_code=${encodeURIComponent(typed.slice(0, MAX_TYPED))}`)
     return attempt(visit, typed, async () => {
       const isApproved = decision === 'approve'
       await answerDeviceGrant(app, { typed, approver: approverOf(visit), isApproved })
@@ -68,7 +71,7 @@ async function attempt(visit: Visit, typed: string, work: () => Promise<Page>): 
     const { device } = visit.texts
     const texts: Record<string, string> = { M_NOT_FOUND: device.unknown, M_FORBIDDEN: device.isYours }
     const text = texts[error.errcode] ?? errorText(visit.texts, error.toJSON())
-    return codePage(visit, { typed, alert: text, status: error.status })
+    return codePage(visit, { typed: typed.slice(0, MAX_TYPED), alert: text, status: error.status })
   }
 }
 
@@ -85,7 +88,7 @@ function codePage(
       autocomplete: 'off',
       autocapitalize: 'characters',
       spellcheck: 'false',
-      maxlength: 100,
+      maxlength: MAX_TYPED,
       required: true,
       autofocus: true,
     },
