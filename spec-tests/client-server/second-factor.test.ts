@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createAuthenticator } from '../../testing/authenticator.ts'
 import { totpCode } from '../../testing/totp-code.ts'
 import { ask, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { authorization, exchange, registerClient, replyOf } from '../harness/oauth-client.ts'
 import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
 import {
   beginTotp,
@@ -277,4 +278,17 @@ test('the second step leads nowhere else, and refuses what is no code', async ()
   expect((await visitor.submit(page, { code: recoveryCodes[0]!, csrf: 'forged' }, { do: 'recovery' })).status).toBe(403)
   const done = await visitor.submit(page, { code: recoveryCodes[0]! }, { do: 'recovery' })
   expect([done.status, done.url.pathname]).toEqual([200, '/account'])
+})
+
+test('a sign-in for a client goes on after the second step', async () => {
+  const { secret } = await withTotp()
+  const visitor = newVisitor(url)
+  const attempt = authorization(await registerClient(url))
+  const step = await visitor.submit(await visitor.open(attempt.path), { user: user.userId, password })
+  expect(step.url.pathname).toBe('/login/second-factor')
+  const consent = await visitor.submit(step, { code: nextTotpCode(secret) }, { do: 'totp' })
+  expect(consent.url.pathname).toMatch(/^\/consent\//)
+  const code = replyOf(await visitor.submit(consent, {}, { do: 'allow' })).get('code')!
+  const { status, body } = await exchange(url, attempt, code)
+  expect([status, body.token_type]).toEqual([200, 'Bearer'])
 })
