@@ -2,8 +2,8 @@ import { decodeProtectedHeader, generateKeyPair, type JWTHeaderParameters, SignJ
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 
 /** The npm package oidc-provider in a process of its own. Started by identity-provider.ts with its settings as JSON. */
-const { port, clients, key } = JSON.parse(process.argv[2]!) as { port: number; clients: object[]; key: object }
-const issuer = `http://127.0.0.1:${port}`
+type Settings = { port: number; issuer: string; clients: object[]; key: object }
+const { port, issuer, clients, key } = JSON.parse(process.argv[2]!) as Settings
 
 const people = new Map<string, Record<string, unknown>>()
 const control = { fault: '', clockMs: 0 }
@@ -62,7 +62,7 @@ provider.use(async (context, next) => {
 /** Serves a sign-in page that believes any name. */
 async function interact(context: KoaContextWithOIDC): Promise<void> {
   if (context.method === 'GET') {
-    context.body = '<form method="post"><input name="sub"><input name="claims"></form>'
+    context.body = '<form method="post"><input name="sub"><input name="claims"><button>Sign in</button></form>'
     return
   }
   const form = new URLSearchParams(await bodyOf(context.req))

@@ -41,9 +41,9 @@ export type IdentityProvider = {
 /** Starts the provider at a port. `clientIds`: each is a client of Hearth with the callback of the provider of this ID. */
 export async function startIdentityProvider(
   port: number,
-  { hearthUrl, clientIds }: { hearthUrl: string; clientIds: readonly string[] },
+  { host, hearthUrl, clientIds }: { host: string; hearthUrl: string; clientIds: readonly string[] },
 ): Promise<IdentityProvider> {
-  const issuer = `http://127.0.0.1:${port}`
+  const issuer = `http://${host}:${port}`
   const clients = clientIds.map((id) => ({
     client_id: id,
     client_secret: secretOf(id),
@@ -57,7 +57,9 @@ export async function startIdentityProvider(
 
   async function restart(options = { newKey: false }): Promise<void> {
     if (options.newKey) key = await newKey()
-    child = spawn(NODE, [PROGRAM, JSON.stringify({ port, clients, key })], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child = spawn(NODE, [PROGRAM, JSON.stringify({ port, issuer, clients, key })], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (output += chunk))
     await pollUntil('the identity provider answers', async () => {
       if (child.exitCode !== null) throw new Error(output)

@@ -33,23 +33,24 @@ export type UpstreamWorld = {
 /**
  * Starts a world whose providers have these keys by ID; each is another client of the same oidc-provider. `processes`:
  * how many Hearths, by default one with the embedded database. `config`: further keys of theirs.
+ * `host`: that of the provider.
  */
 export async function startUpstreamWorld(
   providers: Readonly<Record<string, object>>,
-  { processes = 1, config = {} }: { processes?: number; config?: object } = {},
+  { processes = 1, config = {}, host = '127.0.0.1' }: { processes?: number; config?: object; host?: string } = {},
 ): Promise<UpstreamWorld> {
   const [port, proxyPort] = [await freePort(), await freePort()]
   const identity_providers = Object.entries(providers).map(([id, more]) => ({
     kind: 'oidc',
     id,
     name: `The ${id} provider`,
-    issuer: `http://127.0.0.1:${port}`,
+    issuer: `http://${host}:${port}`,
     client_id: id,
     client_secret: secretOf(id),
     ...more,
   }))
   const { url, hearths, dispose } = await startHearths(processes, proxyPort, { identity_providers, ...config })
-  const provider = await startIdentityProvider(port, { hearthUrl: url, clientIds: Object.keys(providers) })
+  const provider = await startIdentityProvider(port, { host, hearthUrl: url, clientIds: Object.keys(providers) })
 
   async function leave(visitor: Visitor, id: string, on?: string): Promise<string> {
     const login = await visitor.open(`/login${on ? `?continue=${encodeURIComponent(on)}` : ''}`)

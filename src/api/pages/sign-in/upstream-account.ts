@@ -165,5 +165,7 @@ function registrationForm(
   const name = mayChoose
     ? field(texts.name, attributes, { hint: texts.nameHint(app.serverName) })
     : html`<p>${texts.fixedName(`@${suggestion}:${app.serverName}`)}</p>`
-  return form(visit, { fields: [name, termsFields(app.config, visit)], submit: texts.register, what: 'register' })
+  const heading = plan.kind === 'choose' ? html`` : html`<h2>${texts.orNew}</h2>`
+  const fields = [name, termsFields(app.config, visit)]
+  return html`${heading}${form(visit, { fields, submit: texts.register, what: 'register' })}`
 }

@@ -8,7 +8,6 @@ import { upstreamProblem } from './upstream-problem.ts'
 export const getUpstreamCallback = page({
   method: 'GET',
   path: '/upstream/:providerId/callback',
-  rateLimit: 'login',
   params: providerParams,
   async handle(visit, app) {
     const provider = requireProvider(app, visit.params)

@@ -233,6 +233,7 @@ export const en = {
     nameless: (provider: string) =>
       `${provider} gives you no name that an account on this server can have. Ask the administrator of this server.`,
     haveAccount: 'I have an account here already',
+    orNew: 'Or create a new account',
     signInAs: (userId: string) => `Sign in as ${userId} and link it`,
     linkTitle: 'Link an account',
     linkQuestion: (provider: string, label: string, userId: string) =>
@@ -268,8 +269,10 @@ export const en = {
     none: 'No account is linked.',
     more: 'Link another account',
     link: (provider: string) => `Link an account of ${provider}`,
-    unlink: (provider: string) => `Unlink ${provider}`,
-    since: 'Linked since',
+    unlink: 'Unlink',
+    unlinkThis: (provider: string, label: string) => `Unlink ${label} at ${provider}`,
+    unlinked: 'The account is not linked any more.',
+    since: (moment: string) => `Linked on ${moment}`,
     gone: (id: string) => `${id} (not available any more)`,
   },
   account: {
