@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { ask, asUser, deviceKeysOf, registerAdmin, registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { newVisitor, signIn } from '../harness/page-visitor.ts'
 import { v3 } from '../harness/rooms.ts'
+import { setUpTotp } from '../harness/second-factor.ts'
 
 const { url } = inject('homeserver')
 const PATH = '/_matrix/client/unstable/hearth/tokens'
@@ -139,6 +141,28 @@ describe('creating one', () => {
     const ids = await idsOf(alice)
     expect(await create(alice, body)).toMatchObject({ status: 400, body: { errcode } })
     expect(await idsOf(alice)).toEqual(ids)
+  })
+
+  test('is left to the account page for an account with a second factor', async () => {
+    const user = await registerUser(url)
+    const visitor = newVisitor(url)
+    await signIn(visitor, user)
+    await setUpTotp(visitor)
+    const refused = await create(user, {})
+    expect(refused).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+    expect(refused.body.error).toContain('/account/tokens')
+    const page = await visitor.submit(await visitor.open('/account/tokens'), { name: 'bot' }, { do: 'create' })
+    expect(page.title).toBe('Your new token')
+  })
+
+  test('is not repeated, because the secret is not kept', async () => {
+    const user = await registerUser(url)
+    const { session } = (await user.ask('POST', PATH, { name: 'bot' })).body
+    const finish = () => user.ask('POST', PATH, { name: 'bot', auth: { ...proof(user), session } })
+    expect((await finish()).status).toBe(200)
+    const again = await finish()
+    expect(again).toMatchObject({ status: 400, body: { errcode: 'M_INVALID_PARAM' } })
+    expect(await idsOf(user)).toHaveLength(1)
   })
 
   test('fails for a guest', async () => {

@@ -221,6 +221,21 @@ describe('no account is revealed', () => {
     },
   )
 
+  test('by the time of the answer', { retry: 2 }, async () => {
+    const local = uniqueName('local')
+    await registerUser(searching.url, local)
+    const times = { ida: [] as number[], [local]: [] as number[], nobody: [] as number[] }
+    for (let round = 0; round < 15; round++) {
+      for (const [name, taken] of Object.entries(times)) {
+        const began = performance.now()
+        await logIn(searching, name, 'wrong')
+        taken.push(performance.now() - began)
+      }
+    }
+    const medians = Object.values(times).map((taken) => taken.sort((a, b) => a - b)[7]!)
+    expect(Math.max(...medians) - Math.min(...medians)).toBeLessThan(Math.max(8, 0.5 * Math.max(...medians)))
+  })
+
   const INJECTED = [
     '*',
     'i*',

@@ -1,13 +1,15 @@
 import { z } from 'zod'
-import { ForbiddenError, MissingParamError } from '../../../core/errors.ts'
+import type { App } from '../../../app.ts'
+import { ForbiddenError, InvalidParamError, MissingParamError } from '../../../core/errors.ts'
 import {
   createPersonalToken,
   PERSONAL_TOKEN_SCOPES,
   revokePersonalToken,
 } from '../../../services/users/personal-tokens.ts'
+import { findSecondFactorNeed } from '../../../services/users/second-factor-policy.ts'
 import { loadPersonalTokens, type PersonalToken } from '../../../storage/users/personal-tokens.ts'
 import { deviceId, opaqueName } from '../../http/fields.ts'
-import { route } from '../../http/route.ts'
+import { route, type Session } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
 import { withPassword } from './password-proof.ts'
 
@@ -40,6 +42,7 @@ export const postPersonalToken = route({
   body: tokenBody,
   async handle({ session, body: { auth, ...body }, request }, app) {
     if (!app.config.personal_tokens.enabled) throw new ForbiddenError('This server has no personal tokens')
+    await requirePasswordAlone(app, session)
     return withPassword(app, session, {
       operation: 'POST /hearth/tokens',
       auth,
@@ -53,9 +56,23 @@ export const postPersonalToken = route({
         const { access_token, ...token } = await createPersonalToken(app, wanted)
         return { access_token, ...tokenJson(token) }
       },
+      repeat: async () => {
+        throw new InvalidParamError(
+          'The token was created, and its secret is not shown again. Revoke it, and create another.',
+        )
+      },
     })
   },
 })
+
+/** A token outlasts the session that creates it, so that the password alone must be enough to sign in. */
+async function requirePasswordAlone(app: App, { userId, isAdmin }: Session): Promise<void> {
+  const need = await findSecondFactorNeed(app, app.database, { user_id: userId, is_admin: isAdmin })
+  if (need === 'none') return
+  throw new ForbiddenError(
+    `This account has or needs a second factor. Create the token at ${app.config.public_base_url}/account/tokens`,
+  )
+}
 
 /** Revokes a personal token of the user. */
 export const deletePersonalToken = route({
