@@ -354,3 +354,79 @@ describe('notices', () => {
     expect(mail!.text).not.toContain('horse')
   })
 })
+
+describe('addresses on the account page', () => {
+  const emailsPage = '/account/emails'
+
+  async function enter() {
+    const user = await registerUser(url)
+    const visitor = newVisitor(url)
+    await signIn(visitor, user)
+    return { user, visitor }
+  }
+
+  const threepidsOf = async (user: TestUser) =>
+    (await user.get(`${v3}/account/3pid`)).threepids.map(({ address }: { address: string }) => address)
+
+  test('belong to the account once their link is confirmed, at any process', async () => {
+    const { user, visitor } = await enter()
+    const address = `${uniqueName()}@example.org`
+    const sent = await visitor.submit(await visitor.open(emailsPage), { email: address.toUpperCase() }, { do: 'add' })
+    expect(sent.text).toContain(`A mail was sent to ${address}`)
+    expect(await threepidsOf(user)).toEqual([])
+    const [mail] = await mailsTo(address, 1)
+    expect(mail!.subject).toBe(`Add your address to ${user.userId}`)
+    const link = new URL(linkIn(mail!.text))
+    expect((await fetch(link)).status).toBe(200)
+    expect(await threepidsOf(user)).toEqual([])
+    const elsewhere = new URL(link.pathname, hearths[1]!.url)
+    const done = await (await fetch(elsewhere, { method: 'POST' })).text()
+    expect(done).toContain(`is added to ${user.userId}`)
+    expect(await threepidsOf(user)).toEqual([address])
+    expect((await fetch(link, { method: 'POST' })).status).toBe(404)
+    const again = await visitor.submit(await visitor.open(emailsPage), { email: address }, { do: 'add' })
+    expect([again.status, again.alert]).toEqual([400, expect.stringContaining('already')])
+    const removed = await visitor.submit(await visitor.open(emailsPage), {}, { do: 'remove' })
+    expect(removed.text).toContain('The address is removed')
+    expect(await threepidsOf(user)).toEqual([])
+    expect((await mailsTo(address, 2))[1]!.subject).toBe(`Removed address of ${user.userId}`)
+  })
+
+  test('of other accounts look alike, and are not added', async () => {
+    const [alice, bob] = [await enter(), await enter()]
+    const address = `${uniqueName()}@example.org`
+    await alice.visitor.submit(await alice.visitor.open(emailsPage), { email: address }, { do: 'add' })
+    await bob.visitor.submit(await bob.visitor.open(emailsPage), { email: address }, { do: 'add' })
+    const links = (await mailsTo(address, 2)).map(({ text }) => linkIn(text))
+    expect((await fetch(links[0]!, { method: 'POST' })).status).toBe(200)
+    const late = await fetch(links[1]!, { method: 'POST' })
+    expect([late.status, await late.text()]).toEqual([400, expect.stringContaining('another account')])
+    const sent = await bob.visitor.submit(await bob.visitor.open(emailsPage), { email: address }, { do: 'add' })
+    expect([sent.status, sent.text]).toEqual([200, expect.stringContaining(`A mail was sent to ${address}`)])
+    expect((await mailsTo(address, 3))[2]!.subject).toMatch(/^Your address at /)
+    expect([await threepidsOf(alice.user), await threepidsOf(bob.user)].flat()).toEqual([address])
+  })
+
+  test('are not added to an account that was deactivated in the meantime', async () => {
+    const { user, visitor } = await enter()
+    const address = `${uniqueName()}@example.org`
+    await visitor.submit(await visitor.open(emailsPage), { email: address }, { do: 'add' })
+    const [mail] = await mailsTo(address, 1)
+    await visitor.submit(await visitor.open('/account/deactivate'), { name: user.userId })
+    expect((await fetch(linkIn(mail!.text), { method: 'POST' })).status).toBe(400)
+    const other = await enter()
+    await other.visitor.submit(await other.visitor.open(emailsPage), { email: address }, { do: 'add' })
+    await fetch(linkIn((await mailsTo(address, 2))[1]!.text), { method: 'POST' })
+    expect(await threepidsOf(other.user)).toEqual([address])
+  })
+
+  test.each(['', 'nobody', 'two words@example.org', '"><b>@example.org', `${'a'.repeat(600)}@example.org`])(
+    'that are none are refused: %s',
+    async (email) => {
+      const { visitor } = await enter()
+      const page = await visitor.submit(await visitor.open(emailsPage), { email }, { do: 'add' })
+      expect([page.status, page.alert]).toEqual([400, 'This is not an e-mail address.'])
+      expect(page.text).not.toContain('"><b>')
+    },
+  )
+})

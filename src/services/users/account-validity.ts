@@ -143,7 +143,7 @@ async function enqueueRenewalMail(
   { user_id: userId, valid_until_ts: validUntil, language: tag }: ExpiringUser,
 ): Promise<void> {
   const recipient = await loadMailRecipient(tx, userId)
-  if (!recipient) return
+  if (!recipient || recipient.addresses.length === 0) return
   const { serverName } = app
   const now = app.clock.now()
   const token = app.random.token(TOKEN_LENGTH)

@@ -31,12 +31,12 @@ export async function findThreepidUser(db: Db, { medium, address }: Threepid): P
 /** To whom mails to a user go, in which language, and whether the user wants those about sign-ins. */
 export type MailRecipient = Pick<UserRow, 'language' | 'sign_in_mails'> & { addresses: string[] }
 
-/** Returns the e-mail addresses of a user with the settings of mails; undefined without an address. */
+/** Returns the e-mail addresses of a user with the settings of mails; undefined if there is no such user. */
 export async function loadMailRecipient(db: Db, userId: UserId): Promise<MailRecipient | undefined> {
   const { rows } = await sql<MailRecipient>`select language, sign_in_mails,
-      array_agg(address order by added_ts, address) as addresses
-    from users join threepids using (user_id) where users.user_id = ${userId} and medium = 'email'
-    group by users.user_id`.execute(db.sql)
+      coalesce(array_agg(address order by added_ts, address) filter (where address is not null), '{}') as addresses
+    from users left join threepids on threepids.user_id = users.user_id and medium = 'email'
+    where users.user_id = ${userId} group by users.user_id`.execute(db.sql)
   return rows[0]
 }
 
