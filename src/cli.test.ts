@@ -38,7 +38,7 @@ describe('help', () => {
     const { code, stdout } = await hearth([word])
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /start.*generate-config.*create-user.*reset-password.*reset-second-factor.*create-token.*list-tokens.*revoke-token.*migrate.*list-endpoints.*doctor/s,
+      /start.*generate-config.*create-user.*create-registration-token.*reset-password.*reset-second-factor.*create-token.*list-tokens.*revoke-token.*migrate.*list-endpoints.*doctor/s,
     )
   })
 
@@ -46,6 +46,7 @@ describe('help', () => {
     'start',
     'generate-config',
     'create-user',
+    'create-registration-token',
     'reset-password',
     'reset-second-factor',
     'create-token',

@@ -19,6 +19,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'create an account',
     load: async () => (await import('./cli/create-user.ts')).createUserCommand,
   },
+  'create-registration-token': {
+    summary: 'create a token with which visitors register',
+    load: async () => (await import('./cli/create-registration-token.ts')).createRegistrationTokenCommand,
+  },
   'reset-password': {
     summary: 'set a new password for an account',
     load: async () => (await import('./cli/reset-password.ts')).resetPassword,

@@ -163,6 +163,19 @@ test('SIGTERM ends the server with 0; then accounts and tokens are made and pass
   const nobody = await hearth(['reset-second-factor', 'nobody', '--config', config])
   expect(nobody).toMatchObject({ code: 1, stderr: 'There is no account @nobody:localhost.\n' })
 
+  const invitation = await hearth(['create-registration-token', '--uses', '1', '--expires', '7d', '--config', config])
+  expect(invitation).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^(\w{16})\nhttp.*\/register\?token=\1\n$/),
+  })
+  const named = ['create-registration-token', 'summer-school', '--config', config]
+  expect((await hearth(named)).stdout).toContain('summer-school\n')
+  expect(await hearth(named)).toMatchObject({
+    code: 1,
+    stderr: 'The registration token summer-school exists already.\n',
+  })
+  expect(await hearth(['create-registration-token', '--uses', '0', '--config', config])).toMatchObject({ code: 2 })
+
   const token = await hearth(['create-token', 'bob', '--name', 'Weather bot', '--expires', '90d', '--config', config])
   expect(token).toMatchObject({ code: 0, stdout: expect.stringMatching(/^hearth_personal_\w{40}\n/) })
   expect(token.stdout).toMatch(

@@ -1,5 +1,16 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../engine/database.ts'
+import type { RegistrationTokenRow } from '../schema/users.ts'
+
+/** Adds a token; false if it exists. */
+export async function insertRegistrationToken(
+  tx: Tx,
+  { token, uses_allowed, expires_ts }: Omit<RegistrationTokenRow, 'uses_completed'>,
+): Promise<boolean> {
+  const result = await sql`insert into registration_tokens (token, uses_allowed, expires_ts)
+    values (${token}, ${uses_allowed}::int, ${expires_ts}::bigint) on conflict (token) do nothing`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
 
 /** Whether a token is usable now. */
 export async function isRegistrationTokenUsable(db: Db, token: string, now: number): Promise<boolean> {
