@@ -21,12 +21,14 @@ const ALLOWED: Record<string, readonly string[]> = {
     'DELETE v3/devices/{deviceId}',
     'POST v3/delete_devices',
     'POST unstable/io.element.msc4388/rendezvous',
+    'DELETE unstable/hearth/tokens/{tokenId}',
   ],
   'their account, but removing an address': [
     'POST v3/account/password',
     'POST v3/account/deactivate',
     'POST v3/account/3pid',
     'POST v3/account/3pid/add',
+    'POST unstable/account_validity/send_mail',
   ],
   'what is for themselves': [
     'PUT v3/user/{userId}/account_data/{type}',
