@@ -111,11 +111,13 @@ async function choicePage(
   if (request.link_to !== null) return { title: texts.linkTitle, body: linkForm! }
   const plan = await planAccount(app, provider.config, person)
   const { name } = provider.config
+  const existing = linkForm ?? signInLinks(visit, plan)
+  const registration = registrationForm(app, visit, { provider, plan, attempt })
+  const isNew = plan.kind === 'choose'
   const body = html`${alert(attempt.alert)}
 <p>${texts.signedInAt(name, person.label)}</p>
 ${planText(visit, plan, name)}
-${linkForm ?? signInLinks(visit, plan)}
-${registrationForm(app, visit, { provider, plan, attempt })}`
+${isNew ? [registration, existing] : [existing, registration]}`
   const title = plan.kind === 'choose' ? texts.newTitle(serviceName(app)) : texts.choiceTitle
   return { title, body, ...(attempt.status !== undefined && { status: attempt.status }) }
 }
