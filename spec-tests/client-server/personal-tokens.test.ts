@@ -75,6 +75,20 @@ describe('a personal token', () => {
     expect(await idsOf(alice)).not.toContain(other.tokenId)
   })
 
+  test('leaves the password, the devices and the account alone', async () => {
+    const user = await registerUser(url)
+    const bot = await botOf(user)
+    for (const [method, path] of [
+      ['DELETE', `devices/${user.deviceId}`],
+      ['POST', 'account/password'],
+      ['POST', 'account/deactivate'],
+    ] as const) {
+      const refused = await bot.ask(method, `${v3}/${path}`, { new_password: 'another password', auth: proof(user) })
+      expect(refused, path).toMatchObject({ status: 404, body: { errcode: 'M_UNRECOGNIZED' } })
+    }
+    await user.get(`${v3}/account/whoami`)
+  })
+
   test('expires', async () => {
     const bot = await botOf(alice, { lifetime_ms: 1 })
     expect(bot.answer.expires_ts).toBe(bot.answer.created_ts + 1)

@@ -227,6 +227,23 @@ describe('by network', () => {
     expectLimit(statuses, BURSTS.user_code)
   })
 
+  test('codes of second factors, of several accounts', async () => {
+    const thieves = await Promise.all(
+      [0, 1, 2].map(async () => {
+        const user = await newUser()
+        const owner = newVisitor(at(0), { from: freshAddress() })
+        await signIn(owner, user)
+        await setUpTotp(owner)
+        const thief = newVisitor(at(0), { from: freshAddress() })
+        return { thief, step: await signIn(thief, user) }
+      }),
+    )
+    await expectLimitOfNetwork(BURSTS.login, (time, from) => {
+      const { thief, step } = thieves[time % thieves.length]!
+      return twinOf(thief, time, from).submit(step, { code: '000000' }, { do: 'totp' })
+    })
+  })
+
   test('passwords on the page', async () => {
     await expectLimitOfNetwork(BURSTS.login, (time, from) =>
       signIn(newVisitor(at(time), { from }), { userId: uniqueName('nobody'), password: 'wrong' }),
