@@ -19,9 +19,9 @@ const BACKUP = '/_matrix/client/v3/room_keys/version'
 const WHOAMI = '/_matrix/client/v3/account/whoami'
 
 /**
- * Signs in to three server processes with Element X's SDK through the pages in Chromium, refreshes from two processes at the same time,
- * with and without the lock that they share, and signs out; then by the QR code of a matrix-js-sdk device. Throws if
- * anything fails.
+ * Signs in to three server processes with Element X's SDK through the pages in Chromium, refreshes from two processes
+ * of the app at the same time, with and without the lock that they share, and signs out; then by the QR code of a
+ * matrix-js-sdk device. Throws if anything fails.
  */
 export async function signInWithElementX(): Promise<void> {
   const world = await startOAuthWorld({ processes: 3, serverHost: 'localhost' })
