@@ -388,6 +388,7 @@ describe('addresses on the account page', () => {
     expect([again.status, again.alert]).toEqual([400, expect.stringContaining('already')])
     const removed = await visitor.submit(await visitor.open(emailsPage), {}, { do: 'remove' })
     expect(removed.text).toContain('The address is removed')
+    expect(removed.forms.map(({ fields }) => fields.do)).toEqual(['add'])
     expect(await threepidsOf(user)).toEqual([])
     expect((await mailsTo(address, 2))[1]!.subject).toBe(`Removed address of ${user.userId}`)
   })

@@ -46,7 +46,8 @@ export async function wantsSignInMails(
   userId: UserId,
 ): Promise<boolean | undefined> {
   if (!mailer || !config.email.notices.sign_in) return undefined
-  return (await loadMailRecipient(database, userId))?.sign_in_mails
+  const recipient = await loadMailRecipient(database, userId)
+  return recipient?.addresses.length ? recipient.sign_in_mails : undefined
 }
 
 /** Turns mails about sign-ins on or off for a user. */
