@@ -145,3 +145,4 @@ create table threepid_sessions (
   unique (purpose, medium, address, client_secret, user_id)
 );
 create index threepid_sessions_expiry on threepid_sessions (expires_ts);
+create index threepid_sessions_user on threepid_sessions (user_id);

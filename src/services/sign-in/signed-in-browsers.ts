@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import { deleteWebSessionOf, deleteWebSessions, loadWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { lockUser } from '../../storage/users/users.ts'
+import { endPreparations } from '../users/log-out.ts'
 import { hashToken } from '../users/tokens.ts'
 import type { Browser } from './web-sessions.ts'
 
@@ -34,12 +35,16 @@ export async function listBrowsers(
   }))
 }
 
-/** Signs one browser of a user out, if it is signed in. */
+/** Signs one browser of a user out, if it is signed in. What it has prepared ends too, and that of the user's others. */
 export async function signOutBrowser(app: Pick<App, 'database'>, userId: UserId, id: string): Promise<void> {
-  await app.database.write((tx) => deleteWebSessionOf(tx, userId, id))
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    await endPreparations(tx, userId)
+    await deleteWebSessionOf(tx, userId, id)
+  })
 }
 
-/** Signs all browsers of a user out except one. */
+/** Signs all browsers of a user out except one, and ends what they have prepared. */
 export async function signOutOtherBrowsers(
   app: Pick<App, 'database'>,
   userId: UserId,
@@ -47,6 +52,7 @@ export async function signOutOtherBrowsers(
 ): Promise<void> {
   await app.database.write(async (tx) => {
     await lockUser(tx, userId)
+    await endPreparations(tx, userId)
     await deleteWebSessions(tx, userId, hashToken(cookie))
   })
 }

@@ -10,6 +10,7 @@ import {
 import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
 import { deleteAccessToken, deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
 import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
+import { deleteThreepidSessions } from '../../storage/users/threepids.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
@@ -32,7 +33,7 @@ export type AllSessions = {
   keepCookie?: string | undefined
 }
 
-/** Ends all sessions of a user in clients and browsers, and invalidates login tokens and unused consents. */
+/** Ends all sessions of a user in clients and browsers, and what was prepared in them. */
 export async function logOutEverywhere(app: Pick<App, 'database'>, which: AllSessions): Promise<void> {
   await app.database.write((tx) => endSessions(tx, which))
 }
@@ -46,7 +47,16 @@ export async function endSessions(tx: Tx, { userId, keep, keepCookie }: AllSessi
     await deleteDevicelessSessions(tx, userId)
     await deleteDevicelessTokens(tx, userId)
   }
+  await endPreparations(tx, userId)
+  await deleteWebSessions(tx, userId, keepCookie === undefined ? undefined : hashToken(keepCookie))
+}
+
+/**
+ * Ends what somebody in a session may have prepared for the time after it: login tokens, unused consents, and addresses
+ * that wait for their link. The caller has locked the user.
+ */
+export async function endPreparations(tx: Tx, userId: Session['userId']): Promise<void> {
   await deleteLoginTokens(tx, userId)
   await deleteUnusedConsents(tx, userId)
-  await deleteWebSessions(tx, userId, keepCookie === undefined ? undefined : hashToken(keepCookie))
+  await deleteThreepidSessions(tx, userId)
 }

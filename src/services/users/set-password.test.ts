@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { EmailAddress } from '../../core/text/email-address.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
+import { type ProofLink, requestEmailProof } from './email-proof.ts'
 import { logInWithPassword, logInWithToken } from './log-in.ts'
 import { newLoginToken } from './login-tokens.ts'
 import { findSession } from './sessions.ts'
 import { setPassword } from './set-password.ts'
+import { ACCOUNT_PAGE_SECRET, confirmEmail } from './third-party-ids.ts'
 
 const old = 'correct horse battery'
 const fresh = 'another good password'
@@ -57,6 +60,27 @@ test('sessions and login tokens end, but for the one that is kept', async () => 
   expect((await sessionOf(kept.access_token)).userId).toBe(userId)
   await expect(sessionOf(other.access_token)).rejects.toMatchObject({ errcode: 'M_UNKNOWN_TOKEN' })
   await expect(logInWithToken(app, { token, device })).rejects.toMatchObject({ status: 403 })
+})
+
+test('an address that was waiting for its link cannot be added any more', async () => {
+  let link: ProofLink | undefined
+  await requestEmailProof(
+    { ...app, mailer: { send: async () => {}, close: () => {} } },
+    {
+      purpose: 'account',
+      address: `thief${made}@example.org` as EmailAddress,
+      userId,
+      clientSecret: ACCOUNT_PAGE_SECRET,
+      sendAttempt: 1,
+      nextLink: undefined,
+      pathOf: (mailed) => {
+        link = mailed
+        return '/'
+      },
+    },
+  )
+  await setPassword(app, { userId, password: fresh, logOutDevices: true })
+  await expect(confirmEmail(app, link!)).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' })
 })
 
 test('without logging out, sessions stay', async () => {

@@ -149,3 +149,8 @@ export async function takeThreepidSession(
   )
   return rows[0]
 }
+
+/** Ends the pending validation sessions for an account. */
+export async function deleteThreepidSessions(tx: Tx, userId: UserId): Promise<void> {
+  await tx.sql.deleteFrom('threepid_sessions').where('user_id', '=', userId).execute()
+}
