@@ -42,8 +42,8 @@ const CLIENT_HOST = 'client.test'
 type WorldOptions = { config?: Record<string, unknown>; processes?: 1 | 3; serverHost?: string }
 
 /**
- * Starts both, and Debian's Chromium headless. Throws if it is not installed. `processes`: one on the embedded database,
- * or three on PostgreSQL, among which requests rotate. `serverHost`: under which programs reach the server.
+ * Starts both, and Debian's Chromium headless. Throws if it is not installed. `processes`: one on the embedded
+ * database, or three on PostgreSQL, among which requests rotate. `serverHost`: under which programs reach the server.
  */
 export async function startOAuthWorld(options: WorldOptions = {}): Promise<OAuthWorld> {
   if (!existsSync(CHROMIUM))
