@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask, registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
-import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { SHARED_SECRET, startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
 import { authorization, type OAuthTestClient, registerClient } from '../harness/oauth-client.ts'
 import { newVisitor, signIn } from '../harness/page-visitor.ts'
@@ -160,6 +160,26 @@ describe.each(ATTEMPTS)('%s', (_, attempt) => {
     const bound = Math.max(UNNOTICED_MS, SHARE * Math.max(existing, missing))
     expect(Math.abs(existing - missing), `${existing} and ${missing} ms`).toBeLessThan(bound)
   })
+})
+
+test('the registration page answers alike for an address with an account', async () => {
+  const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false, notices: { sign_in: false } }
+  const registration = { enabled: true, requires_email: true, shared_secret: SHARED_SECRET }
+  const mailing = await startHearth({ config: { email, registration } })
+  try {
+    const known = `${uniqueName('known')}@example.org`
+    await addAddress(await registerAdmin(mailing.url), known)
+    const register = async (address: string) => {
+      const visitor = newVisitor(mailing.url)
+      const fields = { user: 'newcomer', password: PASSWORD, email: address }
+      return shown(await visitor.submit(await visitor.open('/register'), fields), { name: 'newcomer', address })
+    }
+    const answers = [await register(known), await register(`${uniqueName('known')}@example.org`)]
+    expect(answers[0]).toEqual(answers[1])
+    expect(answers[0]).toMatchObject({ status: 200, text: expect.stringContaining('ADDRESS') })
+  } finally {
+    await mailing.dispose()
+  }
 })
 
 const ROUNDS = 15
