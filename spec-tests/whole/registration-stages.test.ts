@@ -4,6 +4,7 @@ import { pollUntil } from '../../testing/poll-until.ts'
 import { type CaptchaServer, startCaptchaServer } from '../harness/captcha-server.ts'
 import { ask, uniqueName } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { faultsOf } from '../harness/page-faults.ts'
 
 /** Stages of a registration that other services check. */
 const v3 = '/_matrix/client/v3'
@@ -90,6 +91,7 @@ describe.each([
     await page.goto(`${hearth.url}${v3}/auth/${stage}/fallback/web?session=${session}`)
     await page.getByRole('button', { name: 'Continue' }).click()
     await page.getByRole('alert').getByText('Solve the captcha').waitFor()
+    expect(await faultsOf(page, { language: 'en', scripts: true })).toEqual([])
     await page.getByRole('button', { name: 'I am human' }).click()
     await page.getByRole('button', { name: 'Continue' }).click()
     await pollUntil('the page is done', () => page.evaluate('globalThis.isDone === true'))

@@ -32,7 +32,8 @@ async function registerWithAddress(tab: PageTab): Promise<string> {
 
 /** Takes a mail to an address, and returns its link. */
 async function linkTo({ mails }: PageTab, email: string): Promise<string> {
-  const found = () => mails.to(email).flatMap((mail) => /http:\/\/\S+(confirm|reset)\S+/.exec(mail.text!)?.[0] ?? [])[0]
+  const found = () =>
+    mails.to(email).flatMap((mail) => /http:\/\/\S+(confirm|reset|renew)\S+/.exec(mail.text!)?.[0] ?? [])[0]
   const link = await pollUntil('a mail arrives', found)
   for (const mail of mails.to(email)) mails.received.splice(mails.received.indexOf(mail), 1)
   return link
@@ -86,6 +87,40 @@ const forgotten: PageState[] = [
   { name: 'forgotten password, link expired', open: (tab) => tab.go('/password/reset/unknown/unknown') },
 ]
 
+/** Opens the link that renews an account, which has expired as soon as it is made. */
+async function openRenewal(tab: PageTab): Promise<void> {
+  const email = await registerWithAddress(tab)
+  await tab.page.goto(await linkTo(tab, email))
+}
+
+const expiring: PageState[] = [
+  { name: 'account has expired', open: async (tab) => void (await registerWithAddress(tab)) },
+  { name: 'renewal of an account', open: openRenewal },
+  {
+    name: 'renewal of an account, done',
+    async open(tab) {
+      await openRenewal(tab)
+      await submit(tab)
+    },
+  },
+]
+
+/** No two of them are equal, since a number belongs to one account. */
+const newNumber = () => `+49170${String(Math.floor(Math.random() * 1e7)).padStart(7, '0')}`
+
+const withNumber: PageState[] = [
+  { name: 'registration with a phone number, wrong', open: (tab) => register(tab, { phone: '12' }) },
+  { name: 'registration with a phone number, code sent', open: (tab) => register(tab, { phone: newNumber() }) },
+  {
+    name: 'registration with a phone number, wrong code',
+    async open(tab) {
+      await register(tab, { phone: newNumber() })
+      await tab.page.locator('[name=code]').fill('nonsense')
+      await submit(tab)
+    },
+  },
+]
+
 const TERMS = [
   { id: 'terms', version: '1', name: 'Terms of service', url: 'https://example.org/terms' },
   { id: 'terms', version: '1', name: '服务条款', url: 'https://example.org/zh', language: 'zh' },
@@ -104,6 +139,12 @@ export const REGISTRATION_PAGES: readonly PageStates[] = [
         open: (tab) => register(tab, { token: 'wrong', email: `${uniqueName()}@example.org` }),
       },
     ],
+  },
+  { config: { account_validity: { period: '1ms' } }, states: expiring },
+  {
+    // Nothing listens there: no code is needed.
+    config: { registration: { enabled: true, requires_phone: true }, phone: { gateway_url: 'http://127.0.0.1:9' } },
+    states: withNumber,
   },
   {
     config: { registration: { enabled: false }, email: {} },
