@@ -123,6 +123,7 @@ describe('single sign-on', () => {
     'app.example.org',
     '',
     `https://app.example.org/${'x'.repeat(2000)}`,
+    `https://app.example.org/${'é'.repeat(800)}`,
   ])('never leads to %s', async (client) => {
     const visitor = newVisitor(url)
     await visitor.submit(await visitor.open('/login'), { user: alice.userId, password })

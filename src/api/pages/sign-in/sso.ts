@@ -7,7 +7,7 @@ import { newSsoToken } from '../../../services/users/login-tokens.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { form } from '../form.ts'
 import type { Page } from '../layout.ts'
-import { SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
+import { ownPath, SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
 import { page, redirectTo, type Visit } from '../page.ts'
 import { startPath } from './provider-list.ts'
 
@@ -34,7 +34,7 @@ export const getSsoRedirect = page({
   params,
   query,
   handle(visit, app) {
-    const client = clientOf(visit.query.redirectUrl)
+    const client = clientOf(visit)
     const { session } = visit
     if (!session) return redirectTo(signInPath(app, visit))
     requireUnlocked(session)
@@ -53,7 +53,7 @@ export const postSsoRedirect = page({
   params,
   query,
   async handle(visit, app) {
-    const client = clientOf(visit.query.redirectUrl)
+    const client = clientOf(visit)
     if (!visit.session) return redirectTo(signInPath(app, visit))
     requireUnlocked(visit.session)
     return redirectTo(await urlWithToken(app, visit.session, client))
@@ -67,8 +67,12 @@ function requireUnlocked({ isLocked }: WebSession): void {
 /** Schemes that a browser handles itself, which no client has. */
 const NO_CLIENTS = /^(javascript|data|blob|file|filesystem|about|view-source|vbscript|ws|wss|ftp):$/
 
-/** Parses the URL of a client: a web page, or one with the scheme of an app. Throws M_INVALID_PARAM. */
-function clientOf(redirectUrl: string): URL {
+/**
+ * Parses the URL of a client: a web page, or one with the scheme of an app. Throws M_INVALID_PARAM, also if it is too
+ * long to be carried over the pages of the sign-in.
+ */
+function clientOf({ query: { redirectUrl }, path: here }: SsoVisit): URL {
+  if (ownPath(here) === undefined) throw new InvalidParamError('redirectUrl: is too long')
   const url = URL.canParse(redirectUrl) ? new URL(redirectUrl) : undefined
   if (url && !NO_CLIENTS.test(url.protocol) && url.username === '' && url.password === '') return url
   throw new InvalidParamError('redirectUrl: is not the URL of a client')
