@@ -4,7 +4,13 @@ import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { configSchema } from './schema.ts'
 
-const DOCUMENTS = ['README.md', 'docs/sign-in.md', 'docs/identity-providers.md', 'docs/operations.md']
+const DOCUMENTS = [
+  'README.md',
+  'docs/sign-in.md',
+  'docs/identity-providers.md',
+  'docs/registration.md',
+  'docs/operations.md',
+]
 
 const examples = DOCUMENTS.flatMap((file) => {
   const text = readFileSync(join(import.meta.dirname, '..', '..', file), 'utf8')
