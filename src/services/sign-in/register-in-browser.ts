@@ -5,7 +5,7 @@ import { parsePhoneNumber } from '../../infra/users/phone-number.ts'
 import { findUiaSession } from '../../storage/users/uia-sessions.ts'
 import { findProofSession, requestEmailProof } from '../users/email-proof.ts'
 import type { MailLanguage } from '../users/mail/compose-mail.ts'
-import { findPhoneSession, requestPhoneProof, submitPhoneCode } from '../users/phone-proof.ts'
+import { findPhoneSession, noPhoneNumber, requestPhoneProof, submitPhoneCode } from '../users/phone-proof.ts'
 import { type PageRegistration, registerUser } from '../users/registration/register.ts'
 import { registrationFlows } from '../users/registration/registration-flows.ts'
 import { hashToken } from '../users/tokens.ts'
@@ -139,7 +139,7 @@ async function findPageRegistration(
 async function requirePhoneNumber(text: string): Promise<string> {
   const number = await parsePhoneNumber(text, undefined)
   if (number) return `+${number.msisdn}`
-  throw new MatrixError(400, 'M_INVALID_PARAM', 'This is not a phone number. Enter it with the country code')
+  throw noPhoneNumber()
 }
 
 function wrongCodeOfText(): MatrixError {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import { InvalidParamError, MatrixError } from '../../core/errors.ts'
+import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { type PhoneNumber, parsePhoneNumber } from '../../infra/users/phone-number.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
@@ -38,6 +38,15 @@ const CODE_DIGITS = 6
 const MOST_ATTEMPTS = 5
 const GATEWAY_TIMEOUT_MS = 20_000
 
+/** A number that this server cannot use. */
+export class PhoneRefusedError extends MatrixError {}
+
+/** Returns the error for a text that is no number. */
+export function noPhoneNumber(): PhoneRefusedError {
+  const message = 'This is not a phone number. Enter it with the country code, such as +49…'
+  return new PhoneRefusedError(400, 'M_INVALID_PARAM', message)
+}
+
 /** Throws M_THREEPID_DENIED without a gateway for text messages. */
 export function requirePhones({ config }: Pick<App, 'config'>): void {
   if (config.phone.gateway_url === undefined)
@@ -57,7 +66,7 @@ export async function requestPhoneProof(
   requirePhones(app)
   const { purpose, clientSecret: client_secret, sendAttempt: send_attempt } = request
   const number = await parsePhoneNumber(request.number, request.country)
-  if (!number) throw new InvalidParamError('This is not a phone number. Enter it with the country code, such as +49…')
+  if (!number) throw noPhoneNumber()
   requireAllowedCountry(app, number)
   const { msisdn: address } = number
   const owner = await findThreepidOwner(app.database, { medium: 'msisdn', address })
@@ -132,7 +141,7 @@ export async function sendTextMessage(
 function requireAllowedCountry({ config }: Pick<App, 'config'>, { country }: PhoneNumber): void {
   const { allowed_countries: allowed } = config.phone
   if (allowed.length === 0 || (country !== undefined && allowed.includes(country))) return
-  throw new MatrixError(403, 'M_THREEPID_DENIED', 'This server does not accept phone numbers of this country')
+  throw new PhoneRefusedError(403, 'M_THREEPID_DENIED', 'This server does not accept phone numbers of this country')
 }
 
 function newCode({ random }: Pick<App, 'random'>): string {

@@ -4,6 +4,7 @@ import { InvalidParamError, MatrixError } from '../../../core/errors.ts'
 import { type EmailAddress, parseEmailAddress } from '../../../core/text/email-address.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { registerInBrowser } from '../../../services/sign-in/register-in-browser.ts'
+import { PhoneRefusedError } from '../../../services/users/phone-proof.ts'
 import { networkOf } from '../../http/network-of.ts'
 import { captchaFields, captchaSolution } from '../captcha.ts'
 import { alert, field, form } from '../form.ts'
@@ -89,8 +90,13 @@ const FIELDS: Readonly<Record<string, FieldName>> = {
   M_TERMS_NOT_SIGNED: 'accept',
 }
 
+function fieldOf(error: MatrixError): FieldName | undefined {
+  if (error instanceof PhoneRefusedError) return 'phone'
+  return error instanceof NoAddressError ? 'email' : FIELDS[error.errcode]
+}
+
 function refusalOf(texts: Texts, error: MatrixError): Refusal {
-  const name = error instanceof NoAddressError ? 'email' : FIELDS[error.errcode]
+  const name = fieldOf(error)
   const own: Partial<Record<FieldName, string>> = {
     token: texts.register.tokenWrong,
     accept: texts.register.acceptFirst,
