@@ -9,7 +9,8 @@ import { prettyLine } from './pretty-log.ts'
 export type Logger = import('pino').Logger
 
 /** Names of secrets in fields, queries, forms and JSON. */
-const SECRET = '(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac'
+const SECRET =
+  '(?:access|refresh|login|as|hs)?[_-]?token|(?:new[_-]?)?password|(?:shared|client)[_-]?secret|mac|(?:user|device)_code|code_verifier'
 /**
  * Names of fields and headers that contain secrets. Clients without access to headers send tokens as WebSocket
  * subprotocol.
@@ -18,11 +19,12 @@ const SECRET_KEY = new RegExp(`^(?:${SECRET}|(?:proxy-)?authorization|(?:set-)?c
 const DEPTH = 3
 const HIDDEN = '[hidden]'
 /** Secret parameters of queries and forms. */
-const QUERY_SECRET = new RegExp(`((?:^|[?&])(?:${SECRET}|code|session)=)[^&\\s]*`, 'gi')
+const QUERY_SECRET = new RegExp(`((?:^|[?&])(?:${SECRET}|code|session|state|ticket|csrf)=)[^&\\s]*`, 'gi')
 const JSON_SECRET = new RegExp(`("(?:${SECRET}|authorization)" ?: ?")(?:[^"\\\\]|\\\\.)*`, 'gi')
 const BEARER = /(\bBearer )[^\s,;"']+/gi
 /** Links in mails end with a secret, and the id of a rendezvous session or delayed event allows changing it. */
-const PATH_SECRET = /(\/(?:(?:confirm_email|unsubscribe)\/[^/?#\s]+|rendezvous|delayed_events)\/)[^/?#\s]+/g
+const PATH_SECRET =
+  /(\/(?:(?:confirm_email|unsubscribe|password\/reset)\/[^/?#\s]+|account\/renew|rendezvous|delayed_events)\/)[^/?#\s]+/g
 
 /**
  * Writes to standard output, or to `destination`. Hides the values of secret keys, up to three levels deep, and secrets
