@@ -321,3 +321,12 @@ test('web clients without a name show their host', async () => {
   const nameOnly = await registerClient(url, nameless as ReturnType<typeof webClient>)
   expect((await openConsent(newVisitor(url), alice, authorization(nameOnly))).text).toContain('“nameless.example.org”')
 })
+
+test('the consent names the host that the user is redirected to, not the site around it', async () => {
+  const metadata = {
+    ...webClient('pages.example.org'),
+    redirect_uris: ['https://mallory.pages.example.org/'] as [string],
+  }
+  const page = await openConsent(newVisitor(url), alice, authorization(await registerClient(url, metadata)))
+  expect(page.text).toContain('<strong>mallory.pages.example.org</strong>')
+})

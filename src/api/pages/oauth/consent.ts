@@ -9,7 +9,7 @@ import {
   type PendingAuthorization,
 } from '../../../services/oauth/authorization-requests.ts'
 import { issueCode } from '../../../services/oauth/issue-code.ts'
-import { clientLabel } from '../../../services/oauth/oauth-clients.ts'
+import { clientLabel, type OAuthClient } from '../../../services/oauth/oauth-clients.ts'
 import type { WebSession } from '../../../services/sign-in/web-sessions.ts'
 import { findDevice } from '../../../storage/devices/devices.ts'
 import { form } from '../form.ts'
@@ -52,10 +52,10 @@ type ConsentVisit = Visit<unknown, unknown, WebSession>
 
 async function consentPage(app: App, visit: ConsentVisit, { request, client }: PendingAuthorization): Promise<Page> {
   const texts = visit.texts.consent
-  const { name, host } = clientLabel(client)
+  const { name } = clientLabel(client)
   const { isGrantable, text } = describeRights(visit, request.scope)
   const body = html`<p>${texts.asks(name)}</p>
-<p>${texts.provider} <strong>${host}</strong></p>
+<p>${texts.provider} <strong>${providerOf(client, request.redirect_uri)}</strong></p>
 ${text}
 ${await takeover(app, visit, request.scope)}
 ${links(visit, { request, client })}
@@ -63,6 +63,15 @@ ${isGrantable ? form(visit, { fields: [], submit: texts.allow, what: 'allow' }) 
 ${form(visit, { fields: [], submit: texts.cancel, what: 'cancel', look: 'secondary' })}
 <p><a href="${withContinue('/login?login_hint=', visit.path)}">${texts.otherAccount}</a></p>`
   return { title: texts.title(serviceName(app)), body, formTargets: [formTarget(request.redirect_uri)] }
+}
+
+/**
+ * Returns the host that provides a client. A web page is named by where the user is redirected to: a client may give the
+ * site around its own host, on which strangers have pages too.
+ */
+function providerOf(client: OAuthClient, redirectUri: string): string {
+  const { protocol, host } = new URL(redirectUri)
+  return protocol === 'https:' ? host : clientLabel(client).host
 }
 
 /** Names the device whose sessions end, if the client asks for one of the user's. */
