@@ -198,6 +198,14 @@ describe('the rights of an administrator', () => {
     expect((await notify(full)).status).toBe(200)
   })
 
+  test('are not for a token without them, although it knows the password', async () => {
+    const bot = await botOf(await registerAdmin(url))
+    expect(await create(bot, { scope: `${API} ${ADMIN}` })).toMatchObject({
+      status: 403,
+      body: { errcode: 'M_FORBIDDEN' },
+    })
+  })
+
   test('are for administrators only', async () => {
     const refused = await create(alice, { scope: `${API} ${ADMIN}` })
     expect(refused).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { ForbiddenError, InvalidParamError, MissingParamError } from '../../../core/errors.ts'
+import { permitsAdmin } from '../../../core/oauth-scope.ts'
 import {
   createPersonalToken,
   PERSONAL_TOKEN_SCOPES,
@@ -8,6 +9,7 @@ import {
 } from '../../../services/users/personal-tokens.ts'
 import { findSecondFactorNeed } from '../../../services/users/second-factor-policy.ts'
 import { loadPersonalTokens, type PersonalToken } from '../../../storage/users/personal-tokens.ts'
+import { findUser } from '../../../storage/users/users.ts'
 import { deviceId, opaqueName } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
@@ -47,8 +49,10 @@ export const postPersonalToken = route({
       operation: 'POST /hearth/tokens',
       auth,
       body,
-      check(wanted) {
-        if (wanted.name === undefined) throw new MissingParamError('name: it is needed')
+      check({ name, scope = '' }) {
+        if (name === undefined) throw new MissingParamError('name: it is needed')
+        if (permitsAdmin(scope) && !session.isAdmin)
+          throw new ForbiddenError('scope: your access token has not the rights of an administrator')
       },
       async perform({ name = '', scope = PERSONAL_TOKEN_SCOPES[0], lifetime_ms: lifetimeMs, device_id: deviceId }) {
         const from = { ip: request.ip, userAgent: request.userAgent }
@@ -66,8 +70,10 @@ export const postPersonalToken = route({
 })
 
 /** A token outlasts the session that creates it, so that the password alone must be enough to sign in. */
-async function requirePasswordAlone(app: App, { userId, isAdmin }: Session): Promise<void> {
-  const need = await findSecondFactorNeed(app, app.database, { user_id: userId, is_admin: isAdmin })
+async function requirePasswordAlone(app: App, { userId }: Session): Promise<void> {
+  // Not `session.isAdmin`: an administrator's token need not have the rights of one.
+  const user = await findUser(app.database, userId)
+  const need = user ? await findSecondFactorNeed(app, app.database, user) : 'none'
   if (need === 'none') return
   throw new ForbiddenError(
     `This account has or needs a second factor. Create the token at ${app.config.public_base_url}/account/tokens`,
