@@ -179,3 +179,17 @@ test('an unknown position ends the conversation, not the connection', async () =
   await expect.poll(() => heard.length, { timeout: 20_000 }).toBe(2)
   expect(heard[1]!.type).toBe('response')
 })
+
+test('a connection goes on with another token of its device only', async () => {
+  const [alice, mallory] = await Promise.all([registerUser(url), registerUser(url)])
+  const socket = new WebSocket(url.replace(/^http/, 'ws') + PATH)
+  onTestFinished(() => socket.close())
+  const errors: string[] = []
+  socket.on('message', (data) => errors.push(...[JSON.parse(String(data)).errcode ?? []].flat()))
+  const closed = new Promise((resolve) => socket.on('close', resolve))
+  await new Promise((resolve) => socket.on('open', resolve))
+  for (const { accessToken } of [alice, alice, mallory])
+    socket.send(JSON.stringify({ type: 'authenticate', access_token: accessToken }))
+  await closed
+  expect(errors).toEqual(['M_FORBIDDEN'])
+})

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { RawData, WebSocket } from 'ws'
 import type { App } from '../../../app.ts'
-import { MatrixError } from '../../../core/errors.ts'
+import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
 import type { UserId } from '../../../core/ids.ts'
 import type { Lanes } from '../../../infra/concurrency/lanes.ts'
 import { findSession, requireUnlocked } from '../../../services/users/sessions.ts'
@@ -49,6 +49,7 @@ export function serveSlidingSocket(
   async function authenticate(): Promise<void> {
     clearTimeout(deadline)
     const found = await sessionNow()
+    if (session && (found.userId !== session.userId || found.deviceId !== session.deviceId)) throw otherDevice()
     if (conversation) return
     if (!places(found.userId, () => closed.promise)) throw tooManySockets()
     session = found
@@ -81,6 +82,11 @@ export function serveSlidingSocket(
     closed.resolve()
     conversation?.close()
   })
+}
+
+/** The conversation would outlive the session for which it was begun. */
+function otherDevice(): MatrixError {
+  return new ForbiddenError('This connection belongs to another device. Open a new one.')
 }
 
 type Sender = {
