@@ -111,7 +111,7 @@ function otherWays({ config, mailer }: App, { texts: { signIn }, query }: LoginV
   const on = ownPath(query.continue)
   const forgotten = html`<p><a href="${withContinue(FORGOTTEN_PATH, on)}">${signIn.forgotten}</a></p>`
   const register = html`<p><a href="${withContinue(REGISTER_PATH, on)}">${signIn.register}</a></p>`
-  return html`${mailer ? forgotten : ''}${config.registration.enabled ? register : ''}`
+  return html`${mailer && config.sign_in.passwords !== 'disabled' ? forgotten : ''}${config.registration.enabled ? register : ''}`
 }
 
 /** The form to sign in with a passkey alone, where passkeys are in use. */
