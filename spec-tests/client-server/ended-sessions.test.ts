@@ -4,7 +4,7 @@ import { decide, registerDeviceClient, startDevice } from '../harness/device-gra
 import { authorization, exchange, openConsent, registerClient, replyOf } from '../harness/oauth-client.ts'
 import { newVisitor, signIn, type Visitor } from '../harness/page-visitor.ts'
 
-/** What ends all sessions of a user also ends what somebody in one of them has prepared for later. */
+/** The end of all sessions of a user also ends the codes and links that were requested in one of them. */
 const { url } = inject('homeserver')
 const v3 = '/_matrix/client/v3'
 

@@ -9,7 +9,7 @@ import { v3 } from '../harness/rooms.ts'
 import { setUpTotp } from '../harness/second-factor.ts'
 
 /**
- * Whoever cannot prove who they are learns from no answer whether an account exists: not by its body, status or time.
+ * Without a proof of identity, no response reveals whether an account exists: not by its body, status or time.
  * Passwords cost more than by default, so that a check that is left out would show.
  */
 let mails: MailServer

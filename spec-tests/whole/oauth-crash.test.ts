@@ -156,7 +156,7 @@ describe.each(['pglite', 'postgresql'])('on %s', (database) => {
       expect(opened.length).toBeLessThanOrEqual(1)
       for (const { body } of opened.map((answer) => answer!)) expect(await statusOf(body.access_token)).toBe(200)
       if (second.status !== 200) expect([second.status, second.body.error]).toEqual([400, 'invalid_grant'])
-      // Whatever happened, a device can be signed in.
+      // In any case a device can be signed in afterwards.
       const other = await startDevice(hearth.url, deviceClient)
       await decide(visitor, other, 'approve')
       expect((await other.poll()).status).toBe(200)

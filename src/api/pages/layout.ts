@@ -5,7 +5,7 @@ import { Reply } from '../http/route.ts'
 import { LOGO_PATH, STYLESHEETS } from './assets.ts'
 import { LANGUAGES, type Language } from './texts/language.ts'
 
-/** What a page shows. */
+/** The content of a page, before it gets the layout. */
 export type Page = {
   title: string
   body: Html

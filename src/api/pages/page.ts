@@ -30,7 +30,7 @@ export type Visit<Params = unknown, Query = unknown, Session = WebSession | unde
   session: Session
   /** The session of a user who may only set up the second factor that the policy requires. */
   restricted: WebSession | undefined
-  /** Who has passed the first step of a sign-in in this browser, and not the second. */
+  /** The user who has passed the first step of a sign-in in this browser, but not the second. */
   pendingUserId: WebSession['userId'] | undefined
   browser: Browser
   texts: Texts

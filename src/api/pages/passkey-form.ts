@@ -10,11 +10,11 @@ type PasskeyForm = Pick<Form, 'submit' | 'look' | 'what' | 'action'> & {
   options: PasskeyOptions
   /** Further fields. */
   fields?: Html
-  /** What to say if the browser gives no answer, for instance because the user cancels. */
+  /** The error if the browser gives no answer, for instance because the user cancels. */
   failed: string
   /** Whether browsers may also offer passkeys in the form's page at a field with `autocomplete="webauthn"`. */
   offered?: boolean
-  /** What browsers without script or passkeys show instead of the form; absent: nothing. */
+  /** The text for browsers without script or passkeys instead of the form; absent: nothing. */
   otherwise?: string
 }
 

@@ -162,7 +162,7 @@ async function readLogoutToken(
   }
 }
 
-/** What a person should hear for an error of openid-client or jose. */
+/** Returns the error for users for one of openid-client or jose. */
 function asUpstreamError(error: unknown): UpstreamError {
   const message = error instanceof Error ? error.message : String(error)
   return new UpstreamError(faultOf(error as Fault), message, error)

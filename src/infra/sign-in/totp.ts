@@ -1,6 +1,6 @@
 import type { TOTP } from 'otpauth'
 
-/** What authenticator apps assume where an address names nothing else: RFC 6238 with SHA-1, 6 digits and 30 seconds. */
+/** The defaults of authenticator apps: RFC 6238 with SHA-1, 6 digits and 30 seconds. */
 const PARAMETERS = { algorithm: 'SHA1', digits: 6, period: 30 }
 /** Clocks of phones may differ by this number of time steps. */
 const WINDOW = 1

@@ -28,7 +28,7 @@ const INTERVAL_MS = 5000
 /** The place in the network from which a device requests a grant. */
 export type GrantOrigin = { ip: string; network: string; wideNetwork: string }
 
-/** What the requesting device gets. `userCode` is without its dash. */
+/** The response for the requesting device. `userCode` is without its dash. */
 export type StartedGrant = { deviceCode: string; userCode: string; expiresInMs: number; intervalMs: number }
 
 /**

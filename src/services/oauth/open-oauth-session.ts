@@ -9,7 +9,7 @@ import { OAuthError } from './oauth-error.ts'
 
 /**
  * A session that a user has consented to. `deviceName`: the display name of its device, if that is new. `from`: where
- * the client is; undefined if the user was told of the sign-in already.
+ * the client is; undefined if the user has been notified of the sign-in already.
  */
 export type ConsentedSession = {
   userId: UserId
@@ -53,7 +53,7 @@ export async function openOAuthSession(
   return { ...tokens, scope, sessionNid }
 }
 
-/** A session without a device counts as one: the user is told of it, and beyond the limit the oldest one ends. */
+/** A session without a device counts as one: the user is notified, and beyond the limit the oldest one ends. */
 async function makeRoomForSession(
   app: DeviceLoginCapabilities,
   tx: Tx,

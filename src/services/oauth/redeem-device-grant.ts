@@ -28,7 +28,7 @@ const DESCRIPTIONS = {
 /** A new session, and what an ID token says about its sign-in. */
 export type RedeemedGrant = OpenedSession & { userId: UserId; authenticatedTs: number }
 
-/** What a poll ended with. A refusal is thrown after the transaction, so that what the poll stored stays. */
+/** The result of a poll. A refusal is thrown after the transaction, so that what the poll stored stays. */
 type Outcome = { opened: RedeemedGrant } | { refused: keyof typeof DESCRIPTIONS }
 
 /**

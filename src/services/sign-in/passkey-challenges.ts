@@ -5,7 +5,7 @@ import { serverSecret } from '../../storage/engine/server-secrets.ts'
 import { spendChallengeHash } from '../../storage/sign-in/spent-challenges.ts'
 import { hashToken } from '../users/tokens.ts'
 
-/** What an answer to a challenge does: it adds a passkey, signs in, or completes a sign-in. */
+/** The effect of an answer to a challenge: it adds a passkey, signs in, or completes a sign-in. */
 export type ChallengePurpose = 'add' | 'sign in' | 'second factor'
 
 /** The browser and the purpose that a challenge is for. */

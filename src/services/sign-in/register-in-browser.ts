@@ -14,7 +14,7 @@ import type { AuthData, UiaStageType } from '../users/uia-stages.ts'
 import { finishFirstStep, type StepTaken } from './sign-in-steps.ts'
 import type { Browser } from './web-sessions.ts'
 
-/** What a new user has entered on the page. */
+/** The fields that a new user has filled in. */
 export type EnteredRegistration = {
   username: string
   password: string
@@ -31,7 +31,7 @@ export type EnteredRegistration = {
 /** Signed in; or a link was mailed, or a code sent, without which the session does not go on. */
 export type Registered = StepTaken | { waitsIn: string }
 
-/** What a registration waits for. */
+/** The next step of a registration. */
 export type PendingProofs = { email: string | undefined; phone: string | undefined }
 
 /** Where the page behind the mailed link leads, by the session; and the network that asks for text messages. */

@@ -8,7 +8,7 @@ import { finishFirstStep, finishSecondStep, type StepTaken } from './sign-in-ste
 import { takeTotpCode } from './totp.ts'
 import type { Browser } from './web-sessions.ts'
 
-/** What a user gives as the second factor: the code of an app, a recovery code, or the browser's answer of a passkey. */
+/** The proof of a second factor: the code of an app, a recovery code, or the browser's answer of a passkey. */
 export type GivenFactor = { kind: 'totp' | 'recovery' | 'passkey'; text: string }
 
 type Capabilities = Pick<

@@ -142,7 +142,7 @@ async function storeStep(app: Capabilities, tx: Tx, step: Step): Promise<StepTak
   return { cookie, next }
 }
 
-/** Remembers the language of mails to the user, who is told of a sign-in in another browser than before. */
+/** Remembers the language of mails to the user, who is notified of a sign-in in another browser than before. */
 async function noteSignIn(
   app: Capabilities,
   tx: Tx,

@@ -35,7 +35,7 @@ export async function listBrowsers(
   }))
 }
 
-/** Signs one browser of a user out, if it is signed in. What it has prepared ends too, and that of the user's others. */
+/** Signs one browser of a user out, if it is signed in. Unused codes and links of all browsers of the user end too. */
 export async function signOutBrowser(app: Pick<App, 'database'>, userId: UserId, id: string): Promise<void> {
   await app.database.write(async (tx) => {
     await lockUser(tx, userId)

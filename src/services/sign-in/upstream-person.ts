@@ -4,7 +4,7 @@ import { fillTemplate } from '../../core/text/claim-template.ts'
 import { parseEmailAddress } from '../../core/text/email-address.ts'
 import type { UpstreamIdentity } from '../../infra/sign-in/upstream-provider.ts'
 
-/** What an identity provider says about a person, by the templates of the configuration. */
+/** The claims of an identity provider about a person, by the templates of the configuration. */
 export type UpstreamPerson = z.output<typeof person>
 
 const person = z.object({

@@ -24,12 +24,12 @@ import type { Browser } from './web-sessions.ts'
  * - `other browser`: it began in another browser.
  * - `used`: the provider's answer was used before.
  * - `linked elsewhere`: it was to link an account that signs in another user.
- * - `other user`: whoever wanted to link is not signed in any more.
+ * - `other user`: the user who began to link is no longer signed in.
  */
 export type UpstreamReason = UpstreamFault | 'expired' | 'other browser' | 'used' | 'linked elsewhere' | 'other user'
 
 /**
- * What follows from a provider's answer; `on`: what the sign-in was for.
+ * The result of a provider's answer; `on`: the purpose of the sign-in.
  * - `ask`: no account is linked yet; the person decides on the page for this `state`.
  */
 export type UpstreamResult =
@@ -46,7 +46,7 @@ type Capabilities = Pick<
 const SECRET_LENGTH = 40
 /** The verifier has to have 43 characters at least: https://www.rfc-editor.org/rfc/rfc7636#section-4.1 */
 const VERIFIER_LENGTH = 64
-/** Whoever has to create an account at the provider, or to find a second factor, needs some time. */
+/** Long enough to create an account at the provider. */
 const LIFETIME_MS = 30 * 60_000
 
 /**

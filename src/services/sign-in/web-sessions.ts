@@ -24,7 +24,7 @@ export type WebSession = {
   upstreamSessionNid: number | null
 }
 
-/** What a browser's cookie stands for; at most one is set. */
+/** The session of a browser's cookie; at most one is set. */
 export type KnownBrowser = {
   session: WebSession | undefined
   /** The session of a user who lacks a second factor that the policy requires, good for nothing but its set-up. */
@@ -33,7 +33,7 @@ export type KnownBrowser = {
   pendingUserId: UserId | undefined
 }
 
-/** What is known about a browser. `cookie`: the secret that it sent, or that it gets with this answer. */
+/** A browser. `cookie`: the secret that it sent, or that it gets with this answer. */
 export type Browser = {
   cookie: string
   ip: string

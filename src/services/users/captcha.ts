@@ -4,7 +4,7 @@ import { MatrixError } from '../../core/errors.ts'
 
 type Provider = NonNullable<App['config']['registration']['captcha']['provider']>
 
-/** What a page needs to show a captcha. */
+/** The parameters with which a page shows a captcha. */
 export type CaptchaWidget = {
   siteKey: string
   /** The class of the element that the script turns into the captcha. */

@@ -4,7 +4,7 @@ import type { UserRow } from '../../storage/schema/users.ts'
 import { checkInDirectory } from './directory-accounts.ts'
 import type { NamedAccount } from './find-account.ts'
 
-/** What a password check needs of the `App`. */
+/** The components that a password check uses. */
 export type PasswordCapabilities = Pick<
   App,
   'config' | 'serverName' | 'clock' | 'database' | 'passwordHasher' | 'rateLimiter' | 'directory' | 'logger'

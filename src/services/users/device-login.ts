@@ -21,7 +21,7 @@ export type LoginDevice = {
   displayName?: string | undefined
   /** Whether the client supports refresh tokens; if so, its access tokens expire. */
   wantsRefreshToken: boolean
-  /** The network address and the client of a sign-in, of which the user is told; absent: a new account. */
+  /** The network address and the client of a sign-in, for the mail to the user; absent: a new account. */
   from?: SignInOrigin | undefined
   /** The session at an identity provider by which the user signed in: it ends the device with it. */
   upstreamSessionNid?: number | null | undefined
@@ -30,7 +30,7 @@ export type LoginDevice = {
 /** Where a sign-in comes from. */
 export type SignInOrigin = { ip: string; userAgent: string | undefined }
 
-/** What signing a device in needs. */
+/** The components that the login of a device uses. */
 export type DeviceLoginCapabilities = Pick<App, 'logger'> & NoticeCapabilities
 
 const DEVICE_ID_LENGTH = 10
@@ -56,7 +56,7 @@ export async function logInDevice(
 }
 
 /**
- * Creates a device, or takes over an existing one, whose former sessions end; its user is told of the sign-in. The
+ * Creates a device, or takes over an existing one, whose former sessions end; its user is notified of the sign-in. The
  * caller has locked or just created the user. Throws M_INVALID_PARAM for the user's dehydrated device: a session of it
  * would receive the messages encrypted for its keys.
  */

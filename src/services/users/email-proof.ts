@@ -32,7 +32,7 @@ export type ProofRequest = {
   pathOf?: (link: ProofLink) => string
 }
 
-/** What the link in a mail holds. */
+/** The parts of the link in a mail. */
 export type ProofLink = { sessionId: string; token: string }
 
 /** The credentials with which a client refers to a verified address. */

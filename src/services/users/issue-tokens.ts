@@ -19,7 +19,7 @@ export type TokenSession = {
   oauth: { sessionNid: number; scope: string } | null
 }
 
-/** What a refresh token continues; null: it is the first of its session. */
+/** The predecessor of a refresh token; null: it is the first of its session. */
 type Predecessor = { tokenHash: string; generation: number } | null
 
 type Capabilities = Pick<App, 'random' | 'clock' | 'config'>

@@ -20,7 +20,7 @@ export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
   home_server: ServerName
 }
 
-/** What a login needs of the `App`. */
+/** The components that a login uses. */
 export type LogInCapabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
 
 /**

@@ -34,7 +34,7 @@ export type PersonalTokenRequest = {
   lifetimeMs?: number | undefined
   /** For a bot that encrypts: a new device, or that of an older personal token, which it replaces. */
   deviceId?: DeviceId | undefined
-  /** Where the request comes from; the user is told by mail. */
+  /** Where the request comes from; the user is notified by mail. */
   from?: SignInOrigin | undefined
 }
 

@@ -20,7 +20,7 @@ type Request = {
   asDeviceId?: string | undefined
   ip: string
   userAgent: string | undefined
-  /** What the scope of an OAuth token has to include; default: the client-server API. */
+  /** The scope that an OAuth token must include; default: the client-server API. */
   needsScope?: 'api' | 'openid' | undefined
 }
 

@@ -13,7 +13,7 @@ import type { ProofPurpose } from './mail/email-proof-texts.ts'
 /** The client's `auth`. */
 export type AuthData = { [key: string]: unknown; type?: string | undefined; session?: string | undefined }
 
-/** What the stages need. */
+/** The components that the stages use. */
 export type StageCapabilities = PasswordCapabilities & Pick<App, 'configuredHttp' | 'stopping'>
 
 /**

@@ -15,7 +15,7 @@ export type NewOAuthRequest = Omit<
   | 'upstream_session_nid'
 >
 
-/** What a user consented to. `expires_ts`: when the code expires. */
+/** The consent of a user. `expires_ts`: when the code expires. */
 export type OAuthConsent = {
   [Key in 'user_id' | 'authenticated_ts' | 'granted_scope' | 'code_hash']: NonNullable<OAuthRequestRow[Key]>
 } & Pick<OAuthRequestRow, 'request_id' | 'expires_ts' | 'upstream_session_nid'>

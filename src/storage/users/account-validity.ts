@@ -40,7 +40,7 @@ export async function noteRenewalMail(
 
 /**
  * Sets the end of an account's validity, and ends the link that renews it; false for an unknown or deactivated user.
- * `mails`: whether the user is told before that end.
+ * `mails`: whether the user is notified before that end.
  */
 export async function updateValidity(
   tx: Tx,

@@ -8,7 +8,7 @@ import { errorText, type Redirect, type Visit } from '../page.ts'
 /** A visit of a page of the account. */
 export type AccountVisit<Params = unknown, Query = unknown> = Visit<Params, Query, WebSession>
 
-/** What a page tells of a form that was refused. */
+/** The error of a form that was refused. */
 export type Problem = { alert?: string | undefined; status?: number; filled?: URLSearchParams }
 
 /** A page below the start page of the account, to which it leads back. */

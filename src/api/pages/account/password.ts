@@ -22,7 +22,7 @@ export const getPasswordPage = accountPage({
   handle: (visit, app) => passwordPage(app, visit),
 })
 
-/** Whoever has signed in recently need not type the old password again. */
+/** A user who has signed in recently need not type the old password again. */
 export const postPasswordPage = accountPage({
   method: 'POST',
   path: PATH,

@@ -16,7 +16,7 @@ import { termsList } from '../terms.ts'
 /** A stage whose page is a form. */
 export type FormStage = Exclude<UiaStageType, 'm.login.sso'>
 
-/** What the page of a stage shows: a form, and where its scripts come from. */
+/** The content of a stage's page: a form, and the origins of its scripts. */
 export type StageForm = Pick<Form, 'fields' | 'submit'> & { foreign?: readonly string[] }
 
 type StageVisit = Pick<Visit, 'texts' | 'language' | 'form' | 'browser'>

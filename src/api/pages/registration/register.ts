@@ -20,7 +20,7 @@ const query = z.object({ continue: z.string().optional(), token: z.string().max(
 
 type RegisterVisit = Visit<undefined, z.output<typeof query>>
 type FieldName = 'user' | 'password' | 'token' | 'email' | 'phone' | 'accept'
-/** What was wrong with a form; `name`: the field that was. */
+/** The error of a form; `name`: its field. */
 type Refusal = { text: string; status: number; name?: FieldName | undefined }
 
 export const getRegisterPage = page({

@@ -14,7 +14,7 @@ const query = z.object({ session: z.string().max(255) })
 
 type ConfirmVisit = Visit<undefined, z.output<typeof query>, WebSession>
 
-/** The stage m.login.sso: whoever has just signed in on the pages confirms what a client wants to do. */
+/** The stage m.login.sso: a user who has just signed in on the pages confirms the request of a client. */
 export const getConfirmPage = accountPage({
   method: 'GET',
   path,

@@ -25,7 +25,7 @@ const query = z.object({
 
 type LoginVisit = Visit<undefined, z.output<typeof query>>
 
-/** Signs in. Whoever is signed in already and gets here has to prove again who they are. */
+/** Signs in. A user who is signed in already has to authenticate again. */
 export const getLoginPage = page({
   method: 'GET',
   path: '/login',

@@ -470,7 +470,7 @@ export const en = {
     programsNeedTokens: 'Programs that sign in with your password then need a personal token instead.',
     programsEnd: 'Programs that sign in with your password can then do so no more.',
     off: 'This server does not use second factors.',
-    /** What was just done. */
+    /** The result of the last form. */
     done: {
       added: 'The second factor was added.',
       removed: 'The second factor was removed.',

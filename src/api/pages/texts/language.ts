@@ -8,7 +8,7 @@ export const LANGUAGES = { en, 'zh-Hans': zhHans } satisfies Record<string, Text
 
 export type Language = keyof typeof LANGUAGES
 
-/** What browsers call these languages. */
+/** The tags of these languages in browsers. */
 const TAGS: Record<string, Language> = {
   en: 'en',
   zh: 'zh-Hans',

@@ -7,7 +7,7 @@ import { updateSignInMails } from '../../../storage/users/users.ts'
 import { composeMail, mailLanguage, SEND_MAIL } from './compose-mail.ts'
 import { type AccountNotice, noticeLetter } from './notice-texts.ts'
 
-/** What writing a notice needs. */
+/** The components that a notice uses. */
 export type NoticeCapabilities = Pick<App, 'config' | 'serverName' | 'mailer' | 'clock' | 'random'>
 
 const MESSAGE_ID_LENGTH = 24

@@ -1,6 +1,6 @@
 import type { Letter, MailLanguage } from './compose-mail.ts'
 
-/** A change of an account of which its user is told by mail. */
+/** A change of an account of which its user is notified by mail. */
 export type AccountNotice =
   | { kind: 'sign_in'; device: string | undefined; client: string | undefined; address: string | undefined }
   | { kind: 'email_added' | 'email_removed'; address: string }
@@ -12,7 +12,7 @@ export type AccountNotice =
 export type NoticeContext = { userId: string; at: number; accountPage: string }
 
 type Texts = {
-  /** What has happened: the subject, and the first sentence. */
+  /** The event: the subject, and the first sentence. */
   told(notice: AccountNotice, userId: string): { subject: string; what: string }
   names: { device: string; client: string; address: string; time: string }
   /** For a sign-in, and for a change. */

@@ -35,7 +35,7 @@ export type RegistrationRequest = {
   page?: PageRegistration | undefined
 }
 
-/** What a registration on the web page remembers while a link is mailed. */
+/** The state of a registration on the page while a link is mailed. */
 export type PageRegistration = {
   /** The hash of the browser's cookie: only that browser goes on. */
   browser: string
