@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { finishFirstStep } from '../sign-in/sign-in-steps.ts'
+import { newCookie } from '../sign-in/web-sessions.ts'
 import { createUser } from '../users/create-user.ts'
+import { hashToken } from '../users/tokens.ts'
 import { answerDeviceGrant, findPendingGrant, startDeviceGrant } from './device-grants.ts'
 import { registerOAuthClient } from './oauth-clients.ts'
 import { redeemDeviceGrant } from './redeem-device-grant.ts'
@@ -12,9 +15,12 @@ const counts = { device_grants: 3, device_grants_of_network: 5, device_grants_in
 let app: TestApp
 let clientId: string
 let userId: UserId
+let sessionId: string
 beforeAll(async () => {
   app = await createTestApp({ config: { rate_limits: { enabled: true }, limits: { counts } } })
   userId = await createUser(app, { localpart: 'alice' })
+  const browser = { cookie: newCookie(app), ip: '192.0.2.1', userAgent: undefined }
+  sessionId = hashToken((await finishFirstStep(app, browser, { userId, by: 'registration' })).cookie)
   const metadata = { client_uri: 'https://tv.example', grant_types: ['urn:ietf:params:oauth:grant-type:device_code'] }
   clientId = (await registerOAuthClient(app, metadata, async () => {})).clientId
 })
@@ -24,7 +30,7 @@ const from = (network: string, wideNetwork = network) => ({ ip: network, network
 const start = (origin = from('192.0.2.1')) => startDeviceGrant(app, { clientId, scope: SCOPE, origin })
 const redeem = (deviceCode: string) =>
   redeemDeviceGrant(app, { deviceCode, clientId, from: { ip: '192.0.2.1', userAgent: undefined } })
-const approver = () => ({ userId, authenticatedTs: 0, upstreamSessionNid: null, network: '198.51.100.1' })
+const approver = () => ({ userId, sessionId, authenticatedTs: 0, upstreamSessionNid: null, network: '198.51.100.1' })
 
 test('a grant expires, and its device learns why', async () => {
   const { deviceCode, userCode, expiresInMs } = await start()
@@ -80,7 +86,7 @@ describe('codes that are tried', () => {
   const attempt = (approver: { userId: UserId; network: string }) =>
     findPendingGrant(app, {
       typed: 'BCDF-GHJK',
-      approver: { ...approver, authenticatedTs: 0, upstreamSessionNid: null },
+      approver: { ...approver, sessionId, authenticatedTs: 0, upstreamSessionNid: null },
     })
 
   test.each<[string, (time: number) => Promise<{ userId: UserId; network: string }>]>([

@@ -13,6 +13,7 @@ import {
 } from '../../storage/oauth/device-grants.ts'
 import type { OAuthDeviceGrantRow } from '../../storage/schema/oauth-device-grants.ts'
 import type { WebSession } from '../sign-in/web-sessions.ts'
+import { holdBrowser } from '../users/hold-browser.ts'
 import { hashToken, newToken } from '../users/tokens.ts'
 import { findClient } from './oauth-clients.ts'
 import { OAuthError } from './oauth-error.ts'
@@ -71,7 +72,9 @@ export async function startDeviceGrant(
 }
 
 /** A user at a page, who types a code. `network`: the rate-limit key of the browser's address. */
-export type GrantApprover = Pick<WebSession, 'userId' | 'authenticatedTs' | 'upstreamSessionNid'> & { network: string }
+export type GrantApprover = Pick<WebSession, 'userId' | 'sessionId' | 'authenticatedTs' | 'upstreamSessionNid'> & {
+  network: string
+}
 
 /** A grant that a user may decide on. */
 export type PendingGrant = {
@@ -108,6 +111,7 @@ export async function answerDeviceGrant(
   const decidedTs = app.clock.now()
   const userCodeHash = hashToken(userCode)
   await app.database.write(async (tx) => {
+    await holdBrowser(tx, approver)
     const { scope } = requirePending(await lockDeviceGrant(tx, userCodeHash, decidedTs))
     if (isApproved) await requireNewDevice(tx, { userId, scope })
     const grantedScope = isApproved ? scope : null

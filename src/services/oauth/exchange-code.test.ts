@@ -7,7 +7,12 @@ import {
   insertUpstreamSession,
 } from '../../storage/sign-in/upstream-sessions.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
+import { finishFirstStep } from '../sign-in/sign-in-steps.ts'
+import { newCookie } from '../sign-in/web-sessions.ts'
 import { createUser } from '../users/create-user.ts'
+import { logOutEverywhere } from '../users/log-out.ts'
+import { newSsoToken } from '../users/login-tokens.ts'
+import { hashToken } from '../users/tokens.ts'
 import { beginAuthorization, findAuthorization } from './authorization-requests.ts'
 import { exchangeCode } from './exchange-code.ts'
 import { issueCode } from './issue-code.ts'
@@ -19,13 +24,20 @@ const VERIFIER = 'v'.repeat(43)
 let app: TestApp
 let userId: UserId
 let clientId: string
+let sessionId: string
 beforeAll(async () => {
   app = await createTestApp()
   userId = await createUser(app, { localpart: 'alice' })
+  sessionId = await signInBrowser()
   const metadata = { client_uri: 'https://a.org', redirect_uris: [REDIRECT] }
   clientId = (await registerOAuthClient(app, metadata, async () => {})).clientId
 })
 afterAll(() => app.close())
+
+async function signInBrowser(): Promise<string> {
+  const browser = { cookie: newCookie(app), ip: '192.0.2.1', userAgent: undefined }
+  return hashToken((await finishFirstStep(app, browser, { userId, by: 'registration' })).cookie)
+}
 
 async function begin(deviceId: string) {
   const query = new URLSearchParams({
@@ -40,7 +52,7 @@ async function begin(deviceId: string) {
 }
 
 async function consent(requestId: string, upstreamSessionNid: number | null = null) {
-  const session = { userId, authenticatedTs: app.clock.now(), upstreamSessionNid }
+  const session = { userId, sessionId, authenticatedTs: app.clock.now(), upstreamSessionNid }
   const location = await issueCode(app, await findAuthorization(app, requestId), session)
   return new URL(location).searchParams.get('code')!
 }
@@ -89,4 +101,12 @@ test('the device belongs to the session at the identity provider by which the us
   const code = await consent(await begin('ABCDEFGHI5'), session)
   await app.database.write((tx) => deleteUpstreamSessions(tx, [session]))
   await expect(exchange(code)).rejects.toMatchObject({ code: 'invalid_grant' })
+})
+
+test('a consent that is under way when all sessions end is not stored', async () => {
+  const requestId = await begin('ABCDEFGHI9')
+  await logOutEverywhere(app, { userId })
+  await expect(consent(requestId)).rejects.toMatchObject({ errcode: 'M_SIGN_IN_ENDED' })
+  const late = newSsoToken(app, { userId, sessionId, upstreamSessionNid: null })
+  await expect(late).rejects.toMatchObject({ errcode: 'M_SIGN_IN_ENDED' })
 })

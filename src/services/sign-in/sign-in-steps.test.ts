@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
+import { confirmTotpSecret } from '../../storage/sign-in/totp-secrets.ts'
 import { updateLocked } from '../../storage/users/users.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from '../users/create-user.ts'
 import { setPassword } from '../users/set-password.ts'
 import { finishFirstStep, finishSecondStep, signInWithPassword } from './sign-in-steps.ts'
+import { beginTotp } from './totp.ts'
 import { isRecent, newCookie, recognizeBrowser } from './web-sessions.ts'
 
 const password = 'correct horse'
@@ -61,6 +63,19 @@ test('a new password ends the sessions of browsers, except one', async () => {
   await setPassword(app, { userId, password: 'another horse', logOutDevices: true, keepCookie: kept.cookie })
   expect((await recognizeBrowser(app, browser(kept.cookie))).session).toBeDefined()
   expect((await recognizeBrowser(app, browser(other.cookie))).session).toBeUndefined()
+})
+
+test('sign-ins whose second step is missing do not sign other browsers out', async () => {
+  const guarded = await createUser(app, { localpart: 'guarded' })
+  const { cookie } = await finishFirstStep(app, browser(), { userId: guarded, by: 'passkey' })
+  await beginTotp(app, guarded)
+  await app.database.write((tx) => confirmTotpSecret(tx, guarded, 1))
+  for (let count = 0; count < 101; count++) {
+    app.clock.advance(1)
+    const step = await finishFirstStep(app, browser(), { userId: guarded, by: 'password' })
+    expect(step.next).toBe('second factor')
+  }
+  expect((await recognizeBrowser(app, browser(cookie))).session).toBeDefined()
 })
 
 test('a user is signed in with at most 100 browsers', async () => {

@@ -14,6 +14,8 @@ import { hashToken } from '../users/tokens.ts'
 /** Somebody who is signed in on the pages of this server in one browser. */
 export type WebSession = {
   userId: UserId
+  /** The hash of the browser's cookie. */
+  sessionId: string
   isAdmin: boolean
   isLocked: boolean
   isExpired: boolean
@@ -74,6 +76,7 @@ function sessionOf(app: Pick<App, 'config' | 'clock'>, holder: WebSessionHolder)
   if (holder.user_id === null) return undefined
   return {
     userId: holder.user_id,
+    sessionId: holder.cookie_hash,
     isAdmin: holder.is_admin,
     isLocked: holder.locked,
     isExpired: isExpiredAccount(app, holder),

@@ -1,6 +1,8 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import { insertLoginToken } from '../../storage/users/login-tokens.ts'
+import { holdBrowser, type SignedInBy } from './hold-browser.ts'
 import type { Session } from './session.ts'
 import { hashToken, newToken } from './tokens.ts'
 
@@ -19,24 +21,30 @@ export async function newLoginToken(
 }
 
 /**
- * Issues a token to a client of single sign-on, once somebody has signed in on the pages.
+ * Issues a token to a client of single sign-on, once somebody has signed in on the pages. Throws M_SIGN_IN_ENDED if the
+ * browser was signed out.
  * https://spec.matrix.org/v1.19/client-server-api/#client-login-via-sso
  */
 export async function newSsoToken(
   app: Capabilities,
-  signedIn: { userId: UserId; upstreamSessionNid: number | null },
+  { userId, sessionId, upstreamSessionNid }: SignedInBy & { upstreamSessionNid: number | null },
 ): Promise<string> {
-  return (await issueLoginToken(app, { ...signedIn, deviceId: null })).login_token
+  const whose = { userId, deviceId: null, upstreamSessionNid }
+  return (await issueLoginToken(app, whose, (tx) => holdBrowser(tx, { userId, sessionId }))).login_token
 }
 
 async function issueLoginToken(
   app: Capabilities,
   whose: { userId: UserId; deviceId: Session['deviceId']; upstreamSessionNid: number | null },
+  prove: (tx: Tx) => Promise<void> = async () => {},
 ): Promise<LoginToken> {
   const token = newToken(app, 'login')
   const now = app.clock.now()
   const lifetime = app.config.sessions.login_token_lifetime
   const stored = { tokenHash: hashToken(token), ...whose, expiresTs: now + lifetime, now }
-  await app.database.write((tx) => insertLoginToken(tx, stored))
+  await app.database.write(async (tx) => {
+    await prove(tx)
+    await insertLoginToken(tx, stored)
+  })
   return { login_token: token, expires_in_ms: lifetime }
 }

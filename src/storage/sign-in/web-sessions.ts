@@ -26,15 +26,14 @@ const MOST_SESSIONS = 100
 
 /**
  * Adds a session, and deletes those that have expired, and the one of its user that was unused for the longest time if
- * there are too many.
+ * there are too many. Sessions that wait for a second step count by themselves: who has only the password signs nobody
+ * out.
  */
 export async function insertWebSession(tx: Tx, session: WebSessionRow): Promise<void> {
   await tx.sql.deleteFrom('web_sessions').where('expires_ts', '<=', session.created_ts).execute()
-  const userId = session.user_id ?? session.pending_user_id
   await sql`delete from web_sessions where cookie_hash in (select cookie_hash from web_sessions
-      where user_id = ${userId} or pending_user_id = ${userId} order by last_seen_ts desc offset ${MOST_SESSIONS - 1})`.execute(
-    tx.sql,
-  )
+      where user_id = ${session.user_id} or pending_user_id = ${session.pending_user_id}
+      order by last_seen_ts desc offset ${MOST_SESSIONS - 1})`.execute(tx.sql)
   await tx.sql.insertInto('web_sessions').values(session).execute()
 }
 
@@ -60,6 +59,13 @@ export async function takePendingSession(
     where cookie_hash = ${cookieHash} and pending_user_id = ${userId} and expires_ts > ${now}::bigint
     returning is_expected, upstream_session_nid`.execute(tx.sql)
   return rows[0]
+}
+
+/** Whether a session of a user exists; if so, it does not end before the transaction does. */
+export async function holdWebSession(tx: Tx, cookieHash: string, userId: UserId): Promise<boolean> {
+  const { rows } = await sql`select 1 from web_sessions
+    where cookie_hash = ${cookieHash} and user_id = ${userId} for key share`.execute(tx.sql)
+  return rows.length === 1
 }
 
 /** Ends the session of a cookie, and returns it. */

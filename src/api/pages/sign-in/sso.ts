@@ -127,8 +127,8 @@ async function leadBack(app: App, visit: SsoVisit, { session, client }: Signed):
 }
 
 /** Appends a login token to the client's URL, and leaves the rest of it as it is. */
-async function urlWithToken(app: App, { userId, upstreamSessionNid }: WebSession, client: URL): Promise<string> {
-  const token = await newSsoToken(app, { userId, upstreamSessionNid })
+async function urlWithToken(app: App, session: WebSession, client: URL): Promise<string> {
+  const token = await newSsoToken(app, session)
   const [place = '', fragment] = splitOnce(client.href, '#')
   const withToken = `${place}${place.includes('?') ? '&' : '?'}loginToken=${token}`
   return fragment === undefined ? withToken : `${withToken}#${fragment}`
