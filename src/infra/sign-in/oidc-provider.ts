@@ -2,6 +2,7 @@ import type { JWTVerifyGetKey } from 'jose'
 import type { ClientAuth, Configuration, ServerMetadata } from 'openid-client'
 import type { OidcProviderConfig } from '../../config.ts'
 import type { Clock } from '../clock.ts'
+import { mergeClaims } from './merge-claims.ts'
 import { PROVIDER_TIMEOUT_MS, type ProviderFetch } from './provider-fetch.ts'
 import { UpstreamError, type UpstreamFault, type UpstreamLogout, type UpstreamProvider } from './upstream-provider.ts'
 
@@ -44,7 +45,7 @@ export function createOidcProvider(
         const { userinfo_endpoint: hasUserInfo } = configuration.serverMetadata()
         const userInfo = hasUserInfo && (await fetchUserInfo(configuration, tokens.access_token, idClaims.sub))
         const sid = typeof idClaims.sid === 'string' ? idClaims.sid : undefined
-        return { subject: idClaims.sub, sid, claims: { ...idClaims, ...userInfo } }
+        return { subject: idClaims.sub, sid, claims: mergeClaims(idClaims, userInfo || {}) }
       } catch (error) {
         const fault = asUpstreamError(error)
         // The provider may have other keys now.
