@@ -4,6 +4,7 @@ import { checkDirectory } from './directory.ts'
 import { fetchJson } from './fetch-json.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
 import { checkForwarding } from './forwarding.ts'
+import { checkIdentityProviders } from './identity-providers.ts'
 import { checkPages } from './pages.ts'
 
 const SLIDING_SYNC = 'org.matrix.simplified_msc3575'
@@ -20,6 +21,7 @@ export const checkClients: Check = async (config, running) => {
     ...reachable,
     ...(reachable.some(({ level }) => level === 'good') ? await checkPages(config) : []),
     ...(await checkDirectory(config)),
+    ...(await checkIdentityProviders(config)),
     ...(await checkForwarding(config)),
     ...(await checkWellKnown(config)),
   ]
