@@ -115,6 +115,15 @@ describe('a wrong file', () => {
       'listeners: [{port: 80}, {port: 80}]',
       'FILE:1: listeners.1: 127.0.0.1:80 is also the address of listeners.0; choose another port',
     ],
+    ['identity_providers: [{kind: saml}]', 'FILE:1: identity_providers.0.kind: expected one of "oidc"|"cas"'],
+    [
+      'jwt: {algorithm: ES256, public_key: /nowhere/jwt.pem}',
+      'FILE:1: jwt.public_key: cannot read /nowhere/jwt.pem: no such file',
+    ],
+    [
+      'account_validity: {period: 365d}',
+      'FILE:1: account_validity.renew_by_mail: needs email.smtp_url to send the links',
+    ],
     ['signing_key: /nowhere/signing.key', 'FILE:1: signing_key: cannot read /nowhere/signing.key: no such file'],
     ['appservices: [/nowhere/bridge.yaml]', 'FILE:1: appservices.0: cannot read /nowhere/bridge.yaml: no such file'],
     [

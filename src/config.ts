@@ -118,7 +118,11 @@ function unusableJwtKey({ jwt }: Config, locate: Locate): string[] {
     readJwtKey(jwt)
     return []
   } catch (error) {
-    return [problemAt(locate, ['jwt', 'public_key'], `cannot use ${jwt.public_key}: ${(error as Error).message}`)]
+    const isUnread = (error as NodeJS.ErrnoException).syscall !== undefined
+    const why = isUnread
+      ? `cannot read ${jwt.public_key}: ${whyUnreadable(error)}`
+      : `cannot use ${jwt.public_key}: ${(error as Error).message}`
+    return [problemAt(locate, ['jwt', 'public_key'], why)]
   }
 }
 
@@ -134,14 +138,24 @@ function noWayToSignIn({ sign_in, identity_providers, registration }: Config, lo
   ]
 }
 
-function missingSenders({ registration, email, phone }: Config, locate: Locate): string[] {
+function missingSenders({ registration, account_validity, email, phone }: Config, locate: Locate): string[] {
   const faults = (key: string, message: string) => [problemAt(locate, ['registration', key], message)]
+  const { period, renew_by_mail } = account_validity
   return [
     ...(registration.requires_email && email.smtp_url === undefined
       ? faults('requires_email', 'needs email.smtp_url to send confirmation mails')
       : []),
     ...(registration.requires_phone && phone.gateway_url === undefined
       ? faults('requires_phone', 'needs phone.gateway_url to send codes')
+      : []),
+    ...(period !== undefined && renew_by_mail && email.smtp_url === undefined
+      ? [
+          problemAt(
+            locate,
+            ['account_validity', 'renew_by_mail'],
+            'needs email.smtp_url to send the links; false if only administrators renew accounts',
+          ),
+        ]
       : []),
   ]
 }

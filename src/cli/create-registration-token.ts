@@ -23,6 +23,8 @@ export const createRegistrationTokenCommand = defineCommand({
     const created = await withApp(config, (app) => createRegistrationToken(app, { token, ...limits })).catch(
       explainDataFolderLock,
     )
+    if (!config.registration.enabled || !config.registration.requires_token)
+      console.error('Set registration.enabled and registration.requires_token: nobody needs this token otherwise.')
     console.log(`${created}\n${config.public_base_url}/register?token=${encodeURIComponent(created)}`)
     return 0
   },

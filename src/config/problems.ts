@@ -43,6 +43,8 @@ function nearestKey(section: readonly PropertyKey[], key: string): string | unde
 
 function plainMessage(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) return 'is missing'
+  if (issue.code === 'invalid_union' && 'options' in issue && Array.isArray(issue.options))
+    return `expected one of ${issue.options.map((option) => JSON.stringify(option)).join('|')}`
   const message = issue.message.replace(/^Invalid (input|option): /, '')
   return message.replace('expected boolean', 'expected true or false')
 }
