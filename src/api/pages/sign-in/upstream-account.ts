@@ -144,7 +144,9 @@ function signInLinks({ texts: { upstream }, path: here }: AccountVisit, plan: Ac
     const hinted = `${login}&login_hint=${encodeURIComponent(localpartOf(userId))}`
     return html`<li><a href="${hinted}" role="button">${upstream.signInAs(userId)}</a></li>`
   })
-  return html`<ul class="choices">${items}</ul>`
+  const otherwise = plan.mayRegister ? html`` : html`<p>${upstream.notMine}</p>`
+  return html`<ul class="choices">${items}</ul>
+${otherwise}`
 }
 
 function registrationForm(

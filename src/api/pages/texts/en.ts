@@ -229,6 +229,7 @@ export const en = {
     conflict: (users: string) => `There is an account already with your name or e-mail address: ${users}`,
     conflictHint:
       'If it is yours, sign in to it in another way, and link the provider on the page of your account. Otherwise ask the administrator of this server.',
+    notMine: 'If it is not yours, ask the administrator of this server.',
     closed: (provider: string) => `New users of ${provider} get no account on this server. Ask its administrator.`,
     nameless: (provider: string) =>
       `${provider} gives you no name that an account on this server can have. Ask the administrator of this server.`,
