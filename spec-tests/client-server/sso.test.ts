@@ -110,6 +110,9 @@ describe('single sign-on', () => {
 
   test.each([
     'javascript:alert(1)',
+    'mailto:mallory@example.org',
+    'https://a;sandbox;b.example.org/',
+    'https://*/',
     'JavaScript:alert(1)',
     'data:text/html,<script>alert(1)</script>',
     'vbscript:x',

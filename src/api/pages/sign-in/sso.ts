@@ -65,7 +65,10 @@ function requireUnlocked({ isLocked }: WebSession): void {
 }
 
 /** Schemes that a browser handles itself, which no client has. */
-const NO_CLIENTS = /^(javascript|data|blob|file|filesystem|about|view-source|vbscript|ws|wss|ftp):$/
+const NO_CLIENTS = /^(javascript|data|blob|file|filesystem|about|view-source|vbscript|ws|wss|ftp|mailto):$/
+
+/** Other characters have a meaning in a Content-Security-Policy. */
+const HOST = /^([\w.-]+|\[[\da-f:.]+\])$/
 
 /**
  * Parses the URL of a client: a web page, or one with the scheme of an app. Throws M_INVALID_PARAM, also if it is too
@@ -74,7 +77,8 @@ const NO_CLIENTS = /^(javascript|data|blob|file|filesystem|about|view-source|vbs
 function clientOf({ query: { redirectUrl }, path: here }: SsoVisit): URL {
   if (ownPath(here) === undefined) throw new InvalidParamError('redirectUrl: is too long')
   const url = URL.canParse(redirectUrl) ? new URL(redirectUrl) : undefined
-  if (url && !NO_CLIENTS.test(url.protocol) && url.username === '' && url.password === '') return url
+  const isPossible = url && !NO_CLIENTS.test(url.protocol) && (!isWeb(url) || HOST.test(url.hostname))
+  if (isPossible && url.username === '' && url.password === '') return url
   throw new InvalidParamError('redirectUrl: is not the URL of a client')
 }
 
