@@ -131,6 +131,20 @@ test('the endpoint of its own schedules messages and state, and a redaction empt
   })
 })
 
+test('one event is shown under the names of the proposal and of its earlier drafts', async () => {
+  const delayId = await delayMessage('shown', LONG)
+  const shown = await alice.get(`${DELAYED}/${delayId}`)
+  expect(shown).toMatchObject({
+    delay_id: delayId,
+    room_id: roomId,
+    type: 'm.room.message',
+    delay_ms: LONG,
+    delay: LONG,
+  })
+  expect(shown.running_since).toBe(shown.delayed_since_ts)
+  expect((await manage(delayId, 'cancel')).status).toBe(200)
+})
+
 test('bounds: how long, how many, and who may look', async () => {
   const carol = await registerUser(url)
   const capability = (await carol.get('/_matrix/client/v3/capabilities')).capabilities[

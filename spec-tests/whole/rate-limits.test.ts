@@ -25,7 +25,7 @@ const SLOW = { per_second: 0.5, burst: 3 }
 const INVITES = { per_second: 0.001, burst: 3 }
 
 beforeAll(async () => {
-  const limited = ['message', 'login', 'join', 'room_creation', 'search', 'media']
+  const limited = ['message', 'login', 'join', 'room_creation', 'search', 'media', 'turn', 'delayed_event']
   const rate_limits = { enabled: true, registration: { per_second: 100, burst: 100 } }
   hearth = await startHearth({
     config: {
@@ -64,11 +64,29 @@ test.each<[string, (user: TestUser, time: number) => Promise<Answer>]>([
   ['invites', (user) => user.ask('POST', roomPath('!none:hearth.test', 'invite'), { user_id: alice.userId })],
   ['new rooms', (user) => user.ask('POST', `${v3}/createRoom`, {})],
   ['searches', (user) => user.ask('POST', `${v3}/user_directory/search`, { search_term: 'x' })],
+  ['TURN credentials', (user) => user.ask('GET', `${v3}/voip/turnServer`)],
   ['reports', (user) => user.ask('POST', roomPath('!none:hearth.test', 'report'), { reason: 'spam' })],
 ])('%s: told when to try again, and others are not held up', async (_, send) => {
   const [user, other] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
   expectRetry(await refusedAfter(SLOW.burst, (time) => send(user, time)))
   expect((await send(other, 0)).status).not.toBe(429)
+})
+
+/** A `delay_id` is used without a token, by many participants behind one address. */
+test('delayed events are restarted without a token, limited by address as other requests', async () => {
+  const user = await registerUser(hearth.url)
+  const roomId = await createRoom(user)
+  const path = roomPath(roomId, 'state/org.example.seat/a?org.matrix.msc4140.delay=3600000')
+  const { delay_id } = await user.put(path, {})
+  const restart = () =>
+    ask(hearth.url, {
+      method: 'POST',
+      path: `/_matrix/client/unstable/org.matrix.msc4140/delayed_events/${delay_id}/restart`,
+      body: {},
+    })
+  for (let time = 0; time < 10 * SLOW.burst; time++) expect((await restart()).status).toBe(200)
+  const answers = await Promise.all(Array.from({ length: 600 }, restart))
+  expectRetry(answers.find(({ status }) => status === 429)!)
 })
 
 /** Each of these counts for more than half of the burst. */

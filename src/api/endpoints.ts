@@ -41,6 +41,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     ...oldSyncEndpoints,
     ...pageEndpoints,
     ...oauthEndpoints,
+    getOpenIdUserinfo,
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo],
   media: mediaEndpoints,

@@ -20,7 +20,7 @@ export const rateLimits = z
     default: category(
       50,
       200,
-      'Requests of one user that no other category counts. A large request counts as one more for each 64 KiB, and for each 250 users and devices whose keys it queries.',
+      'Requests of one user, or without a token of one network address, that no other category counts. A large request counts as one more for each 64 KiB, and for each 250 users and devices whose keys it queries.',
     ),
     message: category(5, 60, 'Events and reports that one user sends.'),
     login: category(
@@ -54,7 +54,8 @@ export const rateLimits = z
     room_creation: category(0.2, 10, 'Rooms that one user creates.'),
     media: category(10, 100, 'Files that one user uploads, downloads or previews.'),
     search: category(2, 20, 'Searches of messages, users and public rooms by one user.'),
-    delayed_event: category(5, 60, 'Delayed events that one user schedules, restarts or cancels.'),
+    delayed_event: category(5, 60, 'Delayed events that one user schedules or lists.'),
+    turn: category(0.1, 20, 'Credentials for TURN servers that one user requests; clients use them for hours.'),
     push: category(10, 500, 'Notifications to push gateways for one user; further ones are delayed.'),
     federation: category(100, 500, 'Requests of one other homeserver.'),
     key_query: category(20, 1000, 'Servers whose keys clients of one network request from this server as a notary.'),

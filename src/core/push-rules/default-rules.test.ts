@@ -44,8 +44,10 @@ describe('defaultPushRules', () => {
       '.m.rule.suppress_notices',
       '.m.rule.invite_for_me',
       '.m.rule.member_event',
+      '.org.matrix.msc4075.rule.rtc.invite_for_me',
       '.m.rule.is_user_mention',
       '.m.rule.contains_display_name',
+      '.org.matrix.msc4075.rule.rtc.invite_for_room',
       '.m.rule.is_room_mention',
       '.m.rule.tombstone',
       '.m.rule.reaction',
@@ -89,7 +91,7 @@ describe('defaultPushRules', () => {
   it('name the user', () => {
     const rules = defaultPushRules(me).override
     expect(rules[2]?.conditions?.[2]).toEqual({ kind: 'event_match', key: 'state_key', pattern: me })
-    expect(rules[4]?.conditions).toEqual([
+    expect(rules[5]?.conditions).toEqual([
       { kind: 'event_property_contains', key: 'content.m\\.mentions.user_ids', value: me },
     ])
   })
@@ -107,6 +109,25 @@ describe('the default rules on', () => {
       { memberCount: 2 },
       'notify default',
     ],
+    [
+      'a call that mentions me',
+      { type: 'org.matrix.msc4075.rtc.notification', content: { 'm.mentions': { user_ids: [me] } } },
+      {},
+      'notify ring',
+    ],
+    [
+      'a call of the room',
+      { type: 'org.matrix.msc4075.rtc.notification', content: { 'm.mentions': { room: true } } },
+      { senderPowerLevel: 50 },
+      'notify ring',
+    ],
+    [
+      'a call of the room by a user who may not notify it',
+      { type: 'org.matrix.msc4075.rtc.notification', content: { 'm.mentions': { room: true } } },
+      {},
+      '',
+    ],
+    ['a call that mentions nobody', { type: 'org.matrix.msc4075.rtc.notification', content: {} }, {}, ''],
     ['a message of one’s own', { sender: me }, {}, ''],
     ['a notice', { content: { msgtype: 'm.notice', body: 'hi' } }, {}, ''],
     ['an edit', { content: { 'm.relates_to': edit } }, { memberCount: 2 }, ''],

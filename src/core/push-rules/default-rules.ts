@@ -2,7 +2,8 @@ import type { PushAction, PushCondition, PushRule, PushRuleset } from './push-ru
 
 /**
  * Returns the server-default rules of a user: https://spec.matrix.org/v1.19/client-server-api/#predefined-rules, and
- * those of accepted proposals: polls (MSC3930) and threads (MSC4306), under the names and event types that clients use.
+ * those of proposals: polls (MSC3930), threads (MSC4306) and calls (MSC4075), under the names and event types that
+ * clients use.
  * The two rules that match the user's names were removed from the specification (since m.mentions), but IRC bridges and
  * old clients have no other mentions: see `NAME_RULES`.
  */
@@ -22,8 +23,16 @@ export const NAME_RULES = { displayName: '.m.rule.contains_display_name', userNa
 
 const sound: PushAction = { set_tweak: 'sound', value: 'default' }
 const highlight: PushAction = { set_tweak: 'highlight' }
+const ring: PushAction = { set_tweak: 'sound', value: 'ring' }
 
 function overrideRules(userId: string): PushRule[] {
+  const mentionsUser = { kind: 'event_property_contains', key: 'content.m\\.mentions.user_ids', value: userId }
+  const mentionsRoom = [
+    { kind: 'event_property_is', key: 'content.m\\.mentions.room', value: true },
+    { kind: 'sender_notification_permission', key: 'room' },
+  ]
+  // Clients send `notification`; later drafts of MSC4075 name it `invite`.
+  const isCallInvite = isType('org.matrix.msc4075.rtc.*')
   return [
     { ...rule('.m.rule.master', [], []), enabled: false },
     rule('.m.rule.suppress_notices', [eventMatch('content.msgtype', 'm.notice')], []),
@@ -33,20 +42,11 @@ function overrideRules(userId: string): PushRule[] {
       ['notify', sound],
     ),
     rule('.m.rule.member_event', [isType('m.room.member')], []),
-    rule(
-      '.m.rule.is_user_mention',
-      [{ kind: 'event_property_contains', key: 'content.m\\.mentions.user_ids', value: userId }],
-      ['notify', sound, highlight],
-    ),
+    rule('.org.matrix.msc4075.rule.rtc.invite_for_me', [isCallInvite, mentionsUser], ['notify', ring]),
+    rule('.m.rule.is_user_mention', [mentionsUser], ['notify', sound, highlight]),
     rule(NAME_RULES.displayName, [{ kind: 'contains_display_name' }], ['notify', sound, highlight]),
-    rule(
-      '.m.rule.is_room_mention',
-      [
-        { kind: 'event_property_is', key: 'content.m\\.mentions.room', value: true },
-        { kind: 'sender_notification_permission', key: 'room' },
-      ],
-      ['notify', highlight],
-    ),
+    rule('.org.matrix.msc4075.rule.rtc.invite_for_room', [isCallInvite, ...mentionsRoom], ['notify', ring]),
+    rule('.m.rule.is_room_mention', mentionsRoom, ['notify', highlight]),
     rule('.m.rule.tombstone', [isType('m.room.tombstone'), eventMatch('state_key', '')], ['notify', highlight]),
     rule('.m.rule.reaction', [isType('m.reaction')], []),
     rule('.m.rule.room.server_acl', [isType('m.room.server_acl'), eventMatch('state_key', '')], []),
@@ -76,7 +76,7 @@ function underrideRules(): PushRule[] {
   const pollStart = isType('org.matrix.msc3381.poll.start')
   const pollEnd = isType('org.matrix.msc3381.poll.end')
   return [
-    rule('.m.rule.call', [isType('m.call.invite')], ['notify', { set_tweak: 'sound', value: 'ring' }]),
+    rule('.m.rule.call', [isType('m.call.invite')], ['notify', ring]),
     rule('.m.rule.encrypted_room_one_to_one', [oneToOne, isType('m.room.encrypted')], ['notify', sound]),
     rule('.m.rule.room_one_to_one', [oneToOne, isType('m.room.message')], ['notify', sound]),
     rule('.m.rule.message', [isType('m.room.message')], ['notify']),

@@ -61,14 +61,16 @@ const getDelayedEvent = route({
   handle: ({ params, session }, app) => readDelayedEvent(app, session.userId, params.delayId),
 })
 
-/** Needs no token: the `delay_id` is the capability, which a client may give to a third party. */
+/**
+ * Needs no token: the `delay_id` is the capability, which a client may give to a third party. Requests without a token
+ * count by network, which many participants of calls may share: each restarts an event every few seconds.
+ */
 const actionEndpoints = DELAYED_EVENT_ACTIONS.map((action) =>
   route({
     method: 'POST',
     path: `${UNSTABLE}/delayed_events/:delayId/${action}`,
     auth: 'optional',
     suspendedUsers: true,
-    rateLimit: 'delayed_event',
     params,
     async handle({ params }, app) {
       await manageDelayedEvent(app, params.delayId, action)
@@ -83,7 +85,6 @@ const postDelayedEvent = route({
   path: `${UNSTABLE}/delayed_events/:delayId`,
   auth: 'optional',
   suspendedUsers: true,
-  rateLimit: 'delayed_event',
   params,
   body: z.object({ action: z.enum(DELAYED_EVENT_ACTIONS) }),
   async handle({ params, body }, app) {

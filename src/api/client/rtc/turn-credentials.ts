@@ -8,5 +8,6 @@ export const getTurnServer = route({
   path: v3('/voip/turnServer'),
   auth: 'user',
   guests: true,
+  rateLimit: 'turn',
   handle: ({ session }, app) => turnCredentials(app, session),
 })

@@ -19,7 +19,7 @@ export async function readDelayedEvent(app: Pick<App, 'database'>, userId: UserI
       ...(error !== null && { error: JSON.parse(error) }),
     },
   }
-  return { ...present(row), ...finalised }
+  return { ...presentBothWays(row), ...finalised }
 }
 
 /**

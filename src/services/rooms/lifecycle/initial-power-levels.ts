@@ -44,6 +44,8 @@ const EVERYWHERE = {
     'm.room.history_visibility': 100,
     'm.room.encryption': 100,
     'm.room.server_acl': 100,
+    // Every member may join calls: https://github.com/matrix-org/matrix-spec-proposals/pull/4143
+    'org.matrix.msc3401.call.member': 0,
   },
 }
 
