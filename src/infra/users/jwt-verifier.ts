@@ -5,8 +5,8 @@ import type { Clock } from '../clock.ts'
 export type JwtClaims = Readonly<Record<string, unknown>>
 
 export type JwtVerifier = {
-  /** Returns the claims of a token; undefined if its signature, time, issuer or audience is wrong. */
-  verify(token: string): Promise<JwtClaims | undefined>
+  /** Returns the claims of a token, or why its form, signature, time, issuer or audience is wrong. */
+  verify(token: string): Promise<{ claims: JwtClaims } | { refusal: string }>
 }
 
 const MAX_LENGTH = 16_384
@@ -27,7 +27,7 @@ export async function createJwtVerifier(
   const key = readKey(config)
   return {
     async verify(token) {
-      if (token.length > MAX_LENGTH) return undefined
+      if (token.length > MAX_LENGTH) return { refusal: `it is longer than ${MAX_LENGTH} characters` }
       const expected = { ...(issuer !== undefined && { issuer }), ...(audiences.length > 0 && { audience: audiences }) }
       const currentDate = new Date(clock.now())
       try {
@@ -37,9 +37,10 @@ export async function createJwtVerifier(
           clockTolerance: TOLERANCE_S,
           ...expected,
         })
-        return payload.aud !== undefined && audiences.length === 0 ? undefined : payload
+        if (payload.aud === undefined || audiences.length > 0) return { claims: payload }
+        return { refusal: 'it has the claim aud, but no audience is configured' }
       } catch (error) {
-        if (error instanceof errors.JOSEError) return undefined
+        if (error instanceof errors.JOSEError) return { refusal: error.message }
         throw error
       }
     },

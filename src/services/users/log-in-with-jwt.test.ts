@@ -110,6 +110,15 @@ test('reads another claim, and checks issuer and audience', async () => {
     expect(await refusal(app, await sign(wrong)), JSON.stringify(wrong)).toEqual(INVALID)
 })
 
+test('says what is wrong with a token', async () => {
+  const app = await appWith({ ...BY_SECRET, audiences: ['chat'] })
+  const good = { sub: 'karl', aud: 'chat' }
+  await expect(logIn(app, await sign({ ...good, exp: NOW - 60 }))).rejects.toThrow(/^The JWT is invalid: .*"exp"/)
+  await expect(logIn(app, await sign({ ...good, aud: 'mail' }))).rejects.toThrow(/^The JWT is invalid: .*"aud"/)
+  const other = await sign({ ...good, aud: 'mail' }, 'HS256', Buffer.from(SECRET.toUpperCase()))
+  await expect(logIn(app, other)).rejects.toThrow('The JWT is invalid: signature verification failed')
+})
+
 describe('of a token', () => {
   test.each<[string, JWTPayload, unknown]>([
     ['expired long ago', { exp: NOW - 60 }, INVALID],

@@ -25,8 +25,9 @@ export async function logInWithJwt(
   { token, device }: { token: string; device: LoginDevice },
 ): Promise<LoginResult> {
   if (!app.jwtVerifier) throw new MatrixError(400, 'M_UNKNOWN', 'This login type is not supported')
-  const claims = await app.jwtVerifier.verify(token)
-  if (!claims) throw new ForbiddenError('The JWT is invalid: wrong signature, expired, or for another service')
+  const verified = await app.jwtVerifier.verify(token)
+  if ('refusal' in verified) throw new ForbiddenError(`The JWT is invalid: ${verified.refusal}`)
+  const { claims } = verified
   const { subject_claim: subjectClaim, display_name_claim: nameClaim } = app.config.jwt
   const name = claims[subjectClaim]
   if (typeof name !== 'string') throw new ForbiddenError(`The JWT has no claim ${subjectClaim} with a user name`)
