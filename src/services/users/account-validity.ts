@@ -33,7 +33,8 @@ const MAIL_INTERVAL_MS = 60 * 60_000
 /** 403: the account has expired, as Synapse refuses it. */
 export class ExpiredAccountError extends MatrixError {
   constructor() {
-    super(403, 'ORG_MATRIX_EXPIRED_ACCOUNT', 'This account has expired. Renew it by the link in the mail about it')
+    const way = 'Renew it by the link in the mail about it, or ask the administrator of this server'
+    super(403, 'ORG_MATRIX_EXPIRED_ACCOUNT', `This account has expired. ${way}`)
   }
 }
 
