@@ -13,7 +13,7 @@ const password = 'correct horse battery'
 describe('signing in on the page', () => {
   test('leads to the account, or to what it was for', async () => {
     const visitor = newVisitor(url)
-    const form = await visitor.open('/account')
+    const form = await visitor.open('/')
     expect([form.status, form.url.pathname]).toEqual([200, '/login'])
     expect(form.title).toMatch(/^Sign in to /)
     const page = await visitor.submit(form, { user: alice.userId, password })

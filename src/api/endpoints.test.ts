@@ -4,7 +4,7 @@ import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openap
 import { defaultConfig } from '../config.ts'
 import { ENDPOINTS, endpointsFor } from './endpoints.ts'
 import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
-import { pageEndpoints } from './page-routes.ts'
+import { pageEndpoints } from './page-endpoints.ts'
 
 /** Operations that Hearth does not serve, each with the reason. A change that mounts one removes its line. */
 const NOT_SERVED: Record<string, string> = {

@@ -21,7 +21,7 @@ import type { AnyEndpoint } from './http/route.ts'
 import { mediaEndpoints } from './media/media-endpoints.ts'
 import { getMetrics } from './metrics.ts'
 import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
-import { oauthPages, pageEndpoints } from './page-routes.ts'
+import { oauthPages, pageEndpoints } from './page-endpoints.ts'
 
 /** The endpoints of each part of the API that a listener can serve. */
 export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEndpoint[]> = {

@@ -17,6 +17,7 @@ export function captchaFields(
   return {
     fields: html`<p>${captcha.hint}</p>
 <div class="${widget.className}" data-sitekey="${widget.siteKey}"></div>
+<p><small>${captcha.absent}</small></p>
 <noscript><p role="alert">${captcha.needsScript}</p></noscript>
 <script src="${widget.scriptUrl}" async defer></script>`,
     foreign: widget.origins,

@@ -31,6 +31,9 @@ export type Page = {
   cookie?: string | undefined
 }
 
+/** Keeps browsers from requesting /favicon.ico. */
+const NO_ICON = 'data:,'
+
 /** For whom a page is rendered. */
 export type Reader = { language: Language; userId?: string | undefined }
 
@@ -54,6 +57,7 @@ export function renderPage(app: Pick<App, 'config' | 'serverName'>, page: Page, 
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title} – ${name}</title>
+<link rel="icon" href="${app.config.branding.logo === undefined ? NO_ICON : LOGO_PATH}">
 ${STYLESHEETS.map(({ path }) => html`<link rel="stylesheet" href="${path}">\n`)}</head>
 <body${wide ? html` class="wide"` : ''}>
 <a class="skip" href="#content">${texts.skip}</a>

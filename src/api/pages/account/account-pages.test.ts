@@ -3,7 +3,7 @@ import { fixedClock } from '../../../infra/clock.ts'
 import { finishFirstStep } from '../../../services/sign-in/sign-in-steps.ts'
 import { findUser, updatePasswordHash } from '../../../storage/users/users.ts'
 import { startClientApi } from '../../../testing/client-api.ts'
-import { pageEndpoints } from '../../page-routes.ts'
+import { pageEndpoints } from '../../page-endpoints.ts'
 import { cookieHeader, csrfToken } from '../cookies.ts'
 
 const clock = fixedClock(1_700_000_000_000)

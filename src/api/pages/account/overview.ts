@@ -5,7 +5,7 @@ import type { AccountAction } from '../../../services/users/account-management.t
 import { getProfile } from '../../../services/users/profile.ts'
 import { countSecondFactors } from '../../../storage/users/second-factors.ts'
 import { form, notice } from '../form.ts'
-import { accountPage, redirectTo } from '../page.ts'
+import { accountPage, page, redirectTo } from '../page.ts'
 import type { AccountVisit } from './account-page.ts'
 import { avatarImage } from './avatar.ts'
 import { ACCOUNT_SECTIONS } from './navigation.ts'
@@ -30,6 +30,9 @@ const ACTIONS: Record<AccountAction, (deviceId: string | undefined) => string> =
   'org.matrix.session_view': devicePage,
   'org.matrix.session_end': devicePage,
 }
+
+/** The address of the server in a browser leads to the account. */
+export const getRootPage = page({ method: 'GET', path: '/', handle: () => redirectTo('/account') })
 
 /** The start page of an account, which leads on to the page of an action. */
 export const getAccountPage = accountPage({

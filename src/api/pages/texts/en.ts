@@ -131,6 +131,8 @@ export const en = {
   captcha: {
     hint: 'Show that you are human:',
     needsScript: 'This question needs JavaScript. Turn it on for this page, or ask the administrators for an account.',
+    absent:
+      'If no question appears, your browser or network blocks it. Allow it, or ask the administrators for an account.',
   },
   /** Pages of authentication stages, for clients that do not show a stage themselves. */
   fallback: {

@@ -133,6 +133,7 @@ export const zhHans: Texts = {
   captcha: {
     hint: '请证明您不是机器人：',
     needsScript: '人机验证需要 JavaScript。请为此页面启用 JavaScript，或向管理员申请账户。',
+    absent: '如果没有显示验证，可能是您的浏览器或网络阻止了它。请允许加载，或向管理员申请账户。',
   },
   fallback: {
     title: '确认您的身份',

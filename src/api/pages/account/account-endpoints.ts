@@ -5,7 +5,7 @@ import { getDeactivatedPage, getDeactivatePage, postDeactivatePage } from './dea
 import { getAccountDevicePage, postAccountDevicePage } from './device.ts'
 import { getDevicesPage, postDevicesPage } from './devices.ts'
 import { getEmailsPage, postEmailsPage } from './emails.ts'
-import { getAccountPage } from './overview.ts'
+import { getAccountPage, getRootPage } from './overview.ts'
 import { getPasswordPage, postPasswordPage } from './password.ts'
 import { getProfilePage, postProfilePage } from './profile.ts'
 import { getProvidersPage, postProvidersPage } from './providers.ts'
@@ -16,6 +16,7 @@ import { getTotpPage, postTotpPage } from './totp.ts'
 
 /** The pages on which users manage their accounts. */
 export const accountPages: AnyEndpoint[] = [
+  getRootPage,
   getAccountPage,
   getProfilePage,
   postProfilePage,

@@ -1,5 +1,5 @@
 import type { AnyEndpoint } from './http/route.ts'
-import { accountPages } from './pages/account/account-routes.ts'
+import { accountPages } from './pages/account/account-endpoints.ts'
 import { getAsset, getLogo } from './pages/assets.ts'
 import { getLoginFallback } from './pages/fallback/login.ts'
 import { getAuthFallback, postAuthFallback } from './pages/fallback/stage.ts'
