@@ -24,7 +24,8 @@ create table media (
   filename text,
   created_ts bigint not null,
   expires_ts bigint,
-  -- last request for remote media, which expire without requests; null for media of this server
+  -- last request for remote media, which expire without requests; the fetch for images of URL previews, which expire
+  -- too; null for other media of this server
   accessed_ts bigint,
   primary key (server_name, media_id)
 );
@@ -55,3 +56,17 @@ create table pending_objects (
   is_deleting boolean not null default false
 );
 create index pending_objects_since on pending_objects (since_ts);
+
+-- Previews of URLs, and failures to fetch them, until they expire. The URLs themselves are not stored.
+create table url_previews (
+  -- hash of the URL and the language
+  key text primary key,
+  -- the response as JSON; null: the last fetch failed, or the first one is in progress
+  preview text,
+  -- 0 while the first fetch is in progress
+  expires_ts bigint not null,
+  -- the fetch in progress
+  lease_holder text,
+  lease_until_ts bigint
+);
+create index url_previews_expires on url_previews (expires_ts);

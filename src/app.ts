@@ -11,6 +11,7 @@ import type { KeyRing } from './infra/federation/key-ring.ts'
 import type { AppserviceClient } from './infra/http/appservice-client.ts'
 import type { IdentityClient } from './infra/http/identity-client.ts'
 import type { OutgoingHttp } from './infra/http/outgoing-http.ts'
+import type { FetchPage } from './infra/http/page-fetch.ts'
 import type { UnreadAnswers } from './infra/http/unread-answers.ts'
 import type { Logger } from './infra/logger.ts'
 import type { Mailer } from './infra/mail/mailer.ts'
@@ -79,6 +80,8 @@ export type Capabilities = {
   readonly http: OutgoingHttp
   /** Requests to services that the configuration names, such as a captcha provider. They may be private. */
   readonly configuredHttp: OutgoingHttp
+  /** Fetches public pages that users name, for previews. */
+  readonly fetchPage: FetchPage
   /** The keys that servers sign with. */
   readonly keyRing: KeyRing
   readonly passwordHasher: PasswordHasher

@@ -13,6 +13,7 @@ import { loadSigningKey, recordOwnKey } from './infra/federation/signing-key.ts'
 import { createAppserviceClient } from './infra/http/appservice-client.ts'
 import { createIdentityClient } from './infra/http/identity-client.ts'
 import { createOutgoingHttp } from './infra/http/outgoing-http.ts'
+import { createPageAgent, createPageFetch } from './infra/http/page-fetch.ts'
 import { createTrust } from './infra/http/trusted-connections.ts'
 import { createUnreadAnswers, type UnreadLimits } from './infra/http/unread-answers.ts'
 import { createLogger } from './infra/logger.ts'
@@ -79,6 +80,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     lanes,
     transfers: createAskedLanes(config.limits.remote_requests),
     ...createHttpClients(connections, logger),
+    fetchPage: openPageFetch(config, opened, connections),
     identityProviders: createUpstreamProviders(config.identity_providers, systemClock, connections.configured),
     keyRing: createKeyRing({ ...peers, federation, lanes, notaries: config.federation.trusted_notaries }),
     passwordHasher: createPasswordHasher(config.passwords),
@@ -164,6 +166,16 @@ function createHttpClients(
     http: createOutgoingHttp(anywhere),
     configuredHttp: createOutgoingHttp(configured),
   }
+}
+
+function openPageFetch(
+  { url_previews }: Config,
+  opened: AsyncDisposableStack,
+  { trust }: Pick<FederationConnections, 'trust'>,
+): App['fetchPage'] {
+  const agent = createPageAgent({ trust, allowPrivateAddresses: url_previews.allow_private_addresses })
+  opened.defer(() => agent.destroy())
+  return createPageFetch(agent)
 }
 
 function openConnections({ federation }: Config, opened: AsyncDisposableStack): FederationConnections {

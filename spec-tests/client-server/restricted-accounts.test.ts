@@ -89,12 +89,10 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
 }
 const MAY_LOG_OUT = ['POST v3/logout', 'POST v3/logout/all']
-/** Hearth has no URL previews. */
-const NOT_SERVED = /preview_url$/
 
 const nameOf = ({ method, path }: Operation) => `${method} ${path.replace('/_matrix/client/', '')}`
 const OPERATIONS = [...loadOperations(), ...UNSTABLE_OPERATIONS].filter(
-  ({ auth, path }) => auth !== 'none' && auth !== 'server' && !NOT_SERVED.test(path),
+  ({ auth }) => auth !== 'none' && auth !== 'server',
 )
 const CHANGES = OPERATIONS.filter(({ method }) => method !== 'GET')
 const allowed = new Set(Object.values(ALLOWED).flat())

@@ -128,8 +128,9 @@ function configuration(options: HearthOptions, at: { folder: string; port: numbe
     passwords: { memory_kib: 64, iterations: 1 },
     rate_limits: { enabled: false },
     server_notices: { localpart: 'notices' },
-    // The servers in tests with which Hearth federates are on this machine.
+    // The servers in tests with which Hearth federates, and pages for previews, are on this machine.
     federation: { allow_private_addresses: true },
+    url_previews: { allow_private_addresses: true },
     log: { level: 'warn' },
     ...options.config,
     ...(options.databaseUrl && { database: { ...(options.config?.database as object), url: options.databaseUrl } }),

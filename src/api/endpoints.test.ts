@@ -10,8 +10,6 @@ import { pageEndpoints } from './page-endpoints.ts'
 const NOT_SERVED: Record<string, string> = {
   'POST /_matrix/policy/v1/sign': 'for policy servers, which Hearth is not',
   'GET /_matrix/federation/v1/query/{}': 'each kind of query is an endpoint of its own',
-  'GET /_matrix/client/v1/media/preview_url': 'previews of URLs are to come',
-  'GET /_matrix/media/v3/preview_url': 'previews of URLs are to come',
 }
 
 const nameOf = ({ method, path }: { method: string; path: string }) =>

@@ -17,6 +17,7 @@ import { serverNotices } from './server-notices.ts'
 import { signIn } from './sign-in.ts'
 import { turn } from './turn.ts'
 import { byteSize, duration } from './units.ts'
+import { urlPreviews } from './url-previews.ts'
 
 const file = z.string().min(1)
 const count = z.int().positive()
@@ -332,6 +333,7 @@ export const configSchema = z.strictObject({
       'Registration files (YAML) of application services, such as bridges. Hearth reads them when it starts; all processes need the same files.',
     ),
   media,
+  url_previews: urlPreviews,
   turn,
   delayed_events: delayedEvents,
   presence,

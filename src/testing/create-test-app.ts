@@ -19,6 +19,7 @@ import { createKeyRing } from '../infra/federation/key-ring.ts'
 import { createAppserviceClient } from '../infra/http/appservice-client.ts'
 import { createIdentityClient } from '../infra/http/identity-client.ts'
 import { createOutgoingHttp } from '../infra/http/outgoing-http.ts'
+import { createPageFetch } from '../infra/http/page-fetch.ts'
 import { createUnreadAnswers } from '../infra/http/unread-answers.ts'
 import { createMetrics } from '../infra/metrics.ts'
 import { systemRandom } from '../infra/random.ts'
@@ -126,6 +127,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     identity: createIdentityClient(connections.anywhere, logger),
     http: createOutgoingHttp(connections.anywhere),
     configuredHttp: createOutgoingHttp(connections.configured),
+    fetchPage: createPageFetch(connections.anywhere),
     identityProviders: createUpstreamProviders(config.identity_providers, clock, connections.configured),
     mailer: undefined,
     media: createMediaStore(config.media, logger),

@@ -1,6 +1,7 @@
 import type { AnyEndpoint } from '../http/route.ts'
 import { getDownload, getUnauthenticatedDownload } from './download.ts'
 import { getMediaConfig } from './media-config.ts'
+import { getUrlPreview } from './preview-url.ts'
 import { getThumbnail, getUnauthenticatedThumbnail } from './thumbnail-media.ts'
 import { postCreateMedia, postUpload, putUpload } from './upload-media.ts'
 
@@ -14,4 +15,5 @@ export const mediaEndpoints: AnyEndpoint[] = [
   getThumbnail,
   getUnauthenticatedThumbnail,
   getMediaConfig,
+  getUrlPreview,
 ]

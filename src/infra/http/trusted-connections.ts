@@ -60,9 +60,10 @@ function trustedAuthorities(files: readonly string[]): string[] {
 }
 
 /** An agent for requests to any host, such as for `.well-known`. */
-export function createGuardedAgent(rules: ConnectionRules): Agent {
+export function createGuardedAgent(rules: ConnectionRules, options: Agent.Options = {}): Agent {
   const connect = createConnect(rules)
   return new Agent({
+    ...options,
     connect: ({ hostname, port, protocol }, callback) => {
       const host = hostname.replace(/^\[|\]$/g, '')
       const isPlain = protocol === 'http:'

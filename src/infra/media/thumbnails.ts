@@ -18,6 +18,8 @@ export type Thumbnailer = {
    * load.
    */
   render(load: () => Promise<Readable>, spec: ThumbnailSpec): Promise<RenderedThumbnail>
+  /** Returns the size of an image when it is upright; undefined if it is unreadable, or the library does not load. */
+  measure(image: Buffer): Promise<{ width: number; height: number } | undefined>
 }
 
 /** Image types with thumbnails, as detected from the content. */
@@ -54,11 +56,18 @@ export function createThumbnailer(
 ): Thumbnailer {
   const inTurn = createConcurrencyLimit(AT_ONCE)
   let library: Promise<SharpConstructor | undefined> | undefined
+  const loaded = () => (library ??= load().catch((error) => void reportMissing(error)))
   return {
+    measure: (image) =>
+      inTurn(async () => {
+        const metadata = await (await loaded())?.(image, { limitInputPixels: false })
+          .metadata()
+          .catch(() => undefined)
+        return metadata && { width: metadata.autoOrient.width, height: metadata.autoOrient.height }
+      }),
     render: (open, spec) =>
       inTurn(async () => {
-        library ??= load().catch((error) => void reportMissing(error))
-        const sharp = await library
+        const sharp = await loaded()
         if (!sharp) throw new MatrixError(400, 'M_UNKNOWN', 'This server cannot make thumbnails')
         const input = await buffer(await open())
         try {

@@ -6,6 +6,7 @@ import type { Logger } from '../../infra/logger.ts'
 import { createThumbnailer, type Thumbnailer } from '../../infra/media/thumbnails.ts'
 import { createDiskStore } from '../../infra/object-store/disk.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
+import type { StoredPreview } from '../../storage/media/url-previews.ts'
 import type { ThumbnailRow } from '../../storage/schema/media.ts'
 
 /** The object store, the thumbnailer and their work in flight. */
@@ -14,6 +15,8 @@ export type MediaStore = {
   thumbnailer: Thumbnailer
   /** By thumbnail key, so that concurrent requests make a thumbnail once. */
   thumbnailsUnderWay: SingleFlight<ThumbnailRow>
+  /** By key of the preview, so that concurrent requests fetch a page once. */
+  previews: SingleFlight<StoredPreview>
   /** By media name, so that concurrent requests fetch a remote file once. */
   fetches: SingleFlight<void>
   /** Runs the uploads of a user; undefined if the user has the maximum number in flight. */
@@ -29,6 +32,7 @@ export function createMediaStore(config: Config['media'], logger: Logger): Media
     objects: createDiskStore(config.storage_dir),
     thumbnailer: createThumbnailer(config.max_image_pixels, (err) => logger.error({ err }, NO_THUMBNAILS)),
     thumbnailsUnderWay: createSingleFlight(),
+    previews: createSingleFlight(),
     fetches: createSingleFlight(),
     uploads: createLanes({ each: config.max_concurrent_uploads, waiting: 0 }),
   }

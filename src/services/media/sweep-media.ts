@@ -4,6 +4,7 @@ import { removeAbandonedFiles } from '../../infra/object-store/staged-file.ts'
 import { deleteExpiredReservations } from '../../storage/media/media.ts'
 import { deleteUnusedFiles } from '../../storage/media/media-files.ts'
 import { deleteUnusedRemoteMedia } from '../../storage/media/remote-media.ts'
+import { deleteExpiredPreviews } from '../../storage/media/url-previews.ts'
 import { checkMediaStore } from './check-media-store.ts'
 import { deleteOrphanedObjects } from './objects.ts'
 
@@ -26,7 +27,7 @@ export function startMediaSweeps(app: App): { stop(): Promise<void> } {
 }
 
 /**
- * Deletes unreachable media: expired reservations, unused remote media, files without media, and objects orphaned by
+ * Deletes unreachable media: expired reservations and URL previews, unused remote media, files without media, and objects orphaned by
  * crashes. Several processes may sweep concurrently.
  */
 export async function sweepMedia(app: App): Promise<void> {
@@ -38,6 +39,7 @@ export async function sweepMedia(app: App): Promise<void> {
     !app.stopping.aborted &&
     (await app.database.write((tx) => deleteUnusedRemoteMedia(tx, unused, BATCH))) === BATCH
   );
+  while (!app.stopping.aborted && (await app.database.write((tx) => deleteExpiredPreviews(tx, now, BATCH))) === BATCH);
   while (!app.stopping.aborted && (await app.database.write((tx) => deleteUnusedFiles(tx, BATCH))) === BATCH);
   while (
     !app.stopping.aborted &&

@@ -11,6 +11,7 @@ export type MediaTables = {
   }
   media: MediaRow
   media_thumbnails: ThumbnailRow
+  url_previews: UrlPreviewRow
   pending_objects: { object_key: string; since_ts: number; is_deleting: boolean }
 }
 
@@ -35,4 +36,12 @@ export type ThumbnailRow = {
   object_key: string | null
   content_type: string
   size: number
+}
+
+export type UrlPreviewRow = {
+  key: string
+  preview: string | null
+  expires_ts: number
+  lease_holder: string | null
+  lease_until_ts: number | null
 }

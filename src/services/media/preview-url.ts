@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { App } from '../../app.ts'
+import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
+import { createLeases } from '../../infra/concurrency/leases.ts'
+import {
+  claimUrlPreview,
+  findUrlPreview,
+  type StoredPreview,
+  storeUrlPreview,
+} from '../../storage/media/url-previews.ts'
+import { fetchPreview, isAllowedPage } from './fetch-preview.ts'
+import { isWebUrl } from './page-preview.ts'
+
+/** `at`: the preview may be from this time, in milliseconds, if it is still stored. */
+export type PreviewRequest = { url: string; at: number | undefined; language: string | undefined }
+
+const FAILURE_LIFETIME_MS = 60_000
+/** Beyond the timeout of the fetch, to store its result. */
+const LEASE_MARGIN_MS = 10_000
+const LOOK_EVERY_MS = 100
+const MAX_LANGUAGE = 100
+
+/**
+ * Returns the preview of a URL as JSON text. Concurrent requests, at any process, fetch a page once; failures are
+ * stored for a minute. Throws M_INVALID_PARAM, M_FORBIDDEN, M_LIMIT_EXCEEDED, and 502 if the page cannot be fetched.
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediapreview_url
+ */
+export async function previewUrl(app: App, request: PreviewRequest): Promise<string> {
+  const url = pageUrl(app, request.url)
+  const language = acceptedLanguage(request.language)
+  const key = createHash('sha256')
+    .update(JSON.stringify([url.href, language]))
+    .digest('base64url')
+  const now = app.clock.now()
+  const stored = await findUrlPreview(app.database, key)
+  if (stored && stored.expiresTs > Math.min(request.at ?? now, now)) return textOf(stored)
+  const fetched = inTurn(app, () => app.media.previews(key, () => fetchOnce(app, { key, url, language })))
+  return textOf(await fetched)
+}
+
+/** Waits for a place in the requester's lane, as downloads of remote media do. */
+async function inTurn(app: App, work: () => Promise<StoredPreview>): Promise<StoredPreview> {
+  if (!app.asker) return work()
+  const signal = AbortSignal.timeout(app.config.url_previews.timeout)
+  try {
+    return await app.transfers(app.asker, work, signal)
+  } catch (error) {
+    if (error === signal.reason) throw unavailable()
+    throw error
+  }
+}
+
+function pageUrl(app: App, text: string): URL {
+  if (!app.config.url_previews.enabled)
+    throw new MatrixError(404, 'M_UNRECOGNIZED', 'This server does not offer URL previews')
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || !isWebUrl(url)) throw new InvalidParamError('url must be an http or https URL without credentials')
+  url.hash = ''
+  if (!isAllowedPage(app, url)) throw new ForbiddenError('This server does not fetch pages of this host')
+  return url
+}
+
+/** The header of the client, if it is one: it becomes a header of the request for the page. */
+function acceptedLanguage(header: string | undefined): string | undefined {
+  return header !== undefined && header.length <= MAX_LANGUAGE && /^[\w*,;=. -]+$/.test(header) ? header : undefined
+}
+
+function textOf({ preview }: StoredPreview): string {
+  if (preview !== null) return preview
+  throw unavailable()
+}
+
+/** The same for every reason, so that the answer says nothing about networks behind the server. */
+function unavailable(): MatrixError {
+  return new MatrixError(502, 'M_UNKNOWN', 'The page could not be fetched. Try again later.')
+}
+
+type Page = { key: string; url: URL; language: string | undefined }
+
+/** Fetches the page, or waits while another process does so. */
+async function fetchOnce(app: App, page: Page): Promise<StoredPreview> {
+  const { timeout } = app.config.url_previews
+  const leases = createLeases(app, timeout + LEASE_MARGIN_MS)
+  const looks = Math.ceil((timeout + LEASE_MARGIN_MS) / LOOK_EVERY_MS)
+  for (let look = 0; look < looks && !app.stopping.aborted; look++) {
+    const lease = leases.next()
+    if (await app.database.write((tx) => claimUrlPreview(tx, page.key, lease)))
+      return fetchAndStore(app, page, leases.holder)
+    await pause(LOOK_EVERY_MS)
+    const stored = await findUrlPreview(app.database, page.key)
+    if (stored && stored.expiresTs > app.clock.now()) return stored
+  }
+  return { preview: null, expiresTs: 0 }
+}
+
+async function fetchAndStore(app: App, { key, url, language }: Page, holder: string): Promise<StoredPreview> {
+  const result = await fetchResult(app, url, language)
+  await app.database.write((tx) => storeUrlPreview(tx, { ...result, key, holder }))
+  return result
+}
+
+async function fetchResult(app: App, url: URL, language: string | undefined): Promise<StoredPreview> {
+  const { timeout, cache_lifetime } = app.config.url_previews
+  const signal = AbortSignal.any([AbortSignal.timeout(timeout), app.stopping])
+  try {
+    const preview = JSON.stringify(await fetchPreview(app, url, { language, signal }))
+    // The image of a preview is deleted with unused remote media.
+    const lifetime = Math.min(cache_lifetime, app.config.media.remote_cache_lifetime)
+    return { preview, expiresTs: app.clock.now() + lifetime }
+  } catch (error) {
+    app.logger.info({ err: error, host: url.hostname }, 'fetch of a page for a URL preview failed')
+    return { preview: null, expiresTs: app.clock.now() + FAILURE_LIFETIME_MS }
+  }
+}
