@@ -23,7 +23,10 @@ beforeAll(async () => {
   const trusted_certificates = [federation.authority.certificate]
   const { url } = await federation.hearth({
     nodeArguments: resolver.nodeArguments,
-    config: { federation: { trusted_certificates, allow_private_addresses: false } },
+    config: {
+      federation: { trusted_certificates, allow_private_addresses: false },
+      url_previews: { allow_private_addresses: false },
+    },
   })
   ;[alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
 }, 300_000)
@@ -46,7 +49,13 @@ const WAYS: [string, (server: string) => Promise<unknown>][] = [
     async (id_server) => alice.ask('POST', roomPath(await createRoom(alice), 'invite'), { ...invited, id_server }),
   ],
   ['a push gateway', notifyThrough],
+  ['the preview of a page', (server) => alice.ask('GET', preview(`https://${server}`))],
+  ['the preview of a page without TLS', (server) => alice.ask('GET', preview(`http://${server}`))],
 ]
+
+let pages = 0
+/** Each page has another path: failures are stored. */
+const preview = (site: string) => `${v1}/media/preview_url?url=${name(`${site}/${pages++}`)}`
 
 /** Sets a pusher of Bob, and sends him a message. */
 async function notifyThrough(gateway: string): Promise<void> {

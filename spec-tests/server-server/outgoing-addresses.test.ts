@@ -21,7 +21,12 @@ beforeAll(async () => {
   service = await startLocalService()
   federation.onDispose(() => service.stop())
   const trusted_certificates = [federation.authority.certificate]
-  hearth = await federation.hearth({ config: { federation: { trusted_certificates, allow_private_addresses: false } } })
+  hearth = await federation.hearth({
+    config: {
+      federation: { trusted_certificates, allow_private_addresses: false },
+      url_previews: { allow_private_addresses: false },
+    },
+  })
   alice = await registerUser(hearth.url)
 }, 300_000)
 afterAll(() => federation.dispose())
@@ -56,6 +61,8 @@ test.each(HOSTS)('%s is not connected to, whoever names it', async (host) => {
     alice.ask('GET', `${v3}/directory/room/${name(`#x:${server}`)}`),
     alice.ask('GET', `${v3}/publicRooms?server=${name(server)}`),
     alice.ask('GET', `${v1}/media/download/${name(server)}/x`),
+    alice.ask('GET', `${v1}/media/preview_url?url=${name(`http://${server}/`)}`),
+    alice.ask('GET', `${v1}/media/preview_url?url=${name(`https://${server}/`)}`),
     alice.ask('POST', `${v3}/join/${name('!x:elsewhere.example')}?via=${name(server)}`, {}),
     alice.ask('POST', roomPath(own, 'invite'), { user_id: `@x:${server}` }),
   ])
