@@ -24,3 +24,12 @@ if [ -z "${SYNAPSE_PYTHON:-}" ] && ! "$synapse/bin/python" -c 'import synapse' 2
     && "$synapse/bin/pip" install --quiet --disable-pip-version-check "matrix-synapse==$synapse_version" \
     || { echo "The tests need Synapse $synapse_version, which could not be installed from PyPI into $synapse." >&2; exit 1; }
 fi
+
+# An S3-compatible store, as a program of Go's module proxy outside the tree, unless VERSITYGW names one.
+versitygw_version=1.8.0
+versitygw=$HOME/.cache/hearth/versitygw-$versitygw_version
+if [ -z "${VERSITYGW:-}" ] && [ ! -x "$versitygw/versitygw" ]; then
+  command -v go > /dev/null || { echo "The tests need Go to build versitygw $versitygw_version. Install Go, or set VERSITYGW to the program." >&2; exit 1; }
+  GOBIN=$versitygw nice go install "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version" \
+    || { echo "The tests need versitygw $versitygw_version, which could not be built from Go's module proxy into $versitygw." >&2; exit 1; }
+fi

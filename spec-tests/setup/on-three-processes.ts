@@ -13,24 +13,35 @@ import { provideHomeserver } from './homeserver.ts'
  */
 export default function setup(project: TestProject): Promise<() => Promise<void>> {
   return provideHomeserver(project, async () => {
-    const postgres = await startPostgres()
-    const databaseUrl = await postgres.createDatabase()
-    const media = mkdtempSync(join(tmpdir(), 'hearth-media-'))
-    const port = await freePort()
-    const config = { media: { storage_dir: media }, public_base_url: `http://localhost:${port}` }
-    const hearths = await Promise.all([1, 2, 3].map(() => startHearth({ databaseUrl, config })))
-    const proxy = await startRoundRobinProxy(
-      hearths.map((hearth) => hearth.url),
-      { port },
-    )
+    const storage_dir = mkdtempSync(join(tmpdir(), 'hearth-media-'))
+    const processes = await startThreeProcesses({ storage_dir })
     return {
-      url: proxy.url,
+      url: processes.url,
       async dispose() {
-        await proxy.close()
-        await Promise.all(hearths.map((hearth) => hearth.dispose()))
-        await postgres.stop()
-        rmSync(media, { recursive: true, force: true })
+        await processes.dispose()
+        rmSync(storage_dir, { recursive: true, force: true })
       },
     }
   })
+}
+
+/** Starts the three with the section `media` of their configuration. */
+export async function startThreeProcesses(media: object): Promise<{ url: string; dispose(): Promise<void> }> {
+  const postgres = await startPostgres()
+  const databaseUrl = await postgres.createDatabase()
+  const port = await freePort()
+  const config = { media, public_base_url: `http://localhost:${port}` }
+  const hearths = await Promise.all([1, 2, 3].map(() => startHearth({ databaseUrl, config })))
+  const proxy = await startRoundRobinProxy(
+    hearths.map((hearth) => hearth.url),
+    { port },
+  )
+  return {
+    url: proxy.url,
+    async dispose() {
+      await proxy.close()
+      await Promise.all(hearths.map((hearth) => hearth.dispose()))
+      await postgres.stop()
+    },
+  }
 }

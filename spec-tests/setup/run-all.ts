@@ -112,6 +112,7 @@ await tests('unit', 'unit', cores)
 // Each has one server, which the files share: they run one after the other. The three processes share a PostgreSQL, and
 // also cover what the project `postgresql` tests on one process.
 await Promise.all([tests('on-pglite', 'pglite', 1), tests('on-three-processes', 'three-processes', 1, 'at the end')])
+await tests('on-s3', 's3', 1)
 await tests('whole', 'whole', cores)
 if (existsSync(ELEMENT_X)) await step("Element X's SDK", ['npm', 'run', '--silent', 'test:element-x'], 'at once')
 else

@@ -13,6 +13,7 @@ import { personalTokens } from './personal-tokens.ts'
 import { phone } from './phone.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
+import { s3 } from './s3.ts'
 import { serverNotices } from './server-notices.ts'
 import { signIn } from './sign-in.ts'
 import { turn } from './turn.ts'
@@ -135,6 +136,7 @@ const media = z
       description: 'The folder for files; all processes must share it. Absent: media inside data_dir.',
       example: '/srv/hearth/media',
     }),
+    s3,
     thumbnail_sizes: z
       .array(thumbnailSize)
       .prefault([

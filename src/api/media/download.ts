@@ -5,13 +5,13 @@ import { findMedia } from '../../services/lookup/find-media.ts'
 import { mayShowInline } from '../../services/media/content-type.ts'
 import { safeFileName } from '../../services/media/file-name.ts'
 import { type Call, type RESPONDED, route } from '../http/route.ts'
-import { mediaPath, remoteQuery, waitQuery } from './media-fields.ts'
+import { mediaPath, redirectQuery, remoteQuery } from './media-fields.ts'
 import { sendContent } from './send-content.ts'
 
 const downloadPath = mediaPath.extend({ fileName: z.string().optional() })
 
 type DownloadCall = Pick<
-  Call<typeof downloadPath, typeof waitQuery, undefined, unknown>,
+  Call<typeof downloadPath, typeof redirectQuery, undefined, unknown>,
   'params' | 'query' | 'request' | 'response' | 'owner' | 'signal'
 >
 
@@ -28,7 +28,7 @@ export const getDownload = route({
   guests: true,
   rateLimit: 'media',
   params: downloadPath,
-  query: waitQuery,
+  query: redirectQuery,
   handle: (call, app) => download(app, call, { cache: 'private' }),
 })
 
@@ -82,5 +82,6 @@ async function download(
     disposition: mayShowInline(contentType) ? 'inline' : 'attachment',
     filename: safeFileName(params.fileName) ?? filename ?? undefined,
     cache,
+    mayRedirect: query.allow_redirect,
   })
 }

@@ -18,5 +18,8 @@ export const waitQuery = z.object({
   timeout_ms: queryInteger.default(DEFAULT_WAIT_MS).transform((timeout) => Math.min(timeout, LONGEST_WAIT_MS)),
 })
 
-/** As `waitQuery`, with `allow_remote`, which only the deprecated endpoints have. */
-export const remoteQuery = waitQuery.extend({ allow_remote: queryBoolean.default(true) })
+/** As `waitQuery`, with `allow_redirect`: whether the client follows redirects to the file. */
+export const redirectQuery = waitQuery.extend({ allow_redirect: queryBoolean.default(false) })
+
+/** As `redirectQuery`, with `allow_remote`, which only the deprecated endpoints have. */
+export const remoteQuery = redirectQuery.extend({ allow_remote: queryBoolean.default(true) })

@@ -18,6 +18,8 @@ export type Content = {
   filename: string | undefined
   /** `private`: shared caches must not store it. */
   cache: 'private' | 'public'
+  /** Whether the client follows a redirect to the object, which the store may offer; default: it does not. */
+  mayRedirect?: boolean
 }
 
 /**
@@ -32,7 +34,7 @@ const SAFETY = {
 }
 
 /**
- * Sends stored bytes with back-pressure: all of them or one range. HEAD and a matching If-None-Match get none. Throws
+ * Sends stored bytes with back-pressure: all of them or one range. Redirects to the store if it and the client allow that. HEAD and a matching If-None-Match get none. Throws
  * M_NOT_FOUND if the store has lost them.
  */
 export async function sendContent(
@@ -45,6 +47,7 @@ export async function sendContent(
   const headers = headersOf(content, etag)
   // Without Cache-Control: its `no-cache` makes caches revalidate, which this response does.
   if (fresh({ 'if-none-match': request.headers['if-none-match'] }, { etag })) return end(response, 304, headers)
+  if (content.mayRedirect && app.media.objects.presign) return redirect(app, response, content)
   const range = rangeOf(request, content.size, etag)
   if (range === 'unsatisfiable') return end(response, 416, { ...SAFETY, 'Content-Range': `bytes */${content.size}` })
   const length = range ? range.end - range.start + 1 : content.size
@@ -57,11 +60,25 @@ export async function sendContent(
   return sendStream(app, recipient, { stream })
 }
 
-function headersOf(content: Content, etag: string): Record<string, string> {
-  return { ...SAFETY, ETag: etag, 'Cache-Control': `${content.cache}, max-age=31536000, immutable` }
+/** The redirect itself must not be cached: its URL expires. */
+async function redirect(app: App, response: ServerResponse, content: Content): Promise<typeof RESPONDED> {
+  const url = await app.media.objects.presign!(content.objectKey, {
+    contentType: content.contentType,
+    disposition: describe(content)['Content-Disposition'],
+    cacheControl: cacheControlOf(content),
+  })
+  return end(response, 307, { Location: url, 'Cache-Control': 'no-store' })
 }
 
-function describe(content: Content): Record<string, string> {
+function cacheControlOf({ cache }: Content): string {
+  return `${cache}, max-age=31536000, immutable`
+}
+
+function headersOf(content: Content, etag: string): Record<string, string> {
+  return { ...SAFETY, ETag: etag, 'Cache-Control': cacheControlOf(content) }
+}
+
+function describe(content: Content) {
   return {
     'Content-Type': content.contentType,
     'Content-Disposition': contentDisposition(content.filename, { type: content.disposition }),

@@ -5,7 +5,7 @@ import { thumbnailMedia } from '../../services/media/thumbnail-media.ts'
 import { queryBoolean, queryInteger } from '../http/fields.ts'
 import { type Call, type RESPONDED, route } from '../http/route.ts'
 import { checkUnauthenticatedAccess } from './download.ts'
-import { mediaPath, remoteQuery, waitQuery } from './media-fields.ts'
+import { mediaPath, redirectQuery, remoteQuery, waitQuery } from './media-fields.ts'
 import { sendContent } from './send-content.ts'
 
 const thumbnailFields = {
@@ -18,8 +18,10 @@ const thumbnailFields = {
 /** https://spec.matrix.org/v1.19/client-server-api/#thumbnails */
 export const thumbnailQuery = waitQuery.extend(thumbnailFields)
 
+const clientQuery = redirectQuery.extend(thumbnailFields)
+
 type ThumbnailCall = Pick<
-  Call<typeof mediaPath, typeof thumbnailQuery, undefined, unknown>,
+  Call<typeof mediaPath, typeof clientQuery, undefined, unknown>,
   'params' | 'query' | 'request' | 'response' | 'owner' | 'signal'
 >
 
@@ -31,7 +33,7 @@ export const getThumbnail = route({
   guests: true,
   rateLimit: 'media',
   params: mediaPath,
-  query: thumbnailQuery,
+  query: clientQuery,
   handle: (call, app) => thumbnail(app, call, { cache: 'private' }),
 })
 
@@ -67,6 +69,7 @@ async function thumbnail(
     disposition: 'inline',
     filename: thumbnailName(contentType),
     cache,
+    mayRedirect: query.allow_redirect,
   })
 }
 

@@ -8,12 +8,13 @@ import { checkPeer } from './federation-peer.ts'
 import { type Finding, good, problem } from './finding.ts'
 import { checkListeners } from './listeners.ts'
 import { checkMachine } from './machine.ts'
+import { checkMedia } from './media.ts'
 
 const MARKS = { good: '✓', warning: '!', problem: '✗' }
 
 export const doctor = defineCommand({
   about:
-    'Checks the configuration, the machine, the database, the listeners, and what clients and other servers need. Says how to fix each problem. The exit code is 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it instead tests the way to another homeserver and back.',
+    'Checks the configuration, the machine, the listeners, the database, the media store, and what clients and other servers need. Says how to fix each problem. The exit code is 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it instead tests the way to another homeserver and back.',
   options: {
     ...CONFIG_OPTION,
     federation: { type: 'string', value: 'NAME', about: 'another homeserver, to test federation with it' },
@@ -62,6 +63,7 @@ async function* examine(
   const { findings, running } = await checkListeners(config)
   yield { title: 'Listeners', findings }
   yield { title: 'Database', findings: await checkDatabase(config, running) }
+  yield { title: 'Media', findings: await checkMedia(config, running) }
   yield { title: 'Clients', findings: await checkClients(config, running) }
   yield { title: 'Federation', findings: await checkFederation(config, running) }
 }

@@ -1,5 +1,6 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { access, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { checkObjectKey } from './object-key.ts'
 import type { ObjectStore } from './object-store.ts'
 
 /**
@@ -8,10 +9,11 @@ import type { ObjectStore } from './object-store.ts'
  */
 export function createDiskStore(folder: string): ObjectStore {
   const pathOf = (key: string) => {
-    if (!/^[\w-]{5,}$/.test(key)) throw new Error(`${JSON.stringify(key)} is not an object key`)
+    checkObjectKey(key)
     return join(folder, 'objects', key.slice(0, 2), key.slice(2, 4), key)
   }
   return {
+    name: `the folder ${folder}`,
     // In the same file system, so that `put` is a rename.
     stagingFolder: join(folder, 'staging'),
     async put(key, file) {
@@ -24,6 +26,14 @@ export function createDiskStore(folder: string): ObjectStore {
       const file = await openIfThere(pathOf(key))
       return file?.createReadStream(range)
     },
+    has: (key) =>
+      access(pathOf(key)).then(
+        () => true,
+        (error) => {
+          if (isMissing(error)) return false
+          throw error
+        },
+      ),
     async delete(key) {
       await rm(pathOf(key), { force: true })
     },
@@ -44,7 +54,11 @@ async function openIfThere(path: string) {
   try {
     return await open(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }

@@ -16,13 +16,9 @@ export async function checkMediaStore(app: App): Promise<boolean> {
   const mark = await serverSecret(app.database, 'media_store_mark', () => mine)
   if (mark === mine) return true
   await app.media.objects.delete(mine)
-  const found = await app.media.objects.get(mark)
-  if (found) {
-    found.destroy()
-    return true
-  }
+  if (await app.media.objects.has(mark)) return true
   app.logger.error(
-    'media.storage_dir does not contain the files of this server. Mount the folder, and share it between all processes.',
+    `The media store, ${app.media.objects.name}, does not contain the files of this server. Mount the folder or correct the bucket and prefix, and use the same store in all processes.`,
   )
   return false
 }

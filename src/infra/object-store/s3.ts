@@ -1,0 +1,159 @@
+import { createReadStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import {
+  AbortMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { Upload } from '@aws-sdk/lib-storage'
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
+import type { Logger } from '../logger.ts'
+import { createLocalCache } from './local-cache.ts'
+import { checkObjectKey } from './object-key.ts'
+import type { ByteRange, ObjectStore, PresignedHeaders } from './object-store.ts'
+import { StoreUnavailableError } from './store-unavailable.ts'
+
+/** A bucket, and how to reach it. */
+export type S3Options = {
+  /** Absent: Amazon's. */
+  endpoint?: string | undefined
+  region: string
+  bucket: string
+  /** In front of every key, such as `media/`. */
+  prefix: string
+  /** Absent: found by the SDK in the environment, the shared files, or the role of the machine. */
+  credentials?: { accessKeyId: string; secretAccessKey: string } | undefined
+  forcePathStyle: boolean
+  encryption: { ServerSideEncryption?: 'AES256' | 'aws:kms'; SSEKMSKeyId?: string }
+  presignedRedirects: boolean
+  /** The folder and maximum size of the local cache, in bytes. */
+  cache: { folder: string; maxBytes: number }
+}
+
+/** Files up to this size are sent in one request, larger ones in parts of it. */
+const PART_BYTES = 8 * 1024 ** 2
+const CONNECT_MS = 5000
+/** For one attempt of a request until the answer begins; a part on a slow line needs long. */
+const ANSWER_MS = 60_000
+const MAX_CONNECTIONS = 200
+const PRESIGNED_SECONDS = 300
+
+/**
+ * Stores objects in an S3-compatible bucket, with a cache on the local disk. Logs each failure of the bucket, and
+ * throws StoreUnavailableError for it. Makes no request before the first use.
+ */
+export function createS3Store(options: S3Options, logger: Logger): ObjectStore {
+  const { bucket, prefix } = options
+  const client = connect(options)
+  const cache = createLocalCache(join(options.cache.folder, 'objects'), options.cache.maxBytes)
+  const at = (key: string) => {
+    checkObjectKey(key)
+    return { Bucket: bucket, Key: `${prefix}${key}` }
+  }
+  const unavailable = (error: unknown, action: string): StoreUnavailableError => {
+    logger.error({ err: error, bucket, action }, 'media store request failed')
+    return new StoreUnavailableError(error)
+  }
+  const attempt = <Result>(action: string, request: Promise<Result>): Promise<Result> =>
+    request.catch((error) => {
+      throw unavailable(error, action)
+    })
+
+  return {
+    name: `the bucket ${bucket}`,
+    // In the file system of the cache, so that a stored file becomes a cached one by a rename.
+    stagingFolder: join(options.cache.folder, 'staging'),
+    async put(key, file) {
+      const params = { ...at(key), ...options.encryption, Body: createReadStream(file.path) }
+      const upload = new Upload({ client, params, partSize: PART_BYTES, queueSize: 2, leavePartsOnError: false })
+      await attempt('put', upload.done())
+      await cache.add(key, file)
+      await rm(file.path, { force: true })
+    },
+    async get(key, range) {
+      const place = at(key)
+      const cached = await cache.read(key, range)
+      if (cached) return cached
+      const request = client.send(new GetObjectCommand({ ...place, ...(range && { Range: rangeHeader(range) }) }))
+      const found = await attempt('get', orUndefined(request))
+      if (!found) return undefined
+      const body = found.Body as Readable
+      body.on('error', (error) => logger.error({ err: error, bucket, action: 'get' }, 'media store request failed'))
+      return range || found.ContentLength === undefined ? body : cache.fill(key, body, found.ContentLength)
+    },
+    async has(key) {
+      const found = await attempt('head', orUndefined(client.send(new HeadObjectCommand(at(key)))))
+      return found !== undefined
+    },
+    async delete(key) {
+      const place = at(key)
+      await cache.remove(key)
+      await attempt('delete', orUndefined(client.send(new DeleteObjectCommand(place))))
+      await attempt('abort', abortUploads(client, place))
+    },
+    ...(options.presignedRedirects && {
+      presign: (key: string, headers) => attempt('presign', presignedUrl(client, at(key), headers)),
+    }),
+  }
+}
+
+/** An object of a bucket, as the SDK names it. */
+type Place = { Bucket: string; Key: string }
+
+/** Aborts uploads in parts whose process died: their parts are stored, but nothing lists them. */
+async function abortUploads(client: S3Client, { Bucket, Key }: Place): Promise<void> {
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }))
+  for (const { UploadId } of Uploads) await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
+}
+
+function presignedUrl(client: S3Client, place: Place, headers: PresignedHeaders): Promise<string> {
+  const request = new GetObjectCommand({
+    ...place,
+    ResponseContentType: headers.contentType,
+    ResponseContentDisposition: headers.disposition,
+    ResponseCacheControl: headers.cacheControl,
+  })
+  return getSignedUrl(client, request, { expiresIn: PRESIGNED_SECONDS })
+}
+
+async function orUndefined<Result>(request: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await request
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function connect({ endpoint, region, credentials, forcePathStyle }: S3Options): S3Client {
+  return new S3Client({
+    region,
+    forcePathStyle,
+    ...(endpoint !== undefined && { endpoint }),
+    ...(credentials && { credentials }),
+    // Stores other than Amazon's do not know the newer checksums.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: ANSWER_MS,
+      throwOnRequestTimeout: true,
+      httpAgent: { maxSockets: MAX_CONNECTIONS },
+      httpsAgent: { maxSockets: MAX_CONNECTIONS },
+    },
+  })
+}
+
+function rangeHeader({ start, end }: ByteRange): string {
+  return `bytes=${start}-${end}`
+}
+
+/** Whether the object does not exist. A missing bucket is a failure. */
+function isMissing(error: unknown): boolean {
+  return ['NoSuchKey', 'NotFound'].includes((error as Error).name)
+}
