@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import type { z } from 'zod'
 import type { Appservice } from '../core/appservice.ts'
 import { readAppservices } from './appservices.ts'
+import { type CallsConfig, completeCalls } from './complete-calls.ts'
 import { completeProviders } from './complete-providers.ts'
 import { completeS3, type S3Config } from './complete-s3.ts'
 import type { ProviderConfig } from './identity-providers.ts'
@@ -20,7 +21,7 @@ export type ListenerConfig = Omit<ParsedListener, 'trust_forwarded_for'> & { tru
  */
 export type Config = Omit<
   Parsed,
-  'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices' | 'identity_providers'
+  'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices' | 'identity_providers' | 'calls'
 > & {
   listeners: ListenerConfig[]
   public_base_url: string
@@ -30,6 +31,7 @@ export type Config = Omit<
   /** The contents of the registration files. */
   appservices: Appservice[]
   identity_providers: ProviderConfig[]
+  calls: CallsConfig
 }
 
 /**
@@ -50,6 +52,7 @@ export function completeConfig(parsed: Parsed, locate: Locate): Config {
       locate,
     ),
     branding: { ...parsed.branding, logo: parsed.branding.logo && resolve(parsed.branding.logo) },
+    calls: completeCalls(parsed.calls, locate),
     identity_providers: completeProviders(parsed.identity_providers, locate),
     federation: {
       ...parsed.federation,

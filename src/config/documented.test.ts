@@ -10,6 +10,7 @@ const DOCUMENTS = [
   'docs/identity-providers.md',
   'docs/registration.md',
   'docs/operations.md',
+  'docs/calls.md',
 ]
 
 const examples = DOCUMENTS.flatMap((file) => {

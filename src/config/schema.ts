@@ -3,6 +3,7 @@ import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { accountValidity } from './account-validity.ts'
 import { branding } from './branding.ts'
+import { calls } from './calls.ts'
 import { email } from './email.ts'
 import { identityProviders } from './identity-providers.ts'
 import { jwt } from './jwt.ts'
@@ -337,6 +338,7 @@ export const configSchema = z.strictObject({
   media,
   url_previews: urlPreviews,
   turn,
+  calls,
   delayed_events: delayedEvents,
   presence,
   email,

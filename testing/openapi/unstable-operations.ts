@@ -58,6 +58,15 @@ export const UNSTABLE_OPERATIONS: readonly Operation[] = [
     body: { automatic: optional('string') },
   }),
   of('DELETE', 'io.element.msc4306/rooms/{roomId}/thread/{threadId}/subscription'),
+  of('POST', 'io.element.msc4195/rtc/livekit/get_token', {
+    body: {
+      room_id: required('string'),
+      slot_id: required('string'),
+      url: required('string'),
+      member_id: required('string'),
+      server_name: optional('string'),
+    },
+  }),
   of('GET', 'io.element.msc4308/thread_subscriptions', { query: ['dir', 'from', 'to', 'limit'] }),
   of('GET', 'io.element.msc4388/rendezvous', { auth: 'optional' }),
   of('POST', 'io.element.msc4388/rendezvous', { auth: 'optional', body: { data: required('string') } }),
