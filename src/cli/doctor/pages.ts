@@ -32,7 +32,7 @@ export async function checkPages(config: Config): Promise<Finding[]> {
 /** Returns the first segments of the paths outside the Matrix API. */
 function pagePaths(): string[] {
   const paths = ENDPOINTS.client.flatMap(({ path }) => path).map((path) => `/${path.split('/')[1]}`)
-  return [...new Set(paths)].filter((path) => !['/_matrix', '/_synapse', '/.well-known'].includes(path)).sort()
+  return [...new Set(paths)].filter((path) => !['/', '/_matrix', '/_synapse', '/.well-known'].includes(path)).sort()
 }
 
 async function reachesHearth(config: Config, url: string): Promise<boolean> {
