@@ -43,6 +43,18 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'revoke a personal token',
     load: async () => (await import('./cli/revoke-token.ts')).revokeTokenCommand,
   },
+  'link-provider': {
+    summary: 'link an account at an identity provider to a user',
+    load: async () => (await import('./cli/provider-links.ts')).linkProviderCommand,
+  },
+  'unlink-provider': {
+    summary: 'end such a link',
+    load: async () => (await import('./cli/provider-links.ts')).unlinkProviderCommand,
+  },
+  'list-providers': {
+    summary: 'list the accounts of a user at identity providers',
+    load: async () => (await import('./cli/provider-links.ts')).listProvidersCommand,
+  },
   migrate: {
     summary: 'migrate the database without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,

@@ -1,8 +1,7 @@
 import { expect } from 'vitest'
 import { freePort } from '../../testing/free-port.ts'
-import { startPostgres } from '../../testing/postgres.ts'
 import { uniqueName } from './client.ts'
-import { startHearth, type TestHearth } from './hearth.ts'
+import type { TestHearth } from './hearth.ts'
 import {
   type IdentityProvider,
   type Person,
@@ -11,7 +10,7 @@ import {
   startIdentityProvider,
 } from './identity-provider.ts'
 import type { VisitedPage, Visitor } from './page-visitor.ts'
-import { startRoundRobinProxy } from './round-robin-proxy.ts'
+import { startHearths } from './several-hearths.ts'
 
 /** Hearth, and the oidc-provider at which its users sign in. */
 export type UpstreamWorld = {
@@ -39,7 +38,7 @@ export async function startUpstreamWorld(
   providers: Readonly<Record<string, object>>,
   { processes = 1, config = {}, host = '127.0.0.1' }: { processes?: number; config?: object; host?: string } = {},
 ): Promise<UpstreamWorld> {
-  const [port, proxyPort] = [await freePort(), await freePort()]
+  const port = await freePort()
   const identity_providers = Object.entries(providers).map(([id, more]) => ({
     kind: 'oidc',
     id,
@@ -49,7 +48,7 @@ export async function startUpstreamWorld(
     client_secret: secretOf(id),
     ...more,
   }))
-  const { url, hearths, dispose } = await startHearths(processes, proxyPort, { identity_providers, ...config })
+  const { url, hearths, dispose } = await startHearths(processes, { identity_providers, ...config })
   const provider = await startIdentityProvider(port, { host, hearthUrl: url, clientIds: Object.keys(providers) })
 
   async function leave(visitor: Visitor, id: string, on?: string): Promise<string> {
@@ -72,34 +71,6 @@ export async function startUpstreamWorld(
     async dispose() {
       await provider.kill()
       await dispose()
-    },
-  }
-}
-
-async function startHearths(
-  processes: number,
-  proxyPort: number,
-  config: object,
-): Promise<Pick<UpstreamWorld, 'url' | 'hearths' | 'dispose'>> {
-  if (processes === 1) {
-    const hearth = await startHearth({ config: { ...config } })
-    return { url: hearth.url, hearths: [hearth], dispose: () => hearth.dispose() }
-  }
-  const postgres = await startPostgres()
-  const databaseUrl = await postgres.createDatabase()
-  const options = { databaseUrl, config: { ...config, public_base_url: `http://127.0.0.1:${proxyPort}` } }
-  const hearths: TestHearth[] = await Promise.all(Array.from({ length: processes }, () => startHearth(options)))
-  const proxy = await startRoundRobinProxy(
-    hearths.map(({ url }) => url),
-    { port: proxyPort },
-  )
-  return {
-    url: proxy.url,
-    hearths,
-    async dispose() {
-      await proxy.close()
-      await Promise.all(hearths.map((hearth) => hearth.dispose()))
-      await postgres.stop()
     },
   }
 }

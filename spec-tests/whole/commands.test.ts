@@ -221,3 +221,28 @@ test('migrate says what it did', async () => {
   )
   expect((await hearth(['migrate', '--config', file])).stdout).toBe('The database is up to date.\n')
 })
+
+test('accounts at identity providers are linked, listed and unlinked', async () => {
+  const file = join(folder, 'campus.yaml')
+  const providers = 'identity_providers: [{kind: cas, id: campus, name: Campus, server_url: "http://127.0.0.1:9/"}]'
+  writeFileSync(file, `${readFileSync(config, 'utf8')}${providers}\n`)
+  const link = (command: string, user: string, provider = 'campus') =>
+    hearth([command, user, '--provider', provider, '--subject', '4711', '--config', file])
+  expect(await link('link-provider', 'bob', 'nowhere')).toMatchObject({
+    code: 1,
+    stderr: 'There is no identity provider with this ID.\n',
+  })
+  expect(await hearth(['link-provider', 'bob', '--config', file])).toMatchObject({ code: 2 })
+  expect(await link('link-provider', 'bob')).toMatchObject({
+    code: 0,
+    stdout: '@bob:localhost can sign in at campus as 4711.\n',
+  })
+  expect(await link('link-provider', 'alice')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('another user'),
+  })
+  expect((await hearth(['list-providers', 'bob', '--config', file])).stdout).toContain('campus  4711')
+  expect(await link('unlink-provider', 'bob')).toMatchObject({ code: 0 })
+  expect(await link('unlink-provider', 'bob')).toMatchObject({ code: 1, stderr: 'This account is not linked.\n' })
+  expect(JSON.parse((await hearth(['list-providers', 'bob', '--json', '--config', file])).stdout)).toEqual([])
+})

@@ -9,6 +9,7 @@ import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { newVisitor, signIn } from '../harness/page-visitor.ts'
 import { GUESSES, GUESSING_LIMITS, logInFromAnywhere } from '../harness/password-guesses.ts'
 import { v3 } from '../harness/rooms.ts'
+import { type Hearths, startHearths } from '../harness/several-hearths.ts'
 import { BASE, SEARCHER, type Slapd, startSlapd } from '../harness/slapd.ts'
 
 /** Sign-in with passwords that a real slapd checks. */
@@ -36,10 +37,11 @@ const USERS = [
 
 const BY_NAME_OR_ADDRESS = '(|(uid={localpart})(mail={localpart}))'
 
+type Server = Pick<TestHearth, 'url'>
 let authority: TestAuthority
 let slapd: Slapd
-/** Searches as an entry of its own, with StartTLS; the other signs in by name, over ldaps, and links accounts. */
-let searching: TestHearth
+/** Three processes that search as an entry of their own, with StartTLS; the other signs in by name, over ldaps, and links accounts. */
+let searching: Hearths
 let naming: TestHearth
 let silent: { port: number; close(): void }
 beforeAll(async () => {
@@ -57,7 +59,7 @@ beforeAll(async () => {
     ...SEARCHER,
   }
   const name = { user_dn: `uid={localpart},ou=people,${BASE}`, on_conflict: 'link' }
-  searching = await startHearth({ config: { ldap: { url: slapd.url, ca, timeout: '5s', ...search } } })
+  searching = await startHearths(3, { ldap: { url: slapd.url, ca, timeout: '5s', ...search } })
   naming = await startHearth({ config: { ldap: { url: slapd.secureUrl, ca, timeout: '5s', ...name } } })
 })
 afterAll(async () => {
@@ -80,12 +82,12 @@ async function startSilentServer(): Promise<typeof silent> {
   return { port: (server.address() as AddressInfo).port, close }
 }
 
-function logIn(hearth: TestHearth, user: string, password: string): Promise<Answer> {
+function logIn(hearth: Server, user: string, password: string): Promise<Answer> {
   const body = { type: 'm.login.password', identifier: { type: 'm.id.user', user }, password }
   return ask(hearth.url, { method: 'POST', path: `${v3}/login`, body })
 }
 
-async function signedIn(hearth: TestHearth, user: string, password: string) {
+async function signedIn(hearth: Server, user: string, password: string) {
   const answer = await logIn(hearth, user, password)
   expect(answer.body).toMatchObject({ access_token: expect.any(String) })
   return asUser(hearth.url, answer.body)
@@ -317,7 +319,7 @@ test('hearth doctor checks that the directory answers', async () => {
     promisify(execFile)(join(import.meta.dirname, '../../bin/hearth'), ['doctor', '--config', hearth.configFile]).catch(
       (error: { stdout: string }) => error,
     )
-  expect((await examine(searching)).stdout).toContain(`✓ The LDAP directory ${slapd.url} answers`)
+  expect((await examine(searching.hearths[0]!)).stdout).toContain(`✓ The LDAP directory ${slapd.url} answers`)
   await slapd.stop()
   const { stdout } = await examine(naming).finally(() => slapd.start())
   expect(stdout).toMatch(/✗ Users of the LDAP directory ldaps:.* cannot sign in: connect ECONNREFUSED/)

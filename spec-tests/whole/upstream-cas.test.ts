@@ -1,18 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type CasServer, startCasServer } from '../harness/cas-server.ts'
 import { registerUser, uniqueName } from '../harness/client.ts'
-import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
+import { type Hearths, startHearths } from '../harness/several-hearths.ts'
 
-/** Sign-in at a CAS server, which is the only provider, with passwords hidden. */
-let hearth: TestHearth
+/** Sign-in at a CAS server, which is the only provider, with passwords hidden; on three processes. */
+let hearth: Hearths
 let cas: CasServer
 beforeAll(async () => {
   cas = await startCasServer()
   const campus = { kind: 'cas', id: 'campus', name: 'Campus', server_url: `${cas.url}/`, trust_email: true }
-  hearth = await startHearth({
-    config: { identity_providers: [{ ...campus, on_conflict: 'link' }], sign_in: { passwords: 'hidden' } },
-  })
+  const providers = [{ ...campus, on_conflict: 'link' }]
+  hearth = await startHearths(3, { identity_providers: providers, sign_in: { passwords: 'hidden' } })
 })
 afterEach(() => cas.answerWith(undefined))
 afterAll(async () => {
