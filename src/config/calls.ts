@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-const withoutSlash = (text: string) => text.replace(/\/+$/, '')
+const withoutSlash = (text: string) => text.replace(/(?<!\/)\/+$/, '')
 const socketUrl = z
   .url({ protocol: /^wss?$/, error: "expected a URL such as 'wss://livekit.example.org'" })
   .transform(withoutSlash)

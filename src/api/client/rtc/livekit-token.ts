@@ -47,6 +47,6 @@ export const postLivekitToken = route({
 
 /** Throws M_INVALID_PARAM if a client means the LiveKit of another server. */
 export function requireOwnUrl(own: string, url: string): void {
-  if (url.replace(/\/+$/, '') === own) return
+  if (url.replace(/(?<!\/)\/+$/, '') === own) return
   throw new InvalidParamError(`url: the LiveKit of this server is at ${own}. Name the server_name of another one`)
 }
