@@ -223,6 +223,8 @@ test('migrate says what it did', async () => {
 })
 
 test('accounts at identity providers are linked, listed and unlinked', async () => {
+  server.child.kill('SIGTERM')
+  await server.ended
   const file = join(folder, 'campus.yaml')
   const providers = 'identity_providers: [{kind: cas, id: campus, name: Campus, server_url: "http://127.0.0.1:9/"}]'
   writeFileSync(file, `${readFileSync(config, 'utf8')}${providers}\n`)
