@@ -104,5 +104,8 @@ function sign(
 
 /** Returns the unpadded Base64 of the SHA-256 of a JSON array, as clients compute it. */
 function hashOf(names: readonly string[]): string {
-  return createHash('sha256').update(JSON.stringify(names)).digest('base64').replace(/(?<!=)=+$/, '')
+  return createHash('sha256')
+    .update(JSON.stringify(names))
+    .digest('base64')
+    .replace(/(?<!=)=+$/, '')
 }
