@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { registerUser } from '../harness/client.ts'
+import { registerUser, type TestUser } from '../harness/client.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
 import { forgetPeak, peakMemory } from '../harness/process-memory.ts'
 import type { RawConnection } from '../harness/raw-connection.ts'
@@ -232,15 +232,15 @@ const FLOODS: Attack[] = [
     { name: 'requests', sent: () => message(REQUEST) },
     {
       name: 'tokens',
-      sent: ({ alice }: HostileWorld) => message({ type: 'authenticate', access_token: alice.accessToken }),
+      sent: ({ accessToken }: TestUser) => message({ type: 'authenticate', access_token: accessToken }),
     },
   ].map(({ name, sent }) => ({
     name: `a thousand ${name} in a row, of which most are refused and none closes the socket`,
-    async attempt(world: HostileWorld) {
-      const { url } = world.processes[0]!
+    async attempt({ processes }: HostileWorld) {
+      const { url } = processes[0]!
       const user = await registerUser(url)
       const connection = await openByHand(url, user.accessToken)
-      connection.send(Buffer.concat(Array<Buffer>(1000).fill(sent(world))))
+      connection.send(Buffer.concat(Array<Buffer>(1000).fill(sent(user))))
       const refused = () =>
         framesIn(connection.received()).texts.filter(
           (each) => each.includes('M_LIMIT_EXCEEDED') && each.includes('retry_after_ms'),
