@@ -28,17 +28,26 @@ const ALL: readonly PageStates[] = [
   ...UPSTREAM_PAGES,
 ]
 
-type View = BrowserContextOptions & { name: string; language: string }
-/** Each page is checked in both windows: it is opened once, and the window is resized. */
-const WINDOWS = [
-  { name: 'desktop', width: 1280, height: 800 },
-  { name: 'phone', width: 390, height: 844 },
-]
+type View = BrowserContextOptions & { name: string; window: WindowName; language: string }
+const WINDOWS = {
+  desktop: { width: 1280, height: 800 },
+  phone: { width: 390, height: 844 },
+}
+type WindowName = keyof typeof WINDOWS
 
+/** With `ALL_WINDOWS=1` each view is checked in both windows: the page is opened once, and its window resized. */
 const VIEWS: readonly View[] = [
-  { name: 'plain', javaScriptEnabled: false, locale: 'zh-CN', language: 'zh-Hans', colorScheme: 'dark' },
-  { name: 'scripts', javaScriptEnabled: true, locale: 'en', language: 'en' },
+  {
+    name: 'plain',
+    window: 'phone',
+    javaScriptEnabled: false,
+    locale: 'zh-CN',
+    language: 'zh-Hans',
+    colorScheme: 'dark',
+  },
+  { name: 'scripts', window: 'desktop', javaScriptEnabled: true, locale: 'en', language: 'en' },
 ]
+const windowsOf = (own: WindowName): WindowName[] => (process.env.ALL_WINDOWS ? ['desktop', 'phone'] : [own])
 
 const folder = process.env.SCREENSHOTS
 let browser: Browser
@@ -68,10 +77,10 @@ describe.each(BY_CONFIG)('pages of the configuration $name', ({ config, states }
   })
   afterAll(() => hearth?.dispose())
 
-  describe.each(VIEWS)('$name', ({ name: view, language, ...options }) => {
+  describe.each(VIEWS)('$name', ({ name: view, window, language, ...options }) => {
     test.each(states)('$name', async ({ name, open }) => {
       // Without transitions, in the middle of which no colour would be the right one.
-      const context = await browser.newContext({ ...options, viewport: WINDOWS[0]!, reducedMotion: 'reduce' })
+      const context = await browser.newContext({ ...options, viewport: WINDOWS[window], reducedMotion: 'reduce' })
       try {
         const tab = await createTab(context, { hearth, mails })
         const complaints: string[] = []
@@ -83,8 +92,8 @@ describe.each(BY_CONFIG)('pages of the configuration $name', ({ config, states }
         const isAnswer = (text: string) => /Failed to load resource: the server responded with a status of 4/.test(text)
         expect(complaints.filter((text) => !isAnswer(text))).toEqual([])
         const scripts = options.javaScriptEnabled === true
-        for (const { name: size, ...viewport } of WINDOWS) {
-          await tab.page.setViewportSize(viewport)
+        for (const size of windowsOf(window)) {
+          await tab.page.setViewportSize(WINDOWS[size])
           if (folder !== undefined) {
             const path = join(folder, `${name.replace(/[^a-z0-9]+/gi, '-')}.${size}-${view}.png`)
             await tab.page.screenshot({ path, fullPage: true })
