@@ -10,7 +10,7 @@ const OTHERS_FAULT = [502, 504]
 /** Without a body: 431, by Node's parser, for large headers; 416 for a range outside a file. */
 const WITHOUT_BODY = [416, 431]
 /** Web pages show errors as pages. */
-const PAGES = /fallback\/web|static\/client|hearth\/(confirm_email|unsubscribe)/
+const PAGES = /fallback\/web|login\/sso|static\/client|hearth\/(confirm_email|unsubscribe)/
 
 type Fault = { kind: string; detail: string }
 
