@@ -19,7 +19,7 @@ import { SECOND_FACTOR_PATH, withContinue } from './own-path.ts'
 import type { Texts } from './texts/en.ts'
 import { LANGUAGES, type Language, languageOf } from './texts/language.ts'
 
-type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
+export type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
 
 /** A browser's request for a page. `Session`: whether somebody is signed in for sure. */
 export type Visit<Params = unknown, Query = unknown, Session = WebSession | undefined> = {
@@ -112,9 +112,12 @@ export function page<Params extends z.ZodType | undefined = undefined, Query ext
   }
 }
 
+/** Whether a user has to be signed in, or to have signed in within the last 15 minutes. */
+export type SignedInSince = 'signed in' | 'recent sign-in'
+
 /**
- * Declares a page for whoever is signed in; others are led to the sign-in, and back. `needs: 'recent sign-in'`: whoever
- * has signed in longer ago has to do it again. A user who lacks a second factor that the policy requires is led to its
+ * Declares a page for users who are signed in; others are led to the sign-in, and back. `needs: 'recent
+ * sign-in'`: users who signed in longer ago have to do it again. A user who lacks a second factor that the policy requires is led to its
  * set-up, except from pages `withoutSecondFactor`.
  */
 export function accountPage<
@@ -122,7 +125,7 @@ export function accountPage<
   Query extends z.ZodType | undefined = undefined,
 >(
   options: PageOptions<Params, Query, WebSession> & {
-    needs: 'signed in' | 'recent sign-in'
+    needs: SignedInSince
     withoutSecondFactor?: boolean
   },
 ): AnyEndpoint {

@@ -9,43 +9,30 @@ import { loadThreepids } from '../../../storage/users/threepids.ts'
 import { alert, field, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { momentText } from '../moment.ts'
-import { accountPage, redirectTo } from '../page.ts'
-import { type AccountVisit, accountSubpage, handleForm, messageOf, type Problem } from './account-page.ts'
+import { redirectTo } from '../page.ts'
+import { type AccountVisit, accountForm, accountSubpage, messageOf, type Problem } from './account-page.ts'
 
 const PATH = '/account/emails'
 const query = z.object({ done: z.string().optional() })
 type EmailsVisit = AccountVisit<undefined, z.output<typeof query>>
 
 /** With an address the password can be reset, so that a change needs a recent sign-in. */
-export const getEmailsPage = accountPage({
-  method: 'GET',
+export const [getEmailsPage, postEmailsPage] = accountForm({
   path: PATH,
-  needs: 'recent sign-in',
   query,
-  handle: (visit, app) => emailsPage(app, visit),
-})
-
-export const postEmailsPage = accountPage({
-  method: 'POST',
-  path: PATH,
   needs: 'recent sign-in',
-  query,
-  handle: (visit, app) =>
-    handleForm(
-      visit,
-      async () => {
-        const { form: filled, session } = visit
-        const wish = filled.get('do')
-        if (wish === 'mails-on' || wish === 'mails-off') {
-          await setSignInMails(app, session.userId, wish === 'mails-on')
-          return redirectTo(`${PATH}?done=${wish}`)
-        }
-        if (wish !== 'remove') return sendLink(app, visit)
-        await removeThreepid(app, session.userId, { medium: 'email', address: filled.get('address') ?? '' })
-        return redirectTo(`${PATH}?done=removed`)
-      },
-      (problem) => emailsPage(app, visit, problem),
-    ),
+  show: emailsPage,
+  async submit(app, visit) {
+    const { form: filled, session } = visit
+    const wish = filled.get('do')
+    if (wish === 'mails-on' || wish === 'mails-off') {
+      await setSignInMails(app, session.userId, wish === 'mails-on')
+      return redirectTo(`${PATH}?done=${wish}`)
+    }
+    if (wish !== 'remove') return sendLink(app, visit)
+    await removeThreepid(app, session.userId, { medium: 'email', address: filled.get('address') ?? '' })
+    return redirectTo(`${PATH}?done=removed`)
+  },
 })
 
 async function sendLink(app: App, visit: EmailsVisit): Promise<Page> {

@@ -7,51 +7,38 @@ import type { UserRow } from '../../../storage/schema/users.ts'
 import { findUser } from '../../../storage/users/users.ts'
 import { alert, checkbox, field, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
-import { accountPage, redirectTo } from '../page.ts'
-import { type AccountVisit, accountSubpage, handleForm, messageOf, type Problem } from './account-page.ts'
+import { redirectTo } from '../page.ts'
+import { type AccountVisit, accountForm, accountSubpage, messageOf, type Problem } from './account-page.ts'
 
 const PATH = '/account/password'
 const query = z.object({ done: z.string().optional() })
 type PasswordVisit = AccountVisit<undefined, z.output<typeof query>>
 
-export const getPasswordPage = accountPage({
-  method: 'GET',
-  path: PATH,
-  needs: 'recent sign-in',
-  query,
-  handle: (visit, app) => passwordPage(app, visit),
-})
-
 /** A user who has signed in recently need not type the old password again. */
-export const postPasswordPage = accountPage({
-  method: 'POST',
+export const [getPasswordPage, postPasswordPage] = accountForm({
   path: PATH,
-  rateLimit: 'login',
-  needs: 'recent sign-in',
   query,
-  handle: (visit, app) =>
-    handleForm(
-      visit,
-      async () => {
-        const { form: filled, session, browser, texts } = visit
-        const user = await findUser(app.database, session.userId)
-        if (refusalOf(app, visit, user) !== undefined) return { ...(await passwordPage(app, visit)), status: 403 }
-        const password = filled.get('password') ?? ''
-        const differs = password !== filled.get('again')
-        if (differs) return passwordPage(app, visit, { alert: texts.password.differ, status: 400 })
-        const logOutDevices = filled.has('sign-out')
-        await setPassword(app, {
-          userId: session.userId,
-          password,
-          logOutDevices,
-          keepCookie: browser.cookie,
-        }).catch((error) => {
-          throw inWordsOf(visit, app, error)
-        })
-        return redirectTo(`${PATH}?done=saved`)
-      },
-      (problem) => passwordPage(app, visit, problem),
-    ),
+  needs: 'recent sign-in',
+  rateLimit: 'login',
+  show: passwordPage,
+  async submit(app, visit) {
+    const { form: filled, session, browser, texts } = visit
+    const user = await findUser(app.database, session.userId)
+    if (refusalOf(app, visit, user) !== undefined) return { ...(await passwordPage(app, visit)), status: 403 }
+    const password = filled.get('password') ?? ''
+    const differs = password !== filled.get('again')
+    if (differs) return passwordPage(app, visit, { alert: texts.password.differ, status: 400 })
+    const logOutDevices = filled.has('sign-out')
+    await setPassword(app, {
+      userId: session.userId,
+      password,
+      logOutDevices,
+      keepCookie: browser.cookie,
+    }).catch((error) => {
+      throw inWordsOf(visit, app, error)
+    })
+    return redirectTo(`${PATH}?done=saved`)
+  },
 })
 
 /** The errors of a new password in the reader's language. */

@@ -6,8 +6,8 @@ import { getProfile, MAX_DISPLAYNAME_CHARACTERS, setProfileField } from '../../.
 import type { Profile } from '../../../storage/users/profiles.ts'
 import { alert, field, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
-import { accountPage, redirectTo } from '../page.ts'
-import { type AccountVisit, accountSubpage, handleForm, messageOf, type Problem } from './account-page.ts'
+import { redirectTo } from '../page.ts'
+import { type AccountVisit, accountForm, accountSubpage, messageOf, type Problem } from './account-page.ts'
 import { avatarForm, avatarImage, hasAvatar } from './avatar.ts'
 
 const PATH = '/account/profile'
@@ -15,35 +15,22 @@ const PATH = '/account/profile'
 const query = z.object({ done: z.string().optional(), problem: z.string().optional() })
 type ProfileVisit = AccountVisit<undefined, z.output<typeof query>>
 
-export const getProfilePage = accountPage({
-  method: 'GET',
+export const [getProfilePage, postProfilePage] = accountForm({
   path: PATH,
-  needs: 'signed in',
   query,
-  handle: (visit, app) => profilePage(app, visit),
-})
-
-export const postProfilePage = accountPage({
-  method: 'POST',
-  path: PATH,
   needs: 'signed in',
-  query,
-  handle: (visit, app) =>
-    handleForm(
-      visit,
-      async () => {
-        const { form: filled, session } = visit
-        if (session.isSuspended) throw new SuspendedError()
-        const isAvatar = filled.get('do') === 'remove-avatar'
-        const change = isAvatar
-          ? { field: 'avatar_url', value: undefined }
-          : { field: 'displayname', value: filled.get('name') ?? '' }
-        const job = await setProfileField(app, { userId: session.userId, ...change })
-        if (job !== undefined) await app.jobs.attend(job)
-        return redirectTo(`${PATH}?done=${isAvatar ? 'avatar-removed' : 'name'}`)
-      },
-      (problem) => profilePage(app, visit, problem),
-    ),
+  show: profilePage,
+  async submit(app, visit) {
+    const { form: filled, session } = visit
+    if (session.isSuspended) throw new SuspendedError()
+    const isAvatar = filled.get('do') === 'remove-avatar'
+    const change = isAvatar
+      ? { field: 'avatar_url', value: undefined }
+      : { field: 'displayname', value: filled.get('name') ?? '' }
+    const job = await setProfileField(app, { userId: session.userId, ...change })
+    if (job !== undefined) await app.jobs.attend(job)
+    return redirectTo(`${PATH}?done=${isAvatar ? 'avatar-removed' : 'name'}`)
+  },
 })
 
 async function profilePage(app: App, visit: ProfileVisit, problem: Problem = {}): Promise<Page> {

@@ -5,41 +5,28 @@ import { type LinkedProvider, listLinkedProviders, unlinkProvider } from '../../
 import { alert, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { momentText } from '../moment.ts'
-import { accountPage, redirectTo } from '../page.ts'
+import { redirectTo } from '../page.ts'
 import { startPath } from '../sign-in/provider-list.ts'
-import { type AccountVisit, accountSubpage, handleForm, messageOf, type Problem } from './account-page.ts'
+import { type AccountVisit, accountForm, accountSubpage, messageOf, type Problem } from './account-page.ts'
 
 const path = '/account/providers'
 const query = z.object({ done: z.string().optional() })
 
 type ProvidersVisit = AccountVisit<unknown, z.output<typeof query>>
 
-/** The accounts at identity providers with which the user signs in. */
-export const getProvidersPage = accountPage({
-  method: 'GET',
+/** The accounts at identity providers with which the user signs in; the form unlinks one. */
+export const [getProvidersPage, postProvidersPage] = accountForm({
   path,
   query,
   needs: 'signed in',
-  handle: (visit, app) => providersPage(app, visit, {}),
-})
-
-/** Unlinks one. */
-export const postProvidersPage = accountPage({
-  method: 'POST',
-  path,
-  query,
-  needs: 'recent sign-in',
-  handle: (visit, app) =>
-    handleForm(
-      visit,
-      async () => {
-        const { form: filled, session } = visit
-        const link = { providerId: filled.get('provider') ?? '', subject: filled.get('subject') ?? '' }
-        await unlinkProvider(app, { userId: session.userId, ...link })
-        return redirectTo(`${path}?done=unlinked`)
-      },
-      (problem) => providersPage(app, visit, problem),
-    ),
+  formNeeds: 'recent sign-in',
+  show: providersPage,
+  async submit(app, visit) {
+    const { form: filled, session } = visit
+    const link = { providerId: filled.get('provider') ?? '', subject: filled.get('subject') ?? '' }
+    await unlinkProvider(app, { userId: session.userId, ...link })
+    return redirectTo(`${path}?done=unlinked`)
+  },
 })
 
 async function providersPage(app: App, visit: ProvidersVisit, problem: Problem): Promise<Page> {

@@ -4,35 +4,20 @@ import { renewRecoveryCodes } from '../../../services/sign-in/second-factors.ts'
 import { beginTotp, removeTotp } from '../../../services/sign-in/totp.ts'
 import type { Page } from '../layout.ts'
 import { ownPath, SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
-import { accountPage, type Redirect, redirectTo } from '../page.ts'
+import { type Redirect, redirectTo } from '../page.ts'
 import type { Texts } from '../texts/en.ts'
-import { handleForm } from './account-page.ts'
+import { accountForm } from './account-page.ts'
 import { afterAdding, recoveryCodesPage } from './recovery-codes.ts'
 import { type FactorVisit, factorsPage, secondFactorQuery } from './second-factors-view.ts'
 
-/** Lists the second factors of the account. */
-export const getSecondFactorPage = accountPage({
-  method: 'GET',
+/** Lists the second factors of the account, and changes them: the field `do` says how. */
+export const [getSecondFactorPage, postSecondFactorPage] = accountForm({
   path: SECOND_FACTOR_PATH,
+  query: secondFactorQuery,
   needs: 'recent sign-in',
   withoutSecondFactor: true,
-  query: secondFactorQuery,
-  handle: (visit, app) => factorsPage(app, visit),
-})
-
-/** Changes the second factors: the field `do` says how. */
-export const postSecondFactorPage = accountPage({
-  method: 'POST',
-  path: SECOND_FACTOR_PATH,
-  needs: 'recent sign-in',
-  withoutSecondFactor: true,
-  query: secondFactorQuery,
-  handle: (visit, app) =>
-    handleForm(
-      visit,
-      async () => (await CHANGES[visit.form.get('do') ?? '']?.(app, visit)) ?? backToList(visit),
-      (problem) => factorsPage(app, visit, problem),
-    ),
+  show: factorsPage,
+  submit: async (app, visit) => (await CHANGES[visit.form.get('do') ?? '']?.(app, visit)) ?? backToList(visit),
 })
 
 type Change = (app: App, visit: FactorVisit) => Promise<Page | Redirect>

@@ -14,8 +14,8 @@ import { loadPersonalTokens, type PersonalToken } from '../../../storage/users/p
 import { alert, checkbox, field, form, notice, select } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { momentText } from '../moment.ts'
-import { accountPage, redirectTo } from '../page.ts'
-import { type AccountVisit, accountSubpage, handleForm, messageOf, type Problem } from './account-page.ts'
+import { redirectTo } from '../page.ts'
+import { type AccountVisit, accountForm, accountSubpage, messageOf, type Problem } from './account-page.ts'
 
 const PATH = '/account/tokens'
 const query = z.object({ done: z.string().optional() })
@@ -27,32 +27,18 @@ const LIFETIMES = [30, 90, 365, 0] as const
 const DEVICE_ID_LENGTH = 10
 const [API_SCOPE, ADMIN_SCOPE] = PERSONAL_TOKEN_SCOPES
 
-/** The personal tokens of a user. With one anyone can act as the user, so that they need a recent sign-in. */
-export const getTokensPage = accountPage({
-  method: 'GET',
+/** Creates and revokes personal tokens. With one anyone can act as the user, so that they need a recent sign-in. */
+export const [getTokensPage, postTokensPage] = accountForm({
   path: PATH,
-  needs: 'recent sign-in',
   query,
-  handle: (visit, app) => tokensPage(app, visit),
-})
-
-/** Creates or revokes a token. */
-export const postTokensPage = accountPage({
-  method: 'POST',
-  path: PATH,
   needs: 'recent sign-in',
-  query,
-  handle: (visit, app) =>
-    handleForm(
-      visit,
-      async () => {
-        const { form: filled, session } = visit
-        if (filled.get('do') !== 'revoke') return create(app, visit)
-        await revokePersonalToken(app, { tokenId: filled.get('token') ?? '', userId: session.userId })
-        return redirectTo(`${PATH}?done=revoked`)
-      },
-      (problem) => tokensPage(app, visit, problem),
-    ),
+  show: tokensPage,
+  async submit(app, visit) {
+    const { form: filled, session } = visit
+    if (filled.get('do') !== 'revoke') return create(app, visit)
+    await revokePersonalToken(app, { tokenId: filled.get('token') ?? '', userId: session.userId })
+    return redirectTo(`${PATH}?done=revoked`)
+  },
 })
 
 async function create(app: App, visit: TokensVisit): Promise<Page> {

@@ -5,38 +5,24 @@ import { confirmTotp, findPendingTotp } from '../../../services/sign-in/totp.ts'
 import { alert, field, form } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { ownPath, SECOND_FACTOR_PATH, withContinue } from '../own-path.ts'
-import { accountPage, type Redirect, redirectTo } from '../page.ts'
-import { handleForm, type Problem } from './account-page.ts'
+import { type Redirect, redirectTo } from '../page.ts'
+import { accountForm, type Problem } from './account-page.ts'
 import { afterAdding } from './recovery-codes.ts'
 import { type FactorVisit, secondFactorQuery } from './second-factors-view.ts'
 
 const PATH = `${SECOND_FACTOR_PATH}/totp`
 
 /** Shows the secret of a new authenticator app, and asks for its first code. */
-export const getTotpPage = accountPage({
-  method: 'GET',
+export const [getTotpPage, postTotpPage] = accountForm({
   path: PATH,
+  query: secondFactorQuery,
   needs: 'recent sign-in',
   withoutSecondFactor: true,
-  query: secondFactorQuery,
-  handle: (visit, app) => setUpPage(app, visit),
-})
-
-export const postTotpPage = accountPage({
-  method: 'POST',
-  path: PATH,
-  needs: 'recent sign-in',
-  withoutSecondFactor: true,
-  query: secondFactorQuery,
-  handle: (visit, app) =>
-    handleForm(
-      visit,
-      async () => {
-        const added = await confirmTotp(app, { userId: visit.session.userId, code: visit.form.get('code') ?? '' })
-        return afterAdding(visit, added.recoveryCodes)
-      },
-      (problem) => setUpPage(app, visit, problem),
-    ),
+  show: setUpPage,
+  async submit(app, visit) {
+    const added = await confirmTotp(app, { userId: visit.session.userId, code: visit.form.get('code') ?? '' })
+    return afterAdding(visit, added.recoveryCodes)
+  },
 })
 
 async function setUpPage(app: App, visit: FactorVisit, problem: Problem = {}): Promise<Page | Redirect> {
