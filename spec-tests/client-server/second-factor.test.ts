@@ -240,6 +240,14 @@ describe('a passkey', () => {
   })
 })
 
+test.each(['constructor', '__proto__', 'toString', 'unknown', ''])('the change %j does nothing', async (change) => {
+  const visitor = newVisitor(url)
+  await signIn(visitor, user)
+  const form = await visitor.open(FACTORS_PATH)
+  const page = await visitor.submit(form, { do: change })
+  expect([page.status, page.title, page.url.pathname]).toEqual([200, form.title, FACTORS_PATH])
+})
+
 test('without the first step, the page of the second leads to the sign-in', async () => {
   const visitor = newVisitor(url)
   expect((await visitor.open('/login/second-factor?continue=/account')).url.pathname).toBe('/login')
