@@ -17,7 +17,7 @@ afterAll(() => federation.dispose())
 
 const path = '/_matrix/federation/v1/query/profile?user_id=%40nobody%3Aelsewhere'
 
-test('a server with too many requests is told when to retry; others, and servers whose name it forges, are not delayed', async () => {
+test('a server with too many requests gets the time of its next one; others, and servers whose name it forges, are not delayed', async () => {
   const [busy, calm] = await Promise.all([startLyingServer(federation), startLyingServer(federation)])
   const statuses: number[] = []
   for (let i = 0; i < BURST; i++) statuses.push((await busy.ask(hearth, 'GET', path)).status)

@@ -149,7 +149,7 @@ describe('a phone number', () => {
     ] as const) {
       const [known, unknown] = [await requestToken(place, number), await requestToken(place, strange)]
       expect([known.status, Object.keys(known.body)]).toEqual([unknown.status, Object.keys(unknown.body)])
-      await pollUntil('the owner is told', () => gateway.to(to.full).some((each) => each.includes(text)))
+      await pollUntil('the owner gets a text message', () => gateway.to(to.full).some((each) => each.includes(text)))
     }
   })
 

@@ -7,7 +7,7 @@ import { explainDataFolderLock, withApp } from './open-configured.ts'
 export const resetSecondFactor = defineCommand({
   argument: '[USERNAME]',
   about:
-    'Removes the authenticator app, all passkeys and the recovery codes of an account, for a user who lost them. The user can sign in with the password alone then, and set up a new second factor. Make sure that it is the user who asks. A server on the embedded database must be stopped first.',
+    'Removes the authenticator app, all passkeys and the recovery codes of an account, for a user who lost them. The user can sign in with the password alone then, and set up a new second factor. Check first that the request comes from the user. A server on the embedded database must be stopped first.',
   options: CONFIG_OPTION,
   examples: [
     ['reset-second-factor alice', 'for a user who lost the phone and the recovery codes'],

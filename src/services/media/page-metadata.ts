@@ -1,6 +1,6 @@
 import { Parser } from 'htmlparser2'
 
-/** What a page says about itself; everything is as the page writes it, and bounded. */
+/** The metadata of a page, in its own words and bounded. */
 export type PageMetadata = {
   /** The first content of each meta element, by lower-case property, name or itemprop. */
   meta: Map<string, string>
