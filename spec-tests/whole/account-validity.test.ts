@@ -44,6 +44,10 @@ test('an expired account can log out and renew itself by mail, and an administra
   // The session of the browser has expired too, and so has the sign-in.
   const page = await visitor.open('/account')
   expect([page.status, page.alert]).toEqual([403, expect.stringContaining('has expired')])
+  const sso = await visitor.open(
+    `${v3}/login/sso/redirect?redirectUrl=${encodeURIComponent('https://client.example/')}`,
+  )
+  expect([sso.status, sso.alert]).toEqual([403, expect.stringContaining('has expired')])
   const again = newVisitor(hearth.url)
   const refused = await again.submit(await again.open('/login'), { user: name, password })
   expect([refused.status, refused.alert]).toEqual([403, expect.stringContaining('has expired')])

@@ -8,9 +8,9 @@ import {
   isRecent,
   newCookie,
   recognizeBrowser,
+  requireUsableAccount,
   type WebSession,
 } from '../../services/sign-in/web-sessions.ts'
-import { ExpiredAccountError } from '../../services/users/account-validity.ts'
 import { readFormBody } from '../http/body.ts'
 import { type AnyEndpoint, type Call, type Endpoint, type ErrorAnswer, Reply } from '../http/route.ts'
 import { cookieHeader, csrfToken, readCookie } from './cookies.ts'
@@ -137,8 +137,7 @@ export function accountPage<
       if (!session && visit.restricted) return redirectTo(withContinue(SECOND_FACTOR_PATH, visit.path))
       const isEnough = session && (needs === 'signed in' || isRecent(app, session))
       if (!isEnough) return redirectTo(withContinue('/login', visit.path))
-      if (session.isExpired) throw new ExpiredAccountError()
-      if (session.isLocked) throw new MatrixError(403, 'M_USER_LOCKED', 'This account has been locked')
+      requireUsableAccount(session)
       return handle({ ...visit, session }, app)
     },
   })

@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import {
   deleteWebSession,
@@ -6,7 +7,7 @@ import {
   touchWebSession,
   type WebSessionHolder,
 } from '../../storage/sign-in/web-sessions.ts'
-import { isExpiredAccount } from '../users/account-validity.ts'
+import { ExpiredAccountError, isExpiredAccount } from '../users/account-validity.ts'
 import type { MailLanguage } from '../users/mail/compose-mail.ts'
 import { lacksSecondFactor } from '../users/second-factor-policy.ts'
 import { hashToken } from '../users/tokens.ts'
@@ -96,6 +97,12 @@ function noteLastSeen(
   app.database
     .write((tx) => touchWebSession(tx, cookie_hash, seen))
     .catch((error) => app.logger.warn({ err: error }, 'update of last_seen of a web session failed'))
+}
+
+/** Throws ExpiredAccountError, and 403 M_USER_LOCKED. */
+export function requireUsableAccount({ isExpired, isLocked }: WebSession): void {
+  if (isExpired) throw new ExpiredAccountError()
+  if (isLocked) throw new MatrixError(403, 'M_USER_LOCKED', 'This account has been locked')
 }
 
 /** Whether the user has proved recently who they are. */

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
-import { InvalidParamError, MatrixError, NotFoundError } from '../../../core/errors.ts'
+import { InvalidParamError, NotFoundError } from '../../../core/errors.ts'
 import { html } from '../../../core/text/html.ts'
-import type { WebSession } from '../../../services/sign-in/web-sessions.ts'
+import { requireUsableAccount, type WebSession } from '../../../services/sign-in/web-sessions.ts'
 import { newSsoToken } from '../../../services/users/login-tokens.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { form } from '../form.ts'
@@ -37,7 +37,7 @@ export const getSsoRedirect = page({
     const client = clientOf(visit)
     const { session } = visit
     if (!session) return redirectTo(signInPath(app, visit))
-    requireUnlocked(session)
+    requireUsableAccount(session)
     const isFresh = app.clock.now() - session.authenticatedTs <= JUST_NOW_MS
     return isFresh && isTrusted(app, client)
       ? leadBack(app, visit, { session, client })
@@ -55,14 +55,10 @@ export const postSsoRedirect = page({
   async handle(visit, app) {
     const client = clientOf(visit)
     if (!visit.session) return redirectTo(signInPath(app, visit))
-    requireUnlocked(visit.session)
+    requireUsableAccount(visit.session)
     return redirectTo(await urlWithToken(app, visit.session, client))
   },
 })
-
-function requireUnlocked({ isLocked }: WebSession): void {
-  if (isLocked) throw new MatrixError(403, 'M_USER_LOCKED', 'This account has been locked')
-}
 
 /** Schemes that a browser handles itself, which no client has. */
 const NO_CLIENTS = /^(javascript|data|blob|file|filesystem|about|view-source|vbscript|ws|wss|ftp|mailto):$/
