@@ -282,6 +282,8 @@ create table delayed_events (
   since_ts bigint not null,
   -- the client's transaction
   txn_id text,
+  -- whether the session that scheduled it had the rights of an administrator
+  as_admin boolean not null,
   -- next time for a process to check it: when it is due, when the lease of a process that sends it ends, or when to
   -- retry
   ready_ts bigint not null,

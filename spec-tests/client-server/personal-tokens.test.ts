@@ -206,6 +206,35 @@ describe('the rights of an administrator', () => {
     })
   })
 
+  test('to redact need their scope too, also for events that are scheduled', async () => {
+    const admin = await registerAdmin(url)
+    const { room_id: roomId } = await alice.post(`${v3}/createRoom`, { preset: 'public_chat' })
+    await admin.post(`${v3}/join/${roomId}`)
+    const redacts = await sendText(alice, roomId, 'hello')
+    const delayed = '/_matrix/client/unstable/org.matrix.msc4140'
+    const content = { redacts }
+    let txn = 0
+    const redact = async (user: TestUser, form: 'own' | 'send') => {
+      const { delay_id: delayId } =
+        form === 'own'
+          ? await user.put(`${delayed}/rooms/${roomId}/delayed_event/m.room.redaction/${++txn}`, {
+              delay_ms: 3e6,
+              content,
+            })
+          : await user.put(
+              `${v3}/rooms/${roomId}/send/m.room.redaction/${++txn}?org.matrix.msc4140.delay=3000000`,
+              content,
+            )
+      return ask(url, { method: 'POST', path: `${delayed}/delayed_events/${delayId}/send`, body: {} })
+    }
+    const plain = await botOf(admin)
+    const forbidden = { status: 403, body: { errcode: 'M_FORBIDDEN' } }
+    for (const form of ['own', 'send'] as const) expect(await redact(plain, form)).toMatchObject(forbidden)
+    const full = await botOf(admin, { scope: `${API} ${ADMIN}` })
+    for (const form of ['own', 'send'] as const) expect((await redact(full, form)).status).toBe(200)
+    expect((await alice.get(`${v3}/rooms/${roomId}/event/${redacts}`)).content).toEqual({})
+  })
+
   test('are for administrators only', async () => {
     const refused = await create(alice, { scope: `${API} ${ADMIN}` })
     expect(refused).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })

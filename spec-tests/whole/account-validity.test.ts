@@ -75,6 +75,11 @@ test('an expired account can log out and renew itself by mail, and an administra
   expect((await (await registerUser(hearth.url)).ask('POST', validity, body)).status).toBe(403)
   expect((await admin.ask('POST', validity, body)).body).toEqual({ expiration_ts })
   expect((await user.ask('GET', `${v3}/account/whoami`)).status).toBe(200)
+  const { room_id: roomId } = await user.post(`${v3}/createRoom`)
+  const delayed = `${v3}/rooms/${roomId}/send/m.room.message/1?org.matrix.msc4140.delay=3600000`
+  const { delay_id: delayId } = await user.put(delayed, { msgtype: 'm.text', body: 'later' })
   await admin.ask('POST', validity, { user_id: user.userId, expiration_ts: 1 })
+  const sendNow = `/_matrix/client/unstable/org.matrix.msc4140/delayed_events/${delayId}/send`
+  expect(await ask(hearth.url, { method: 'POST', path: sendNow, body: {} })).toMatchObject(expired)
   expect((await user.ask('POST', `${v3}/logout`, {})).status).toBe(200)
 })

@@ -14,6 +14,7 @@ export type DelayedEventRow = {
   delay_ms: number
   since_ts: number
   txn_id: string | null
+  as_admin: boolean
   ready_ts: number
   finalised_ts: number | null
   event_id: EventId | null

@@ -35,8 +35,8 @@ const putDelayedEvent = route({
     .refine((body) => body.delay_ms ?? body.delay, { path: ['delay_ms'], error: 'is missing' }),
   async handle({ params: { eventType: type, ...at }, body, session }, app) {
     const { content, state_key: stateKey, delay_ms: delayMs, delay: olderName } = body
-    const { userId: sender, deviceId } = session
-    const event = { ...at, sender, deviceId, type, content, delay: (delayMs ?? olderName)! }
+    const { userId: sender, deviceId, isAdmin } = session
+    const event = { ...at, sender, deviceId, type, content, isAdmin, delay: (delayMs ?? olderName)! }
     return { delay_id: await scheduleEvent(app, { ...event, ...(stateKey !== undefined && { stateKey }) }) }
   },
 })

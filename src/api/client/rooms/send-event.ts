@@ -46,11 +46,11 @@ type Sending = {
 
 async function send({ params, query, body: content, session }: Sending, app: App): Promise<object> {
   const { roomId, eventType: type, txnId } = params
-  const { userId: sender, deviceId } = session
+  const { userId: sender, deviceId, isAdmin } = session
   const { 'org.matrix.msc4140.delay': delay } = query
   const txn = txnId === undefined ? {} : { txn: { deviceId, id: txnId } }
   if (delay !== undefined) {
-    const delayed = { roomId, sender, deviceId, type, content, delay, ...(txnId !== undefined && { txnId }) }
+    const delayed = { roomId, sender, deviceId, type, content, delay, isAdmin, ...(txnId !== undefined && { txnId }) }
     return { delay_id: await scheduleEvent(app, delayed) }
   }
   const originServerTs = timestampOf(session, query)
@@ -61,7 +61,7 @@ async function send({ params, query, body: content, session }: Sending, app: App
     content,
     ...txn,
     originServerTs,
-    isAdmin: session.isAdmin,
+    isAdmin,
   })
   noteActivity(app, sender)
   return { event_id: eventId }

@@ -28,6 +28,8 @@ export type EventToDelay = {
   delay: number
   /** The client's transaction ID, for which the event is scheduled once. Absent: each call schedules an event. */
   txnId?: string
+  /** As for `EventToSend`. */
+  isAdmin?: boolean
 }
 
 /** 32 letters and digits are unguessable: the ID is the permission to send, restart or cancel the event. */
@@ -43,7 +45,7 @@ const FINALISED_KEPT = 100
  */
 export async function scheduleEvent(
   app: Pick<App, 'config' | 'database' | 'clock' | 'random'>,
-  { roomId, sender, deviceId, type, stateKey, content, delay, txnId }: EventToDelay,
+  { roomId, sender, deviceId, type, stateKey, content, delay, txnId, isAdmin = false }: EventToDelay,
 ): Promise<string> {
   requireDelay(app, delay)
   requireSendable({ type, stateKey, content, txnId })
@@ -59,6 +61,7 @@ export async function scheduleEvent(
     delay_ms: delay,
     since_ts: now,
     txn_id: txnId ?? null,
+    as_admin: isAdmin,
   }
   return app.database.write(async (tx) => {
     await lockUser(tx, sender)

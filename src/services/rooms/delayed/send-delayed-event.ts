@@ -8,6 +8,7 @@ import { findNoticesRoom } from '../../../storage/rooms/server-notices.ts'
 import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 import { findUser } from '../../../storage/users/users.ts'
+import { ExpiredAccountError, isExpiredAccount } from '../../users/account-validity.ts'
 import { sendEvent } from '../sending/send-event.ts'
 import { sendStateLocally } from '../sending/send-state-locally.ts'
 
@@ -24,7 +25,7 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
   try {
     if (stateKey !== null)
       await sendStateLocally(once, { roomId, sender, senderIsGuest: user.is_guest, type, stateKey, content })
-    else await sendEvent(once, { roomId, sender, type, content, isAdmin: user.is_admin })
+    else await sendEvent(once, { roomId, sender, type, content, isAdmin: event.as_admin && user.is_admin })
     return true
   } catch (error) {
     if (error instanceof NoLongerScheduled) return false
@@ -33,11 +34,12 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
 }
 
 /** Users who may not send events any more have no delayed events sent either. */
-async function requireActive({ database }: App, { user_id: userId, room_id: roomId }: DelayedEventRow) {
-  const user = await findUser(database, userId)
+async function requireActive(app: App, { user_id: userId, room_id: roomId }: DelayedEventRow) {
+  const user = await findUser(app.database, userId)
   if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account does not exist any longer')
   if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
-  if (user.suspended && (await findNoticesRoom(database, userId)) !== roomId) throw new SuspendedError()
+  if (isExpiredAccount(app, user)) throw new ExpiredAccountError()
+  if (user.suspended && (await findNoticesRoom(app.database, userId)) !== roomId) throw new SuspendedError()
   return user
 }
 
