@@ -59,10 +59,10 @@ export async function createPersonalToken(
     throw new InvalidParamError(`name: must have 1 to ${MAX_TOKEN_NAME} characters`)
   const { userId, deviceId = null } = request
   const scope = parseScope(request.scope)
-  const expires_ts = expiryOf(app, request, byOperator)
+  const created_ts = app.clock.now()
+  const expires_ts = expiryOf(app, request, { now: created_ts, byOperator })
   if (deviceId !== null && !isStorableName(deviceId)) throw new InvalidParamError('device_id: is too long')
   const secret = newToken(app, 'personal')
-  const created_ts = app.clock.now()
   const row = { user_id: userId, name, created_ts, device_id: deviceId, scope, expires_ts }
   const token_id = app.random.token(TOKEN_ID_LENGTH)
   await app.database.write(async (tx) => {
@@ -103,9 +103,9 @@ function parseScope(text: string): string {
 }
 
 function expiryOf(
-  { config, clock }: Pick<App, 'config' | 'clock'>,
+  { config }: Pick<App, 'config'>,
   { lifetimeMs }: PersonalTokenRequest,
-  byOperator: boolean,
+  { now, byOperator }: { now: number; byOperator: boolean },
 ): number | null {
   const longest = byOperator ? undefined : config.personal_tokens.max_lifetime
   const lifetime = lifetimeMs ?? longest
@@ -113,7 +113,7 @@ function expiryOf(
   if (lifetime <= 0) throw new InvalidParamError('A personal token has to be valid for some time')
   if (longest !== undefined && lifetime > longest)
     throw new InvalidParamError(`A personal token is valid for ${longest} ms at most (personal_tokens.max_lifetime)`)
-  const expiry = clock.now() + lifetime
+  const expiry = now + lifetime
   if (!Number.isSafeInteger(expiry)) throw new InvalidParamError('This lifetime is too long')
   return expiry
 }
