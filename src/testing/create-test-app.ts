@@ -22,6 +22,7 @@ import { createOutgoingHttp } from '../infra/http/outgoing-http.ts'
 import { createPageFetch } from '../infra/http/page-fetch.ts'
 import { createUnreadAnswers } from '../infra/http/unread-answers.ts'
 import { createMetrics } from '../infra/metrics.ts'
+import { createDiskStore } from '../infra/object-store/disk.ts'
 import { systemRandom } from '../infra/random.ts'
 import { createUpstreamProviders } from '../infra/sign-in/upstream-providers.ts'
 import { startStreamTail } from '../infra/stream-tail.ts'
@@ -130,7 +131,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     fetchPage: createPageFetch(connections.anywhere),
     identityProviders: createUpstreamProviders(config.identity_providers, clock, connections.configured),
     mailer: undefined,
-    media: createMediaStore(config.media, logger),
+    media: createMediaStore(config.media, createDiskStore(config.media.storage_dir), logger),
     directory: undefined,
     jwtVerifier: undefined,
     passwordHasher: createPasswordHasher(config.passwords),

@@ -2,10 +2,10 @@ import { text } from 'node:stream/consumers'
 import type { Config } from '../../config.ts'
 import { createLogger } from '../../infra/logger.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
+import { openObjectStore } from '../../infra/object-store/open-object-store.ts'
 import { discardStagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
 import { StoreUnavailableError } from '../../infra/object-store/store-unavailable.ts'
 import { systemRandom } from '../../infra/random.ts'
-import { createMediaStore } from '../../services/media/media-store.ts'
 import { type Check, type Finding, good, problem } from './finding.ts'
 
 /** Writes, reads and deletes an object in the bucket for media. */
@@ -16,7 +16,7 @@ export const checkMedia: Check = async ({ media }) => [
 async function tryBucket(media: Config['media']): Promise<Finding> {
   // Without a cache: the bucket itself has to answer.
   const s3 = { ...media.s3!, cache_size: 0 }
-  const { objects } = createMediaStore({ ...media, s3 }, createLogger({ level: 'fatal' }))
+  const objects = await openObjectStore({ ...media, s3 }, createLogger({ level: 'fatal' }))
   try {
     await tryObject(objects)
     return good(`Objects can be written, read and deleted in ${objects.name}`)

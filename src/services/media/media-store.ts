@@ -4,9 +4,7 @@ import { createLanes, type Lanes } from '../../infra/concurrency/lanes.ts'
 import { createSingleFlight, type SingleFlight } from '../../infra/concurrency/single-flight.ts'
 import type { Logger } from '../../infra/logger.ts'
 import { createThumbnailer, type Thumbnailer } from '../../infra/media/thumbnails.ts'
-import { createDiskStore } from '../../infra/object-store/disk.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
-import { createS3Store } from '../../infra/object-store/s3.ts'
 import type { StoredPreview } from '../../storage/media/url-previews.ts'
 import type { ThumbnailRow } from '../../storage/schema/media.ts'
 
@@ -27,36 +25,14 @@ export type MediaStore = {
 const NO_THUMBNAILS =
   'thumbnails disabled, the library sharp does not load. Run npm install --include=optional on this machine, and restart.'
 
-/** Creates the store as configured, without I/O. */
-export function createMediaStore(config: Config['media'], logger: Logger): MediaStore {
+/** Creates the store over the objects that `openObjectStore` has opened, without I/O. */
+export function createMediaStore(config: Config['media'], objects: ObjectStore, logger: Logger): MediaStore {
   return {
-    objects: config.s3 ? openBucket(config.s3, logger) : createDiskStore(config.storage_dir),
+    objects,
     thumbnailer: createThumbnailer(config.max_image_pixels, (err) => logger.error({ err }, NO_THUMBNAILS)),
     thumbnailsUnderWay: createSingleFlight(),
     previews: createSingleFlight(),
     fetches: createSingleFlight(),
     uploads: createLanes({ each: config.max_concurrent_uploads, waiting: 0 }),
   }
-}
-
-function openBucket(s3: NonNullable<Config['media']['s3']>, logger: Logger): ObjectStore {
-  const { access_key_id: accessKeyId, secret_access_key: secretAccessKey } = s3
-  return createS3Store(
-    {
-      endpoint: s3.endpoint,
-      region: s3.region,
-      bucket: s3.bucket,
-      prefix: s3.prefix,
-      credentials:
-        accessKeyId === undefined || secretAccessKey === undefined ? undefined : { accessKeyId, secretAccessKey },
-      forcePathStyle: s3.force_path_style,
-      encryption: {
-        ...(s3.server_side_encryption && { ServerSideEncryption: s3.server_side_encryption }),
-        ...(s3.kms_key_id !== undefined && { SSEKMSKeyId: s3.kms_key_id }),
-      },
-      presignedRedirects: s3.presigned_redirects,
-      cache: { folder: s3.cache_dir, maxBytes: s3.cache_size },
-    },
-    logger,
-  )
 }

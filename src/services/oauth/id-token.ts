@@ -1,6 +1,6 @@
 import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
-import { calculateJwkThumbprint, importJWK, type JWK, SignJWT } from 'jose'
+import type { JWK } from 'jose'
 import type { App } from '../../app.ts'
 import { localpartOf, type UserId } from '../../core/ids.ts'
 import { serverSecret } from '../../storage/engine/server-secrets.ts'
@@ -41,6 +41,7 @@ export async function signIdToken(
     ...(signIn.nonce !== null && { nonce: signIn.nonce }),
     auth_time: seconds(signIn.authenticatedTs),
   }
+  const { importJWK, SignJWT } = await import('jose')
   return new SignJWT(claims)
     .setProtectedHeader({ alg: ID_TOKEN_ALGORITHM, typ: 'JWT', kid: jwk.kid! })
     .setIssuer(issuerOf(app))
@@ -58,6 +59,7 @@ async function signingJwk({ database }: Pick<App, 'database'>): Promise<JWK> {
 async function makeKey(): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: MODULUS_BITS })
   const jwk = privateKey.export({ format: 'jwk' }) as JWK
+  const { calculateJwkThumbprint } = await import('jose')
   return JSON.stringify({ ...jwk, kid: await calculateJwkThumbprint(jwk) })
 }
 

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { SignJWT } from 'jose'
 import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
@@ -87,11 +86,12 @@ async function createLivekitRoom(
   }
 }
 
-function sign(
+async function sign(
   { clock }: Pick<App, 'clock'>,
   { apiKey, apiSecret }: Livekit,
   { identity, lifetime, video }: { identity?: string; lifetime: Seconds; video: object },
 ): Promise<string> {
+  const { SignJWT } = await import('jose')
   const now = Math.floor(clock.now() / 1000)
   const token = new SignJWT({ video })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })

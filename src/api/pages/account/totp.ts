@@ -1,4 +1,3 @@
-import { toString as renderQrCode } from 'qrcode'
 import type { App } from '../../../app.ts'
 import { html } from '../../../core/text/html.ts'
 import { confirmTotp, findPendingTotp } from '../../../services/sign-in/totp.ts'
@@ -31,6 +30,7 @@ async function setUpPage(app: App, visit: FactorVisit, problem: Problem = {}): P
   const list = withContinue(SECOND_FACTOR_PATH, ownPath(query.continue))
   const pending = await findPendingTotp(app, session.userId)
   if (!pending) return redirectTo(list)
+  const { toString: renderQrCode } = await import('qrcode')
   const picture = await renderQrCode(pending.address, { type: 'svg', margin: 4 })
   const source = `data:image/svg+xml;base64,${Buffer.from(picture).toString('base64')}`
   const code = field(
