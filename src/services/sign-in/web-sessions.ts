@@ -9,6 +9,7 @@ import {
 } from '../../storage/sign-in/web-sessions.ts'
 import { ExpiredAccountError, isExpiredAccount } from '../users/account-validity.ts'
 import type { MailLanguage } from '../users/mail/compose-mail.ts'
+import { noteUse } from '../users/note-use.ts'
 import { lacksSecondFactor } from '../users/second-factor-policy.ts'
 import { hashToken } from '../users/tokens.ts'
 
@@ -46,7 +47,6 @@ export type Browser = {
 }
 
 const COOKIE_LENGTH = 40
-const LAST_SEEN_INTERVAL_MS = 3 * 60_000
 /** How long a sign-in counts as recent, for pages on which an account could be taken over. */
 const RECENT_MS = 15 * 60_000
 
@@ -63,7 +63,7 @@ export async function recognizeBrowser(
   const now = app.clock.now()
   const holder = await loadWebSession(app.database, { cookieHash: hashToken(browser.cookie), now })
   if (!holder) return { session: undefined, restricted: undefined, pendingUserId: undefined }
-  if (holder.user_id !== null && holder.last_seen_ts <= now - LAST_SEEN_INTERVAL_MS) noteLastSeen(app, holder, browser)
+  if (holder.user_id !== null) noteLastSeen(app, holder, { ...browser, now })
   const session = sessionOf(app, holder)
   const isRestricted = session !== undefined && (await lacksSecondFactor(app, session))
   return {
@@ -88,15 +88,14 @@ function sessionOf(app: Pick<App, 'config' | 'clock'>, holder: WebSessionHolder)
 }
 
 function noteLastSeen(
-  app: Pick<App, 'database' | 'clock' | 'config' | 'logger'>,
-  { cookie_hash }: WebSessionHolder,
-  { ip, userAgent }: Browser,
+  app: Pick<App, 'database' | 'config' | 'logger'>,
+  { cookie_hash: cookieHash, last_seen_ts: lastTs }: WebSessionHolder,
+  { ip, userAgent, now }: Browser & { now: number },
 ): void {
-  const now = app.clock.now()
-  const seen = { ip, userAgent, now, expiresTs: now + app.config.sessions.web_session_lifetime }
-  app.database
-    .write((tx) => touchWebSession(tx, cookie_hash, seen))
-    .catch((error) => app.logger.warn({ err: error }, 'update of last_seen of a web session failed'))
+  const expiresTs = now + app.config.sessions.web_session_lifetime
+  noteUse(app, 'browser', { lastTs, now }, (tx, at) =>
+    touchWebSession(tx, cookieHash, { ip, userAgent, expiresTs, ...at }),
+  )
 }
 
 /** Throws ExpiredAccountError, and 403 M_USER_LOCKED. */

@@ -7,11 +7,9 @@ import { updateLastUsed } from '../../storage/users/personal-tokens.ts'
 import { confirmRefreshToken } from '../../storage/users/refresh-tokens.ts'
 import { ExpiredAccountError, isExpiredAccount } from './account-validity.ts'
 import { appserviceSession } from './appservice-sessions.ts'
+import { noteUse } from './note-use.ts'
 import type { Session } from './session.ts'
 import { hashToken } from './tokens.ts'
-
-/** Minimum interval between updates of the time when a device was last seen, or a personal token last used. */
-const LAST_SEEN_INTERVAL_MS = 3 * 60_000
 
 type Request = {
   accessToken: string
@@ -86,26 +84,19 @@ async function confirm(app: Pick<App, 'database'>, refreshTokenHash: string, now
 
 function noteLastSeen(
   app: Pick<App, 'database' | 'logger'>,
-  { user_id, device_id, last_seen_ts }: TokenHolder,
+  { user_id: userId, device_id: deviceId, last_seen_ts: lastTs }: TokenHolder,
   { ip, userAgent, now }: Request & { now: number },
 ): void {
-  const unlessSince = now - LAST_SEEN_INTERVAL_MS
-  if (device_id === null || (last_seen_ts !== null && last_seen_ts > unlessSince)) return
-  const seen = { userId: user_id, deviceId: device_id, ip, userAgent, now, unlessSince }
-  app.database
-    .write((tx) => updateLastSeen(tx, seen))
-    .catch((error) => app.logger.warn({ err: error }, 'update of last_seen of a device failed'))
+  if (deviceId === null) return
+  noteUse(app, 'device', { lastTs, now }, (tx, at) => updateLastSeen(tx, { userId, deviceId, ip, userAgent, ...at }))
 }
 
 /** For personal tokens, which may have no device. */
 function noteLastUsed(
   app: Pick<App, 'database' | 'logger'>,
-  { last_used_ts }: TokenHolder,
+  { last_used_ts: lastTs }: TokenHolder,
   { tokenHash, now }: { tokenHash: string; now: number },
 ): void {
-  const unlessSince = now - LAST_SEEN_INTERVAL_MS
-  if (last_used_ts === null || last_used_ts > unlessSince) return
-  app.database
-    .write((tx) => updateLastUsed(tx, { tokenHash, now, unlessSince }))
-    .catch((error) => app.logger.warn({ err: error }, 'update of last_used of a personal token failed'))
+  if (lastTs === null) return
+  noteUse(app, 'personal token', { lastTs, now }, (tx, at) => updateLastUsed(tx, { tokenHash, ...at }))
 }

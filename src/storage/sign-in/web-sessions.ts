@@ -37,15 +37,15 @@ export async function insertWebSession(tx: Tx, session: WebSessionRow): Promise<
   await tx.sql.insertInto('web_sessions').values(session).execute()
 }
 
-/** Notes that a session was used, and extends it. */
+/** Notes that a session was used, and extends it, unless another process has done so after `unlessSince`. */
 export async function touchWebSession(
   tx: Tx,
   cookieHash: string,
-  seen: { ip: string; userAgent: string | undefined; now: number; expiresTs: number },
+  seen: { ip: string; userAgent: string | undefined; now: number; unlessSince: number; expiresTs: number },
 ): Promise<void> {
   await sql`update web_sessions set last_seen_ts = ${seen.now}::bigint, last_seen_ip = ${seen.ip},
       last_seen_user_agent = ${seen.userAgent ?? null}, expires_ts = ${seen.expiresTs}::bigint
-    where cookie_hash = ${cookieHash}`.execute(tx.sql)
+    where cookie_hash = ${cookieHash} and last_seen_ts <= ${seen.unlessSince}::bigint`.execute(tx.sql)
 }
 
 type PendingSession = Pick<WebSessionRow, 'is_expected' | 'upstream_session_nid'>
