@@ -9,6 +9,7 @@ import { insertUpstreamLink } from '../../storage/sign-in/upstream-links.ts'
 import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { findUser } from '../../storage/users/users.ts'
 import { createUser } from '../users/create-user.ts'
+import { fittingDisplayname } from '../users/profile.ts'
 import { noteAcceptedTerms } from '../users/registration/registration-flows.ts'
 import { requireChoosable } from '../users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../users/user-names.ts'
@@ -110,18 +111,14 @@ export async function createLinkedAccount(
   config: ProviderConfig,
   { person, localpart, hasAcceptedTerms, alsoWrite }: NewLinkedAccount,
 ): Promise<UserId> {
-  const { displayName } = person
+  const displayName = person.displayName && fittingDisplayname(person.displayName)
   const email = person.email && parseEmailAddress(person.email)
   const isFree = email && (await findThreepidOwner(app.database, { medium: 'email', address: email })) === undefined
-  return createUser(
-    app,
-    { localpart, displayName: displayName?.slice(0, 255), email: isFree ? email : undefined },
-    async (tx, userId) => {
-      await alsoWrite?.(tx)
-      await linkPerson(app, tx, { config, person, userId })
-      if (hasAcceptedTerms) await noteAcceptedTerms(app, tx, { userId, completed: { 'm.login.terms': 'true' } })
-    },
-  )
+  return createUser(app, { localpart, displayName, email: isFree ? email : undefined }, async (tx, userId) => {
+    await alsoWrite?.(tx)
+    await linkPerson(app, tx, { config, person, userId })
+    if (hasAcceptedTerms) await noteAcceptedTerms(app, tx, { userId, completed: { 'm.login.terms': 'true' } })
+  })
 }
 
 type NewLinkedAccount = {

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import type { ProviderConfig } from '../../config.ts'
+import { isStorableName } from '../../core/ids.ts'
 import { fillTemplate } from '../../core/text/claim-template.ts'
 import { parseEmailAddress } from '../../core/text/email-address.ts'
-import type { UpstreamIdentity } from '../../infra/sign-in/upstream-provider.ts'
+import { UpstreamError, type UpstreamIdentity } from '../../infra/sign-in/upstream-provider.ts'
+import { storableText } from '../../storage/engine/storable-text.ts'
 
 /** The claims of an identity provider about a person, by the templates of the configuration. */
 export type UpstreamPerson = z.output<typeof person>
@@ -20,16 +22,21 @@ const person = z.object({
 })
 
 const MAX_LABEL = 255
+/** An index entry has at most 2,704 bytes. OpenID Connect permits 255. */
+const MAX_NAME_BYTES = 1024
 
-/** Applies the templates of a provider. */
+/** Applies the templates of a provider. Throws UpstreamError for a subject or session that no look-up could find. */
 export function personOf(config: ProviderConfig, { subject, sid, claims }: UpstreamIdentity): UpstreamPerson {
+  const isUsable = (name: string) => name !== '' && isStorableName(name, MAX_NAME_BYTES)
+  if (!isUsable(subject) || (sid && !isUsable(sid)))
+    throw new UpstreamError('invalid', 'The name of the person or session is empty, too long, or cannot be stored')
   const { attributes, trust_email } = config
   const address = fillTemplate(attributes.email, claims)
   // `email_verified` is about the claim `email` only.
   const isConfirmed = trust_email || (attributes.email === '{email}' && claims.email_verified === true)
   const localpart = fillTemplate(attributes.localpart, claims)?.toLowerCase()
   const displayName = fillTemplate(attributes.display_name, claims)
-  const label = (address ?? localpart ?? displayName ?? subject).slice(0, MAX_LABEL)
+  const label = storableText((address ?? localpart ?? displayName ?? subject).slice(0, MAX_LABEL))
   const email = isConfirmed && address !== undefined ? parseEmailAddress(address) : undefined
   return { subject, label, ...(sid && { sid }), localpart, displayName, email }
 }

@@ -9,7 +9,7 @@ import { findThreepidUser } from '../../storage/users/threepids.ts'
 import { findUser, lockUser, moveToDirectory } from '../../storage/users/users.ts'
 import { createUser } from './create-user.ts'
 import type { NamedAccount } from './find-account.ts'
-import { MAX_DISPLAYNAME_CHARACTERS } from './profile.ts'
+import { fittingDisplayname } from './profile.ts'
 import { requireUnreserved } from './reserved-names.ts'
 import { userIdForNewName } from './user-names.ts'
 
@@ -99,7 +99,7 @@ async function register(app: Capabilities, userId: UserId, found: DirectoryUser)
   if (!found.mayRegister) throw new NoAccountError('You have no account on this server. Ask its administrator for one.')
   const account = {
     localpart: localpartOf(userId),
-    displayName: found.displayName && [...found.displayName].slice(0, MAX_DISPLAYNAME_CHARACTERS).join(''),
+    displayName: found.displayName && fittingDisplayname(found.displayName),
     email: await freeAddress(app, found),
     inDirectory: true,
   }

@@ -15,6 +15,7 @@ import { createTestDatabase } from '../../testing/test-database.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
 import { logInWithJwt } from './log-in-with-jwt.ts'
+import { setProfileField } from './profile.ts'
 
 const SECRET = 'a secret that only tests know, of more than 32 characters'
 const NOW = START / 1000
@@ -68,6 +69,23 @@ test('creates the account at the first login, with a display name, and finds it 
   expect((await loadProfile(app.database, first.user_id)).displayname).toBe('Jana Example')
   expect((await logIn(app, await sign({ sub: 'jana', name: 'Other' }))).user_id).toBe('@jana:hearth.test')
   expect((await loadProfile(app.database, first.user_id)).displayname).toBe('Jana Example')
+})
+
+test.each<[string, string, string]>([
+  ['with NUL', 'with-nul', 'a\0b'],
+  ['with half a character', 'with-half', 'a\ud800b'],
+])('takes a display name %s', async (_, sub, name) => {
+  const app = await appWith({ ...BY_SECRET, display_name_claim: 'name' })
+  const { user_id } = await logIn(app, await sign({ sub, name }))
+  expect((await loadProfile(app.database, user_id)).displayname).toBe('a\ufffdb')
+})
+
+test('takes the part of a long display name that a profile can have', async () => {
+  const app = await appWith({ ...BY_SECRET, display_name_claim: 'name' })
+  const { user_id } = await logIn(app, await sign({ sub: 'long', name: `x${'😀'.repeat(200)}` }))
+  const { displayname } = await loadProfile(app.database, user_id)
+  expect(displayname).toBe(`x${'😀'.repeat(127)}`)
+  await setProfileField(app, { userId: user_id, field: 'displayname', value: `${displayname}y` })
 })
 
 test('creates one account for two first logins at the same time', async () => {

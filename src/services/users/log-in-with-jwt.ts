@@ -7,7 +7,7 @@ import { createUser } from './create-user.ts'
 import type { LoginDevice } from './device-login.ts'
 import { findAccount } from './find-account.ts'
 import { type LogInCapabilities, type LoginResult, openSession } from './log-in.ts'
-import { MAX_DISPLAYNAME_CHARACTERS } from './profile.ts'
+import { fittingDisplayname } from './profile.ts'
 import { requireUnreserved } from './reserved-names.ts'
 import { userIdForNewName } from './user-names.ts'
 
@@ -42,7 +42,7 @@ async function register(app: Capabilities, name: string, displayName: string | u
   if (!app.config.jwt.new_accounts) throw new ForbiddenError('You have no account on this server')
   const userId: UserId = userIdForNewName(app, name)
   requireUnreserved(app, userId)
-  const shown = displayName && [...displayName].slice(0, MAX_DISPLAYNAME_CHARACTERS).join('')
+  const shown = displayName && fittingDisplayname(displayName)
   await createUser(app, { localpart: localpartOf(userId), displayName: shown }).catch((error) => {
     // Of two first sign-ins at the same time, one creates the account.
     if (!(error instanceof MatrixError && error.errcode === 'M_USER_IN_USE')) throw error

@@ -3,6 +3,7 @@ import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors
 import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
 import { canonicalJson } from '../../core/json/canonical-json.ts'
 import type { Json } from '../../core/pdu.ts'
+import { storableText } from '../../storage/engine/storable-text.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import { loadProfile, type Profile, storeProfile } from '../../storage/users/profiles.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
@@ -15,6 +16,12 @@ export const MAX_DISPLAYNAME_CHARACTERS = 256
 const MAX_AVATAR_URL_CHARACTERS = 1000
 /** The specification's own fields, and others by the grammar for namespaced identifiers. */
 const FIELD_NAME = /^(displayname|avatar_url|[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+)$/
+
+/** Returns the part of a name given by another system that a display name can have. */
+export function fittingDisplayname(name: string): string {
+  const start = name.slice(0, MAX_DISPLAYNAME_CHARACTERS).replace(/[\ud800-\udbff]$/, '')
+  return storableText(start.toWellFormed())
+}
 
 /**
  * Returns the profile of a local user. Throws M_NOT_FOUND. https://spec.matrix.org/v1.19/client-server-api/#profiles
