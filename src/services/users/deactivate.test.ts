@@ -18,6 +18,7 @@ import { insertPasskey } from '../../storage/sign-in/passkeys.ts'
 import { replaceRecoveryCodes } from '../../storage/sign-in/recovery-codes.ts'
 import { storePendingTotpSecret } from '../../storage/sign-in/totp-secrets.ts'
 import { storeRenewalToken } from '../../storage/users/account-validity.ts'
+import { storeThreepidSession } from '../../storage/users/threepids.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
@@ -49,6 +50,7 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
   await newOpenIdToken(app, userId)
   await app.database.write((tx) => addSecondFactors(tx, userId))
   await app.database.write((tx) => storeRenewalToken(tx, userId, userId))
+  await app.database.write((tx) => addPendingAddress(tx, userId))
   await putAccountData(app, userId, { roomId: '', type: 't', content: { a: 1 } })
   await addFilter(app, userId, {})
   await changePushRules(app, userId, (overlay) => overlay)
@@ -62,6 +64,12 @@ async function addSecondFactors(tx: Tx, user_id: UserId): Promise<void> {
   await storePendingTotpSecret(tx, user_id, 'SECRET')
   await replaceRecoveryCodes(tx, user_id, ['hash'])
   await insertPasskey(tx, { ...passkey, created_ts: 0 })
+}
+
+async function addPendingAddress(tx: Tx, user_id: UserId): Promise<void> {
+  const key = { purpose: 'add', medium: 'email', address: 'a@example.org', client_secret: 's', user_id }
+  const sent = { session_id: user_id, token_hash: 'h', send_attempt: 1, next_link: null }
+  await storeThreepidSession(tx, { ...key, ...sent, expires_ts: app.clock.now() + 1000 }, app.clock.now())
 }
 
 async function addEncryption(tx: Tx, device: { userId: UserId; deviceId: DeviceId }): Promise<void> {
@@ -117,7 +125,7 @@ const ELSEWHERE = [
   // They follow the memberships, which the job `leave_all_rooms` ends, and the names in these.
   ...['appservice_members', 'room_contacts', 'room_lists', 'room_memberships', 'search_user_words', 'typing'],
   // They expire soon.
-  ...['oauth_device_grants', 'oauth_requests', 'threepid_sessions', 'uia_sessions'],
+  ...['oauth_device_grants', 'oauth_requests', 'uia_sessions'],
   // They end with devices, tokens or browsers, by a foreign key or in `deleteDevices`.
   ...[
     'dehydrated_devices',

@@ -2,11 +2,9 @@ import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
 import { deleteCrossSigningKeys } from '../../storage/devices/cross-signing-keys.ts'
 import { deleteCrossSigningReset } from '../../storage/devices/cross-signing-resets.ts'
-import { deleteDevices } from '../../storage/devices/devices.ts'
 import { deleteKeyBackups } from '../../storage/devices/key-backups.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
-import { deleteDevicelessSessions } from '../../storage/oauth/oauth-sessions.ts'
 import { clearPresence } from '../../storage/presence/presence.ts'
 import { deleteNotifications } from '../../storage/push/notifications.ts'
 import { deletePushRules } from '../../storage/push/push-rules.ts'
@@ -15,18 +13,16 @@ import { deleteReceipts } from '../../storage/rooms/receipts.ts'
 import { deleteNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import { deleteThreadSubscriptions } from '../../storage/rooms/thread-subscriptions.ts'
 import { eraseUpstreamLabels } from '../../storage/sign-in/upstream-links.ts'
-import { deleteWebSessions } from '../../storage/sign-in/web-sessions.ts'
-import { deleteDevicelessTokens } from '../../storage/users/access-tokens.ts'
 import { deleteAllAccountData } from '../../storage/users/account-data.ts'
 import { deleteRenewalToken } from '../../storage/users/account-validity.ts'
 import { noteErasure } from '../../storage/users/erasures.ts'
 import { deleteFilters } from '../../storage/users/filters.ts'
-import { deleteLoginTokens } from '../../storage/users/login-tokens.ts'
 import { deleteOpenIdTokens } from '../../storage/users/openid-tokens.ts'
 import { deleteProfile } from '../../storage/users/profiles.ts'
 import { deleteSecondFactors } from '../../storage/users/second-factors.ts'
 import { deleteAllThreepids } from '../../storage/users/threepids.ts'
 import { lockUser, markDeactivated } from '../../storage/users/users.ts'
+import { endSessions } from './log-out.ts'
 
 /** The job that makes a user leave all rooms. */
 export const LEAVE_ALL_ROOMS = 'leave_all_rooms'
@@ -44,12 +40,8 @@ export async function deactivateUser(
   return app.database.write(async (tx) => {
     await lockUser(tx, userId)
     await markDeactivated(tx, { userId, erase, now })
-    await deleteDevices(tx, userId, { except: [] })
-    await deleteDevicelessSessions(tx, userId)
-    await deleteDevicelessTokens(tx, userId)
-    await deleteLoginTokens(tx, userId)
+    await endSessions(tx, { userId })
     await deleteRenewalToken(tx, userId)
-    await deleteWebSessions(tx, userId)
     await deleteOpenIdTokens(tx, userId)
     await deleteAllThreepids(tx, userId)
     await deleteCrossSigningReset(tx, userId)
