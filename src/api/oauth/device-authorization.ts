@@ -19,12 +19,12 @@ export const postDeviceAuthorization = route({
   isForm: true,
   body: z.object({ client_id: z.string().max(4096), scope: z.string().max(4096).prefault('') }),
   async handle({ body: { client_id: clientId, scope: asked }, request: { ip } }, app) {
-    const { metadata } = await findClient(app, clientId)
-    if (!metadata.grant_types.includes(DEVICE_GRANT))
+    const client = await findClient(app, clientId)
+    if (!client.metadata.grant_types.includes(DEVICE_GRANT))
       throw new OAuthError('unauthorized_client', 'This client has not registered for the device grant')
     const parsed = parseScope(asked)
     if ('reason' in parsed) throw new OAuthError('invalid_scope', parsed.reason)
-    await noteClientUse(app, clientId)
+    await noteClientUse(app, client)
     const origin = { ip, network: networkOf(ip), wideNetwork: wideNetworkOf(ip) }
     const grant = await startDeviceGrant(app, { clientId, scope: parsed.scope, origin })
     const userCode = showUserCode(grant.userCode)

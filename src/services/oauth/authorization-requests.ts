@@ -80,7 +80,7 @@ export async function beginAuthorization(
     created_ts: now,
     expires_ts: now + REQUEST_LIFETIME_MS,
   }
-  await noteClientUse(app, client.clientId)
+  await noteClientUse(app, client)
   await app.database.write((tx) => insertOAuthRequest(tx, request))
   return { requestId: request.request_id, prompt, loginHint: request.login_hint }
 }

@@ -61,7 +61,7 @@ test('clients without a session expire, and those with one, or in use, do not', 
     }),
   )
   app.clock.advance(29 * DAY_MS)
-  await noteClientUse(app, used.clientId)
+  await noteClientUse(app, used)
   app.clock.advance(2 * DAY_MS)
   await register('another')
   expect(await isKnown(unused.clientId)).toBe(false)

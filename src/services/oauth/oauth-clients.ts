@@ -38,7 +38,7 @@ export type ClientMetadata = {
   id_token_signed_response_alg?: 'RS256'
 }
 
-export type OAuthClient = { clientId: string; metadata: ClientMetadata }
+export type OAuthClient = { clientId: string; metadata: ClientMetadata; expiresTs: number }
 
 const MAX_REDIRECTS = 50
 const text = z.string().min(1).max(2048)
@@ -75,9 +75,11 @@ export async function registerOAuthClient(
     throw new OAuthError('invalid_client_metadata', 'The metadata is too large')
   }
   const clientId = createHash('sha256').update(json).digest('base64url')
-  if (await findOAuthClient(app.database, clientId)) {
-    await noteClientUse(app, clientId)
-    return { clientId, metadata }
+  const known = await findOAuthClient(app.database, clientId)
+  if (known) {
+    const client = { clientId, metadata, expiresTs: known.expires_ts }
+    await noteClientUse(app, client)
+    return client
   }
   await admitNew()
   const now = app.clock.now()
@@ -86,26 +88,25 @@ export async function registerOAuthClient(
     await deleteUnusedClients(tx, { now, expiresTs })
     await upsertOAuthClient(tx, { client_id: clientId, metadata: json, expires_ts: expiresTs })
   })
-  return { clientId, metadata }
+  return { clientId, metadata, expiresTs }
 }
 
 /** Finds a registered client. Throws `invalid_client`. */
 export async function findClient(app: Pick<App, 'database'>, clientId: string): Promise<OAuthClient> {
   const row = /^[A-Za-z0-9_-]{43}$/.test(clientId) ? await findOAuthClient(app.database, clientId) : undefined
   if (!row) throw new OAuthError('invalid_client', 'This client is not registered, or its registration has expired')
-  return { clientId, metadata: JSON.parse(row.metadata) as ClientMetadata }
+  return { clientId, metadata: JSON.parse(row.metadata) as ClientMetadata, expiresTs: row.expires_ts }
 }
 
 /** Keeps a client from expiring because it is in use. */
 export async function noteClientUse(
   { database, clock, config }: Pick<App, 'database' | 'clock' | 'config'>,
-  clientId: string,
+  client: OAuthClient,
 ): Promise<void> {
   const lifetime = config.oauth.unused_client_lifetime
   const expiresTs = clock.now() + lifetime
-  const client = await findOAuthClient(database, clientId)
-  if (!client || expiresTs - client.expires_ts < lifetime * PROLONGED_AFTER) return
-  await database.write((tx) => prolongOAuthClient(tx, clientId, expiresTs))
+  if (expiresTs - client.expiresTs < lifetime * PROLONGED_AFTER) return
+  await database.write((tx) => prolongOAuthClient(tx, client.clientId, expiresTs))
 }
 
 /** Whether a client has registered a redirect URI. */
@@ -114,7 +115,7 @@ export function hasRedirect({ metadata }: OAuthClient, redirectUri: string): boo
 }
 
 /** Returns the name of a client for users, and the host that proves who provides it. */
-export function clientLabel({ metadata }: OAuthClient): { name: string; host: string } {
+export function clientLabel({ metadata }: Pick<OAuthClient, 'metadata'>): { name: string; host: string } {
   const { host } = new URL(metadata.client_uri)
   return { name: metadata.client_name ?? host, host }
 }

@@ -16,10 +16,10 @@ export type SignedInClient = {
 /** Lists the OAuth clients in which a user is signed in, the newest first. */
 export async function listSignedInClients(app: Pick<App, 'database'>, userId: UserId): Promise<SignedInClient[]> {
   const sessions = await loadOAuthSessionsOf(app.database, userId)
-  return sessions.map(({ session_nid, device_id, client_id, metadata, created_ts }) => ({
+  return sessions.map(({ session_nid, device_id, metadata, created_ts }) => ({
     sessionNid: session_nid,
     deviceId: device_id,
-    ...clientLabel({ clientId: client_id, metadata: JSON.parse(metadata) as ClientMetadata }),
+    ...clientLabel({ metadata: JSON.parse(metadata) as ClientMetadata }),
     createdTs: created_ts,
   }))
 }
