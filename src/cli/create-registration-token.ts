@@ -1,7 +1,7 @@
-import { duration } from '../config/units.ts'
 import { loadConfig } from '../config.ts'
 import { createRegistrationToken } from '../services/users/registration/registration-token-validity.ts'
 import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
+import { EXPIRES_OPTION, parseExpires } from './expires-option.ts'
 import { explainDataFolderLock, withApp } from './open-configured.ts'
 
 export const createRegistrationTokenCommand = defineCommand({
@@ -11,7 +11,7 @@ export const createRegistrationTokenCommand = defineCommand({
   options: {
     ...CONFIG_OPTION,
     uses: { type: 'string', value: 'NUMBER', about: 'how many accounts it is good for; absent: any number' },
-    expires: { type: 'string', value: 'TIME', about: 'how long it is valid, such as 7d; absent: without an end' },
+    ...EXPIRES_OPTION,
   },
   examples: [
     ['create-registration-token --uses 1 --expires 7d', 'an invitation for one person'],
@@ -19,7 +19,7 @@ export const createRegistrationTokenCommand = defineCommand({
   ],
   async run({ config: configFile, uses, expires }, token) {
     const config = loadConfig({ configFile })
-    const limits = { usesAllowed: parseUses(uses), lifetimeMs: parseValidity(expires) }
+    const limits = { usesAllowed: parseUses(uses), lifetimeMs: parseExpires(expires) ?? null }
     const created = await withApp(config, (app) => createRegistrationToken(app, { token, ...limits })).catch(
       explainDataFolderLock,
     )
@@ -34,11 +34,4 @@ function parseUses(text: string | undefined): number | null {
   if (text === undefined) return null
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
   throw new UsageError(`--uses: expected a number such as 1, not ${text}`)
-}
-
-function parseValidity(text: string | undefined): number | null {
-  if (text === undefined) return null
-  const parsed = duration.safeParse(text)
-  if (parsed.success && parsed.data > 0) return parsed.data
-  throw new UsageError(`--expires: expected a time such as 12h, 7d or 4w, not ${text}`)
 }

@@ -1,9 +1,9 @@
-import { duration } from '../config/units.ts'
 import { loadConfig } from '../config.ts'
 import type { DeviceId } from '../core/ids.ts'
 import { createPersonalToken, type NewPersonalToken, PERSONAL_TOKEN_SCOPES } from '../services/users/personal-tokens.ts'
 import { askAccount } from './ask-account.ts'
-import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
+import { CONFIG_OPTION, defineCommand } from './command.ts'
+import { EXPIRES_OPTION, parseExpires } from './expires-option.ts'
 import { explainDataFolderLock, withApp } from './open-configured.ts'
 
 export const createToken = defineCommand({
@@ -18,7 +18,7 @@ export const createToken = defineCommand({
       value: 'SCOPE',
       about: `the rights, separated by blanks, of ${PERSONAL_TOKEN_SCOPES.join(' (the default) and ')} (for administrators)`,
     },
-    expires: { type: 'string', value: 'TIME', about: 'how long it is valid, such as 90d; absent: without an end' },
+    ...EXPIRES_OPTION,
     device: {
       type: 'string',
       value: 'ID',
@@ -32,7 +32,7 @@ export const createToken = defineCommand({
   ],
   async run({ config: configFile, name, scope = PERSONAL_TOKEN_SCOPES[0], expires, device, json }, username) {
     const config = loadConfig({ configFile })
-    const lifetimeMs = expires === undefined ? undefined : parseLifetime(expires)
+    const lifetimeMs = parseExpires(expires)
     const userId = await askAccount(config, username, 'create-token')
     const token = await withApp(config, (app) => {
       const wanted = { userId, name: name ?? new Date(app.clock.now()).toISOString(), scope, lifetimeMs }
@@ -42,12 +42,6 @@ export const createToken = defineCommand({
     return 0
   },
 })
-
-function parseLifetime(text: string): number {
-  const parsed = duration.safeParse(text)
-  if (parsed.success && parsed.data > 0) return parsed.data
-  throw new UsageError(`--expires: expected a time such as 12h, 90d or 52w, not ${text}`)
-}
 
 function describe({ access_token, token_id, user_id, device_id, scope, expires_ts }: NewPersonalToken): string {
   const expiry = expires_ts === null ? 'without an end' : `until ${new Date(expires_ts).toISOString()}`

@@ -1,9 +1,8 @@
 import { loadConfig } from '../config.ts'
-import { MatrixError } from '../core/errors.ts'
 import type { UserId } from '../core/ids.ts'
 import { linkProvider, listLinkedProviders, unlinkProvider } from '../services/sign-in/upstream-links.ts'
 import { askAccount } from './ask-account.ts'
-import { CONFIG_OPTION, CommandError, defineCommand, UsageError } from './command.ts'
+import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
 import { explainDataFolderLock, withApp } from './open-configured.ts'
 
 const LINK_OPTIONS = {
@@ -74,10 +73,6 @@ async function change(
   if (!providerId || !subject) throw new UsageError('--provider and --subject are needed')
   const config = loadConfig({ configFile })
   const link = { userId: await askAccount(config, username, command), providerId, subject }
-  await withApp(config, (app) => act(app, link))
-    .catch(explainDataFolderLock)
-    .catch((error) => {
-      throw error instanceof MatrixError ? new CommandError(`${error.message}.`) : error
-    })
+  await withApp(config, (app) => act(app, link)).catch(explainDataFolderLock)
   return link
 }
