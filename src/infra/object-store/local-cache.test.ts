@@ -66,6 +66,12 @@ test('keeps what was read to its end, and nothing of what was not', async () => 
   await expect.poll(() => readdirSync(folder)).toEqual(['whole'])
 })
 
+test('ends the source of a stream that is not read', async () => {
+  const source = Readable.from([Buffer.from(ten)])
+  cache.fill('a', source, 10).destroy()
+  await expect.poll(() => source.destroyed).toBe(true)
+})
+
 test('keeps its objects over a restart, but nothing unfinished', async () => {
   await add('a', ten)
   writeFileSync(join(folder, '1-1.unfinished'), '012')

@@ -65,9 +65,11 @@ export function createLocalCache(folder: string, maxBytes: number): LocalCache {
     },
     fill(key, source, size) {
       if (!fits(size)) return source
-      return Readable.from(copying({ source, size, newPart, enter: (path) => enter(key, { path, size }) }), {
+      const copied = Readable.from(copying({ source, size, newPart, enter: (path) => enter(key, { path, size }) }), {
         objectMode: false,
       })
+      // Also of a stream that nobody has begun to read, whose `finally` does not run.
+      return copied.once('close', () => source.destroy())
     },
     async remove(key) {
       const entries = await known()
@@ -103,7 +105,6 @@ async function* copying(copy: {
   } finally {
     await file?.close()
     if (file && !isEntered) await rm(path, { force: true }).catch(() => {})
-    copy.source.destroy()
   }
 }
 

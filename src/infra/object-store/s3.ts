@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import {
   AbortMultipartUploadCommand,
   DeleteObjectCommand,
@@ -82,8 +82,7 @@ export function createS3Store(options: S3Options, logger: Logger): ObjectStore {
       const request = client.send(new GetObjectCommand({ ...place, ...(range && { Range: rangeHeader(range) }) }))
       const found = await attempt('get', orUndefined(request))
       if (!found) return undefined
-      const body = found.Body as Readable
-      body.on('error', (error) => logger.error({ err: error, bucket, action: 'get' }, 'media store request failed'))
+      const body = withErrors(found.Body as Readable, (error) => unavailable(error, 'get'))
       return range || found.ContentLength === undefined ? body : cache.fill(key, body, found.ContentLength)
     },
     async has(key) {
@@ -109,6 +108,16 @@ type Place = { Bucket: string; Key: string }
 async function abortUploads(client: S3Client, { Bucket, Key }: Place): Promise<void> {
   const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }))
   for (const { UploadId } of Uploads) await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
+}
+
+/** Passes on a stream, with the errors that `toError` makes of its own. Destroys it when it is destroyed itself. */
+function withErrors(body: Readable, toError: (error: Error) => Error): Readable {
+  const passed = new PassThrough()
+  body.on('error', (error) => {
+    if (!passed.destroyed) passed.destroy(toError(error))
+  })
+  passed.once('close', () => body.destroy())
+  return body.pipe(passed)
 }
 
 function presignedUrl(client: S3Client, place: Place, headers: PresignedHeaders): Promise<string> {
