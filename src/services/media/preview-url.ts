@@ -34,7 +34,7 @@ export async function previewUrl(app: App, request: PreviewRequest): Promise<str
     .digest('base64url')
   const now = app.clock.now()
   const stored = await findUrlPreview(app.database, key)
-  if (stored && stored.expiresTs > Math.min(request.at ?? now, now)) return textOf(stored)
+  if (stored.expiresTs > Math.max(0, Math.min(request.at ?? now, now))) return textOf(stored)
   const fetched = inTurn(app, () => app.media.previews(key, () => fetchOnce(app, { key, url, language })))
   return textOf(await fetched)
 }
@@ -83,13 +83,16 @@ async function fetchOnce(app: App, page: Page): Promise<StoredPreview> {
   const { timeout } = app.config.url_previews
   const leases = createLeases(app, timeout + LEASE_MARGIN_MS)
   const looks = Math.ceil((timeout + LEASE_MARGIN_MS) / LOOK_EVERY_MS)
+  let leasedUntil = 0
   for (let look = 0; look < looks && !app.stopping.aborted; look++) {
     const lease = leases.next()
-    if (await app.database.write((tx) => claimUrlPreview(tx, page.key, lease)))
+    const isFree = leasedUntil <= lease.now
+    if (isFree && (await app.database.write((tx) => claimUrlPreview(tx, page.key, lease))))
       return fetchAndStore(app, page, leases.holder)
     await pause(LOOK_EVERY_MS)
     const stored = await findUrlPreview(app.database, page.key)
-    if (stored && stored.expiresTs > app.clock.now()) return stored
+    if (stored.expiresTs > app.clock.now()) return stored
+    leasedUntil = stored.leasedUntil
   }
   return { preview: null, expiresTs: 0 }
 }

@@ -5,15 +5,17 @@ import type { Lease } from '../engine/lease.ts'
 /** `preview` null: the fetch failed. */
 export type StoredPreview = { preview: string | null; expiresTs: number }
 
-/** Returns the result of the last fetch, which may have expired, or undefined. */
-export async function findUrlPreview(db: Db, key: string): Promise<StoredPreview | undefined> {
+/**
+ * Returns the result of the last fetch, which may have expired, and when the lease of the process that fetches the page
+ * ends; both times are 0 if there is none.
+ */
+export async function findUrlPreview(db: Db, key: string): Promise<StoredPreview & { leasedUntil: number }> {
   const row = await db.sql
     .selectFrom('url_previews')
-    .select(['preview', 'expires_ts'])
+    .select(['preview', 'expires_ts', 'lease_until_ts'])
     .where('key', '=', key)
-    .where('expires_ts', '>', 0)
     .executeTakeFirst()
-  return row && { preview: row.preview, expiresTs: row.expires_ts }
+  return { preview: row?.preview ?? null, expiresTs: row?.expires_ts ?? 0, leasedUntil: row?.lease_until_ts ?? 0 }
 }
 
 /** Acquires the lease to fetch a preview. False if another process holds it, or has just stored a preview. */
