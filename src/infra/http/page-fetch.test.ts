@@ -62,7 +62,7 @@ function fetchPage(url: string, more: { timeout?: number; isAllowed?: (url: URL)
   return createPageFetch(dispatcher)(new URL(url), {
     accept: '*/*',
     acceptLanguage: 'de',
-    maxBytes: LIMIT,
+    maxBytes: (type) => (type === 'text/short' ? 10 : LIMIT),
     isAllowed: more.isAllowed ?? (({ protocol }) => /^https?:$/.test(protocol)),
     signal: AbortSignal.timeout(more.timeout ?? 5000),
   })
@@ -146,6 +146,11 @@ test.each(['gzip', 'deflate', 'br'])('a body that is no %s fails', async (encodi
   await expect(fetchPage(at('/broken'))).rejects.toThrow()
 })
 
+test('the content type decides how much of the body is read', async () => {
+  pages['/short'] = (_, response) => void response.writeHead(200, { 'content-type': 'text/short' }).end('x'.repeat(50))
+  expect(await fetchPage(at('/short'))).toMatchObject({ isWhole: false, body: Buffer.from('x'.repeat(10)) })
+})
+
 test('an unknown encoding fails', async () => {
   pages['/unknown'] = (_, response) => void response.writeHead(200, { 'content-encoding': 'gzip, gzip' }).end('x')
   await expect(fetchPage(at('/unknown'))).rejects.toThrow('unknown encoding')
@@ -203,7 +208,7 @@ test('headers without an end fail', async () => {
   const agent = createPageAgent({ trust: createTrust([]), allowPrivateAddresses: true })
   const { port: own } = site.address() as AddressInfo
   const fetching = createPageFetch(agent)(new URL(`http://127.0.0.1:${own}/headers`), {
-    ...{ accept: '*/*', acceptLanguage: undefined, maxBytes: LIMIT, isAllowed: () => true },
+    ...{ accept: '*/*', acceptLanguage: undefined, maxBytes: () => LIMIT, isAllowed: () => true },
     signal: AbortSignal.timeout(5000),
   })
   await expect(fetching).rejects.toThrow(/header/i)

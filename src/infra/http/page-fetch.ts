@@ -5,16 +5,19 @@ import { type Agent, type Dispatcher, request } from 'undici'
 import { createNameLookUp } from './name-look-up.ts'
 import { type ConnectionRules, createGuardedAgent } from './trusted-connections.ts'
 
-/** `isAllowed` is asked about each redirect too. `maxBytes`: of the body, after decompression. */
+/**
+ * `isAllowed` is asked about each redirect too. `maxBytes`: of a body of this content type, after decompression; 0: it
+ * is not needed.
+ */
 export type PageRequest = {
   accept: string
   acceptLanguage: string | undefined
-  maxBytes: number
+  maxBytes: (contentType: string | undefined) => number
   isAllowed: (url: URL) => boolean
   signal: AbortSignal
 }
 
-/** `url`: after redirects. `isWhole`: the body had at most `maxBytes`. */
+/** `url`: after redirects. `isWhole`: the body had at most `maxBytes` bytes. */
 export type FetchedPage = { url: URL; contentType: string | undefined; body: Buffer; isWhole: boolean }
 
 /**
@@ -47,8 +50,9 @@ export function createPageFetch(agent: Dispatcher): FetchPage {
       const { statusCode: status, headers, body } = answer
       const location = one(headers.location)
       if (status >= 200 && status < 300) {
-        const read = await readUpTo(decoded(body, one(headers['content-encoding'])), options.maxBytes)
-        return { url, contentType: one(headers['content-type']), ...read }
+        const contentType = one(headers['content-type'])?.trim()
+        const maxBytes = options.maxBytes(contentType)
+        return { url, contentType, ...(await readUpTo(decoded(body, one(headers['content-encoding'])), maxBytes)) }
       }
       // The rest of an endless body is not read: the connection is closed.
       body.on('error', () => {}).destroy()

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { fileTypeFromBuffer } from 'file-type'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
-import type { FetchedPage } from '../../infra/http/page-fetch.ts'
+import type { FetchedPage, PageRequest } from '../../infra/http/page-fetch.ts'
 import { IMAGE_TYPES } from '../../infra/media/thumbnails.ts'
 import { insertRemoteMedia } from '../../storage/media/remote-media.ts'
 import { readPageMetadata } from './page-metadata.ts'
@@ -20,6 +20,7 @@ const MAX_REFRESHES = 2
 const MAX_OEMBED_BYTES = 64 * 1024
 const MAX_TEXT = 300
 const PAGE_ACCEPT = 'text/html,application/xhtml+xml;q=0.9,image/*;q=0.8,*/*;q=0.5'
+const IMAGE = /^image\//i
 const HTML = /^(text\/html|application\/xhtml\+xml)\b/i
 
 const oembed = z.object({
@@ -33,9 +34,13 @@ const oembed = z.object({
 
 /** Fetches a page or an image, and stores the image of its preview. Rejects if the page cannot be fetched. */
 export async function fetchPreview(app: App, url: URL, fetching: Fetching): Promise<UrlPreview> {
-  const page = await fetchFrom(app, url, { ...fetching, accept: PAGE_ACCEPT, maxBytes: largest(app) })
-  const type = page.contentType?.trim() ?? ''
-  if (/^image\//i.test(type)) return (await storeImage(app, page)) ?? {}
+  const page = await fetchFrom(app, url, {
+    ...fetching,
+    accept: PAGE_ACCEPT,
+    maxBytes: (type) => maxBytesOf(app, type),
+  })
+  const type = page.contentType ?? ''
+  if (IMAGE.test(type)) return (await storeImage(app, page)) ?? {}
   if (/^video\//i.test(type)) return { 'og:type': 'video', 'og:title': nameOf(page.url) }
   if (!HTML.test(type) && !looksLikeHtml(page)) return {}
   const preview = await followRefreshes(app, page, fetching)
@@ -54,13 +59,15 @@ export function isAllowedPage({ config }: Pick<App, 'config'>, url: URL): boolea
 function fetchFrom(
   app: App,
   url: URL,
-  { language, ...options }: Fetching & { accept: string; maxBytes: number },
+  { language, ...options }: Fetching & Pick<PageRequest, 'accept' | 'maxBytes'>,
 ): Promise<FetchedPage> {
   return app.fetchPage(url, { ...options, acceptLanguage: language, isAllowed: (each) => isAllowedPage(app, each) })
 }
 
-function largest({ config: { url_previews } }: App): number {
-  return Math.max(url_previews.max_page_size, url_previews.max_image_size)
+/** Only images, pages, and content without a type, which may be a page, are read. */
+function maxBytesOf({ config: { url_previews } }: App, type: string | undefined): number {
+  if (IMAGE.test(type ?? '')) return url_previews.max_image_size
+  return type === undefined || HTML.test(type) ? url_previews.max_page_size : 0
 }
 
 function looksLikeHtml({ contentType, body }: FetchedPage): boolean {
@@ -78,14 +85,13 @@ function nameOf(url: URL): string {
 
 /** Pages that only lead to another one have no preview of their own. */
 async function followRefreshes(app: App, first: FetchedPage, fetching: Fetching): Promise<PagePreview> {
-  const maxBytes = app.config.url_previews.max_page_size
+  const options = { ...fetching, accept: PAGE_ACCEPT, maxBytes: () => app.config.url_previews.max_page_size }
   let page = first
   for (let refreshes = 0; ; refreshes++) {
-    const text = pageText(page.body.subarray(0, maxBytes), page.contentType)
-    const preview = previewOfPage(readPageMetadata(text), page.url)
+    const preview = previewOfPage(readPageMetadata(pageText(page.body, page.contentType)), page.url)
     const target = preview.refresh
     if (!target || target.href === page.url.href || refreshes === MAX_REFRESHES) return preview
-    const next = await fetchFrom(app, target, { ...fetching, accept: PAGE_ACCEPT, maxBytes }).catch(() => undefined)
+    const next = await fetchFrom(app, target, options).catch(() => undefined)
     if (!next || !HTML.test(next.contentType ?? '')) return preview
     page = next
   }
@@ -95,7 +101,7 @@ async function followRefreshes(app: App, first: FetchedPage, fetching: Fetching)
 async function addOembed(app: App, preview: PagePreview, fetching: Fetching): Promise<PagePreview> {
   const { tags, images } = preview
   if (tags['og:title'] !== undefined && images.length > 0) return preview
-  const options = { ...fetching, accept: 'application/json', maxBytes: MAX_OEMBED_BYTES }
+  const options = { ...fetching, accept: 'application/json', maxBytes: () => MAX_OEMBED_BYTES }
   const answer = await fetchFrom(app, preview.oembed!, options).catch(() => undefined)
   const found = answer && oembed.safeParse(parse(answer.body)).data
   if (!answer || !found) return preview
@@ -120,9 +126,9 @@ function parse(body: Buffer): unknown {
 
 /** Returns the tags of the first image that can be fetched and is one. */
 async function firstImage(app: App, urls: readonly URL[], fetching: Fetching): Promise<UrlPreview> {
-  const maxBytes = app.config.url_previews.max_image_size
+  const options = { ...fetching, accept: 'image/*', maxBytes: () => app.config.url_previews.max_image_size }
   for (const url of urls) {
-    const image = await fetchFrom(app, url, { ...fetching, accept: 'image/*', maxBytes }).catch(() => undefined)
+    const image = await fetchFrom(app, url, options).catch(() => undefined)
     const stored = image && (await storeImage(app, image))
     if (stored) return stored
   }
