@@ -32,7 +32,18 @@ const oembed = z.object({
   url: z.string().optional().catch(undefined),
 })
 
-/** Fetches a page or an image, and stores the image of its preview. Rejects if the page cannot be fetched. */
+/** The image of a preview could not be stored, for the reason `cause`: a fault of this server, not of the page. */
+export class ImageNotStoredError extends Error {
+  constructor(cause: unknown) {
+    super('the image of the preview could not be stored', { cause })
+    this.name = new.target.name
+  }
+}
+
+/**
+ * Fetches a page or an image, and stores the image of its preview. Rejects if the page cannot be fetched, and with
+ * ImageNotStoredError.
+ */
 export async function fetchPreview(app: App, url: URL, fetching: Fetching): Promise<UrlPreview> {
   const page = await fetchFrom(app, url, {
     ...fetching,
@@ -146,7 +157,9 @@ async function storeImage(app: App, { body, isWhole }: FetchedPage): Promise<Url
   const name = newMediaName(app)
   await storeFile(app, Readable.from([body]), (tx, sha256) =>
     insertRemoteMedia(tx, { ...name, contentType: type, filename: null, sha256, now: app.clock.now() }),
-  )
+  ).catch((error) => {
+    throw new ImageNotStoredError(error)
+  })
   return {
     'og:image': `mxc://${name.serverName}/${name.mediaId}`,
     'og:image:type': type,

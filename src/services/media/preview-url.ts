@@ -9,7 +9,7 @@ import {
   type StoredPreview,
   storeUrlPreview,
 } from '../../storage/media/url-previews.ts'
-import { fetchPreview, isAllowedPage } from './fetch-preview.ts'
+import { fetchPreview, ImageNotStoredError, isAllowedPage } from './fetch-preview.ts'
 import { isWebUrl } from './page-preview.ts'
 
 /** `at`: the preview may be from this time, in milliseconds, if it is still stored. */
@@ -23,7 +23,8 @@ const MAX_LANGUAGE = 100
 
 /**
  * Returns the preview of a URL as JSON text. Concurrent requests, at any process, fetch a page once; failures are
- * stored for a minute. Throws M_INVALID_PARAM, M_FORBIDDEN, M_LIMIT_EXCEEDED, and 502 if the page cannot be fetched.
+ * stored for a minute. Throws M_INVALID_PARAM, M_FORBIDDEN, M_LIMIT_EXCEEDED, 502 if the page cannot be fetched, and
+ * errors of the media store.
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1mediapreview_url
  */
 export async function previewUrl(app: App, request: PreviewRequest): Promise<string> {
@@ -98,9 +99,16 @@ async function fetchOnce(app: App, page: Page): Promise<StoredPreview> {
 }
 
 async function fetchAndStore(app: App, { key, url, language }: Page, holder: string): Promise<StoredPreview> {
-  const result = await fetchResult(app, url, language)
-  await app.database.write((tx) => storeUrlPreview(tx, { ...result, key, holder }))
-  return result
+  const store = (result: StoredPreview) => app.database.write((tx) => storeUrlPreview(tx, { ...result, key, holder }))
+  try {
+    const result = await fetchResult(app, url, language)
+    await store(result)
+    return result
+  } catch (error) {
+    // Releases the lease, so that the next request tries again; what fails here too waits for its end.
+    await store({ preview: null, expiresTs: 0 }).catch(() => {})
+    throw error
+  }
 }
 
 async function fetchResult(app: App, url: URL, language: string | undefined): Promise<StoredPreview> {
@@ -112,6 +120,7 @@ async function fetchResult(app: App, url: URL, language: string | undefined): Pr
     const lifetime = Math.min(cache_lifetime, app.config.media.remote_cache_lifetime)
     return { preview, expiresTs: app.clock.now() + lifetime }
   } catch (error) {
+    if (error instanceof ImageNotStoredError) throw error.cause
     app.logger.info({ err: error, host: url.hostname }, 'fetch of a page for a URL preview failed')
     return { preview: null, expiresTs: app.clock.now() + FAILURE_LIFETIME_MS }
   }
