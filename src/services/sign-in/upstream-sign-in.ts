@@ -12,6 +12,7 @@ import {
   storeUpstreamIdentity,
   takeUpstreamIdentity,
 } from '../../storage/sign-in/upstream-requests.ts'
+import { holdBrowser } from '../users/hold-browser.ts'
 import { hashToken } from '../users/tokens.ts'
 import { finishFirstStep, type StepTaken } from './sign-in-steps.ts'
 import { createLinkedAccount, linkPerson, planAccount } from './upstream-accounts.ts'
@@ -206,12 +207,16 @@ export async function registerPerson(
   return signIn(app, browser, { answered: { provider, person, request }, userId, isNew: true })
 }
 
-/** Links a person to the signed-in user. Throws M_FORBIDDEN if another request has done so. */
+/**
+ * Links a person to the user who is signed in in this browser. Throws M_FORBIDDEN if another request has done so, and
+ * M_SIGN_IN_ENDED if the browser was signed out or the account deactivated.
+ */
 export async function linkToUser(
   app: Capabilities,
   { provider, unlinked, userId }: { provider: UpstreamProvider; unlinked: UnlinkedPerson; userId: UserId },
 ): Promise<void> {
   await app.database.write(async (tx) => {
+    await holdBrowser(tx, { userId, sessionId: unlinked.request.browser_hash })
     await takePerson(tx, unlinked.request)
     await linkPerson(app, tx, { config: provider.config, person: unlinked.person, userId })
   })

@@ -46,7 +46,8 @@ async function settledUser(localpart: string): Promise<{ userId: UserId; accessT
     password,
     device,
   })
-  await newLoginToken(app, { userId, deviceId: null })
+  const session = await findSession(app, { accessToken, ip: '::1', userAgent: undefined })
+  await newLoginToken(app, { ...session, deviceId: null })
   await newOpenIdToken(app, userId)
   await app.database.write((tx) => addSecondFactors(tx, userId))
   await app.database.write((tx) => storeRenewalToken(tx, userId, userId))

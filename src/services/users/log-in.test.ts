@@ -6,6 +6,7 @@ import { createUser } from './create-user.ts'
 import { deactivateUser } from './deactivate.ts'
 import { logInWithPassword, logInWithToken } from './log-in.ts'
 import { newLoginToken } from './login-tokens.ts'
+import { findSession } from './sessions.ts'
 
 const password = 'correct horse'
 const device = { wantsRefreshToken: false }
@@ -18,13 +19,20 @@ beforeAll(async () => {
 })
 afterAll(() => app.close())
 
+const loginToken = async (user = 'alice') => {
+  const login = await logInWithPassword(app, { identifier: { user }, password, device })
+  const from = { ip: '192.0.2.1', userAgent: undefined }
+  const session = await findSession(app, { accessToken: login.access_token, ...from })
+  return newLoginToken(app, { ...session, deviceId: null })
+}
+
 test('a login token works once, and until it expires', async () => {
-  const first = await newLoginToken(app, { userId, deviceId: null })
+  const first = await loginToken()
   expect(first.expires_in_ms).toBe(120_000)
   app.clock.advance(119_999)
   expect((await logInWithToken(app, { token: first.login_token, device })).user_id).toBe(userId)
   await expect(logInWithToken(app, { token: first.login_token, device })).rejects.toMatchObject({ status: 403 })
-  const second = await newLoginToken(app, { userId, deviceId: null })
+  const second = await loginToken()
   app.clock.advance(120_000)
   await expect(logInWithToken(app, { token: second.login_token, device })).rejects.toMatchObject({ status: 403 })
 })
@@ -51,7 +59,7 @@ test('whether an account is locked, only its owner finds out', async () => {
 
 test('a deactivated account cannot be logged in to by any way', async () => {
   const gone = await createUser(app, { localpart: 'gone', password })
-  const { login_token: token } = await newLoginToken(app, { userId: gone, deviceId: null })
+  const { login_token: token } = await loginToken('gone')
   await deactivateUser(app, { userId: gone, erase: false })
   const byPassword = logInWithPassword(app, { identifier: { user: 'gone' }, password, device })
   await expect(byPassword).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })

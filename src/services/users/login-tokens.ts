@@ -1,8 +1,8 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
-import type { Tx } from '../../storage/engine/database.ts'
 import { insertLoginToken } from '../../storage/users/login-tokens.ts'
-import { holdBrowser, type SignedInBy } from './hold-browser.ts'
+import type { SignedInBy } from './hold-browser.ts'
+import { type ClientSession, holdSession } from './hold-session.ts'
 import type { Session } from './session.ts'
 import { hashToken, newToken } from './tokens.ts'
 
@@ -10,14 +10,16 @@ type Capabilities = Pick<App, 'database' | 'clock' | 'random' | 'config'>
 type LoginToken = { login_token: string; expires_in_ms: number }
 
 /**
- * Issues a token with which another client can log in as the user, once, while the requesting device is logged in.
+ * Issues a token with which another client can log in as the user, once, while the requesting device is logged in. Throws
+ * M_UNKNOWN_TOKEN if it was logged out.
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv1loginget_token
  */
 export async function newLoginToken(
   app: Capabilities,
-  { userId, deviceId }: Pick<Session, 'userId' | 'deviceId'>,
+  session: ClientSession & Pick<Session, 'deviceId'>,
 ): Promise<LoginToken> {
-  return issueLoginToken(app, { userId, deviceId, upstreamSessionNid: null })
+  const { userId, deviceId } = session
+  return issueLoginToken(app, { userId, deviceId, upstreamSessionNid: null }, session)
 }
 
 /**
@@ -30,20 +32,20 @@ export async function newSsoToken(
   { userId, sessionId, upstreamSessionNid }: SignedInBy & { upstreamSessionNid: number | null },
 ): Promise<string> {
   const whose = { userId, deviceId: null, upstreamSessionNid }
-  return (await issueLoginToken(app, whose, (tx) => holdBrowser(tx, { userId, sessionId }))).login_token
+  return (await issueLoginToken(app, whose, { userId, sessionId })).login_token
 }
 
 async function issueLoginToken(
   app: Capabilities,
   whose: { userId: UserId; deviceId: Session['deviceId']; upstreamSessionNid: number | null },
-  prove: (tx: Tx) => Promise<void> = async () => {},
+  session: SignedInBy | ClientSession,
 ): Promise<LoginToken> {
   const token = newToken(app, 'login')
   const now = app.clock.now()
   const lifetime = app.config.sessions.login_token_lifetime
   const stored = { tokenHash: hashToken(token), ...whose, expiresTs: now + lifetime, now }
   await app.database.write(async (tx) => {
-    await prove(tx)
+    await holdSession(tx, session)
     await insertLoginToken(tx, stored)
   })
   return { login_token: token, expires_in_ms: lifetime }

@@ -16,6 +16,8 @@ import {
 } from '../../storage/users/personal-tokens.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
 import { type DeviceLoginCapabilities, type SignInOrigin, takeDevice } from './device-login.ts'
+import type { SignedInBy } from './hold-browser.ts'
+import { type ClientSession, holdSession } from './hold-session.ts'
 import { enqueueNotice } from './mail/account-notices.ts'
 import { hashToken, newToken } from './tokens.ts'
 
@@ -36,6 +38,8 @@ export type PersonalTokenRequest = {
   deviceId?: DeviceId | undefined
   /** Where the request comes from; the user is notified by mail. */
   from?: SignInOrigin | undefined
+  /** The session that sends the request: no token is created once it has ended. */
+  by?: SignedInBy | ClientSession | undefined
 }
 
 /** A new personal token with its secret, which is known only now. */
@@ -47,7 +51,7 @@ const EXPIRED_MS = 30 * 24 * 60 * 60_000
 
 /**
  * Creates an access token for a bot or a script, which its user can revoke. `byOperator`: personal tokens may be
- * disabled, and have no longest lifetime. Throws M_FORBIDDEN, M_INVALID_PARAM, M_NOT_FOUND, M_LIMIT_EXCEEDED.
+ * disabled, and have no longest lifetime. Throws M_FORBIDDEN, M_INVALID_PARAM, M_NOT_FOUND, M_LIMIT_EXCEEDED, and as holdSession.
  */
 export async function createPersonalToken(
   app: DeviceLoginCapabilities & Pick<App, 'database'>,
@@ -66,7 +70,8 @@ export async function createPersonalToken(
   const row = { user_id: userId, name, created_ts, device_id: deviceId, scope, expires_ts }
   const token_id = app.random.token(TOKEN_ID_LENGTH)
   await app.database.write(async (tx) => {
-    await lockUser(tx, userId)
+    if (request.by) await holdSession(tx, request.by)
+    else await lockUser(tx, userId)
     requireRight(await findUser(tx, userId), request)
     await deleteExpiredPersonalTokens(tx, userId, created_ts - EXPIRED_MS)
     if (deviceId !== null) await prepareDevice(app, tx, { userId, deviceId, name })

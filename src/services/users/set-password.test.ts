@@ -55,7 +55,7 @@ test('the new password works, the old one does not', async () => {
 
 test('sessions and login tokens end, but for the one that is kept', async () => {
   const [kept, other] = [await logIn(old), await logIn(old)]
-  const { login_token: token } = await newLoginToken(app, { userId, deviceId: null })
+  const { login_token: token } = await newLoginToken(app, { ...(await sessionOf(other.access_token)), deviceId: null })
   await setPassword(app, { userId, password: fresh, logOutDevices: true, keep: await sessionOf(kept.access_token) })
   expect((await sessionOf(kept.access_token)).userId).toBe(userId)
   await expect(sessionOf(other.access_token)).rejects.toMatchObject({ errcode: 'M_UNKNOWN_TOKEN' })

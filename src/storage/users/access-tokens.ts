@@ -80,6 +80,12 @@ export async function insertAccessToken(
     on conflict (token_hash) do update set expires_ts = excluded.expires_ts`.execute(tx.sql)
 }
 
+/** Whether a token exists; if so, it is not revoked before the transaction ends. */
+export async function holdAccessToken(tx: Tx, tokenHash: string): Promise<boolean> {
+  const { rows } = await sql`select 1 from access_tokens where token_hash = ${tokenHash} for key share`.execute(tx.sql)
+  return rows.length === 1
+}
+
 /** Revokes all tokens of a device, including the login tokens that it requested. */
 export async function deleteDeviceTokens(tx: Tx, { userId, deviceId }: DeviceKey): Promise<void> {
   await deleteLoginTokensOfDevice(tx, { userId, deviceId })

@@ -56,7 +56,7 @@ export const postPersonalToken = route({
       },
       async perform({ name = '', scope = PERSONAL_TOKEN_SCOPES[0], lifetime_ms: lifetimeMs, device_id: deviceId }) {
         const from = { ip: request.ip, userAgent: request.userAgent }
-        const wanted = { userId: session.userId, name, scope, lifetimeMs, deviceId, from }
+        const wanted = { userId: session.userId, name, scope, lifetimeMs, deviceId, from, by: session }
         const { access_token, ...token } = await createPersonalToken(app, wanted)
         return { access_token, ...tokenJson(token) }
       },
