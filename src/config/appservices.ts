@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Appservice } from '../core/appservice.ts'
 import { isUserId, type ServerName, type UserId } from '../core/ids.ts'
+import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
 import { readConfigFile } from './file.ts'
 import { ConfigError, describeIssue, type Locate, problemAt } from './problems.ts'
 
@@ -78,7 +79,7 @@ function readAppservice(file: string, serverName: ServerName): Appservice {
   const { 'org.matrix.msc3202': receivesDeviceLists, 'org.matrix.msc4203': toDevice } = data
   return {
     id: data.id,
-    url: data.url ? data.url.replace(/(?<!\/)\/+$/, '') : null,
+    url: data.url ? withoutTrailingSlashes(data.url) : null,
     asToken: data.as_token,
     hsToken: data.hs_token,
     sender: sender as UserId,

@@ -1,12 +1,12 @@
 import { z } from 'zod'
+import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
 
-const withoutSlash = (text: string) => text.replace(/(?<!\/)\/+$/, '')
 const socketUrl = z
   .url({ protocol: /^wss?$/, error: "expected a URL such as 'wss://livekit.example.org'" })
-  .transform(withoutSlash)
+  .transform(withoutTrailingSlashes)
 const webUrl = z
   .url({ protocol: /^https?$/, error: "expected a URL such as 'https://livekit.example.org'" })
-  .transform(withoutSlash)
+  .transform(withoutTrailingSlashes)
 
 const livekit = z
   .strictObject({

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isClaimTemplate } from '../core/text/claim-template.ts'
+import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
 
 const template = z
   .string()
@@ -56,7 +57,7 @@ const oidcProvider = z.strictObject({
 const casProvider = z.strictObject({
   kind: z.literal('cas'),
   ...anyProvider,
-  server_url: httpUrl.transform((text) => text.replace(/(?<!\/)\/+$/, '')),
+  server_url: httpUrl.transform(withoutTrailingSlashes),
   attributes: attributes({ localpart: '{user}', display_name: '{displayName}', email: '{mail}' }),
 })
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
+import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
 import { accountValidity } from './account-validity.ts'
 import { branding } from './branding.ts'
 import { calls } from './calls.ts'
@@ -40,7 +41,7 @@ const serverName = z
 const baseUrl = z
   .string()
   .refine((text) => /^https?:$/.test(urlProtocol(text)), "expected a URL such as 'https://matrix.example.org'")
-  .transform((text) => text.replace(/(?<!\/)\/+$/, ''))
+  .transform(withoutTrailingSlashes)
 
 const databaseUrl = z
   .string()

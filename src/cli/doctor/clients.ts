@@ -1,5 +1,6 @@
 import { isLoopback } from '../../config/complete.ts'
 import type { Config } from '../../config.ts'
+import { withoutTrailingSlashes } from '../../core/text/trailing-slashes.ts'
 import { checkDirectory } from './directory.ts'
 import { fetchJson } from './fetch-json.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
@@ -76,7 +77,7 @@ async function checkWellKnown(config: Config): Promise<Finding[]> {
     return [new URL(config.public_base_url).host === host ? warning(what, fix) : problem(what, fix)]
   }
   const homeserver = answer.body['m.homeserver'] as { base_url?: unknown } | undefined
-  const given = String(homeserver?.base_url).replace(/(?<!\/)\/+$/, '')
+  const given = withoutTrailingSlashes(String(homeserver?.base_url))
   if (given !== config.public_base_url) return [problem(`${url} sends clients to ${given}.`, fix)]
   if (answer.headers.get('access-control-allow-origin') !== '*') {
     return [problem(`Web clients cannot read ${url}: CORS headers are missing.`, fix)]

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { RoomId } from '../../core/ids.ts'
 import { type Html, html } from '../../core/text/html.ts'
+import { withoutTrailingSlashes } from '../../core/text/trailing-slashes.ts'
 import type { Mail } from '../../infra/mail/mailer.ts'
 import { type EmailPusher, loadDigestNames, loadRoomNames } from '../../storage/push/email-digests.ts'
 import type { PushQueueRow } from '../../storage/schema/push.ts'
@@ -66,7 +67,7 @@ async function sectionsOf(app: Capabilities, events: readonly StoredEvent[]): Pr
 }
 
 function linkTo({ config }: Capabilities, roomId: RoomId): string {
-  const base = config.email.client_url.replace(/(?<!\/)\/+$/, '')
+  const base = withoutTrailingSlashes(config.email.client_url)
   return `${base}/#/${base === 'https://matrix.to' ? '' : 'room/'}${encodeURIComponent(roomId)}`
 }
 

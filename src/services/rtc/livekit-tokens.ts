@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
+import { encodeBase64 } from '../../core/text/base64.ts'
 import { findPartialRoom } from '../../storage/rooms/membership/partial-rooms.ts'
 import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
 import { isServerInRoom } from '../../storage/rooms/membership/room-servers.ts'
@@ -104,8 +105,5 @@ async function sign(
 
 /** Returns the unpadded Base64 of the SHA-256 of a JSON array, as clients compute it. */
 function hashOf(names: readonly string[]): string {
-  return createHash('sha256')
-    .update(JSON.stringify(names))
-    .digest('base64')
-    .replace(/(?<!=)=+$/, '')
+  return encodeBase64(createHash('sha256').update(JSON.stringify(names)).digest())
 }

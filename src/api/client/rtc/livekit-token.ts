@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../../core/errors.ts'
+import { withoutTrailingSlashes } from '../../../core/text/trailing-slashes.ts'
 import { requireLivekit } from '../../../services/rtc/livekit.ts'
 import { hashedIdentity, issueLivekitToken } from '../../../services/rtc/livekit-tokens.ts'
 import { relayLivekitToken } from '../../../services/rtc/relay-livekit-token.ts'
@@ -47,6 +48,6 @@ export const postLivekitToken = route({
 
 /** Throws M_INVALID_PARAM if a client means the LiveKit of another server. */
 export function requireOwnUrl(own: string, url: string): void {
-  if (url.replace(/(?<!\/)\/+$/, '') === own) return
+  if (withoutTrailingSlashes(url) === own) return
   throw new InvalidParamError(`url: the LiveKit of this server is at ${own}. Name the server_name of another one`)
 }
