@@ -46,6 +46,10 @@ test('a client that the limit refuses is not stored', async () => {
   expect(rows).toEqual([])
 })
 
+test.each(['\0', 'a\0b'])('a name that no device can have is refused: %j', async (name) => {
+  await expect(register(name)).rejects.toMatchObject({ code: 'invalid_client_metadata', status: 400 })
+})
+
 test('clients without a session expire, and those with one, or in use, do not', async () => {
   const unused = await register('unused')
   const used = await register('used')

@@ -45,7 +45,12 @@ const text = z.string().min(1).max(2048)
 
 const requestedMetadata = z.object({
   client_uri: text,
-  client_name: z.string().max(255).optional(),
+  // It becomes the name of devices, which PostgreSQL stores as text.
+  client_name: z
+    .string()
+    .max(255)
+    .regex(/^[^\0]*$/, 'cannot contain the character NUL')
+    .optional(),
   logo_uri: text.optional(),
   tos_uri: text.optional(),
   policy_uri: text.optional(),
