@@ -192,7 +192,7 @@ create index to_device_messages_device on to_device_messages (user_id, device_id
 -- Transactions of clients that are done: a repeated request returns the same answer and sends nothing.
 create table to_device_transactions (
   user_id text not null references users,
-  -- empty for application services that act without a device
+  -- of the session, or the hash of a personal token without a device; empty for application services without one
   device_id text not null,
   type text not null,
   txn_id text not null,

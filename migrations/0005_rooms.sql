@@ -269,7 +269,7 @@ create table delayed_events (
   -- a secret: it allows to send, restart or cancel the event
   delay_id text primary key,
   user_id text not null references users,
-  -- empty for application services that act without a device
+  -- of the session, or the hash of a personal token without a device; empty for application services without one
   device_id text not null,
   room_id text not null,
   type text not null,

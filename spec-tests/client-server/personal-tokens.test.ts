@@ -46,6 +46,31 @@ describe('a personal token', () => {
     expect((await alice.get(`${v3}/devices`)).devices).toHaveLength(1)
   })
 
+  test('has transactions of its own: another one may use the same ids', async () => {
+    const [first, second] = [await botOf(alice), await botOf(alice)]
+    const { room_id: roomId } = await alice.post(`${v3}/createRoom`)
+    const send = async (bot: TestUser, query = '') =>
+      bot.put(`${v3}/rooms/${roomId}/send/m.room.message/1${query}`, { msgtype: 'm.text', body: 'hello' })
+    const { event_id: eventId } = await send(first)
+    expect((await send(first)).event_id).toBe(eventId)
+    expect((await send(second)).event_id).not.toBe(eventId)
+    const later = '?org.matrix.msc4140.delay=3000000'
+    const { delay_id: delayId } = await send(first, later)
+    expect((await send(first, later)).delay_id).toBe(delayId)
+    expect((await send(second, later)).delay_id).not.toBe(delayId)
+    const redact = async (bot: TestUser) => (await bot.put(`${v3}/rooms/${roomId}/redact/${eventId}/2`, {})).event_id
+    const redactionId = await redact(first)
+    expect(await redact(first)).toBe(redactionId)
+    expect(await redact(second)).not.toBe(redactionId)
+    const toDevice = (bot: TestUser, text: string) =>
+      bot.put(`${v3}/sendToDevice/org.example.hello/3`, {
+        messages: { [alice.userId]: { [alice.deviceId]: { text } } },
+      })
+    for (const bot of [first, first, second]) await toDevice(bot, bot.tokenId)
+    const received = (await alice.get(`${v3}/sync`)).to_device.events.map((event: { content: object }) => event.content)
+    expect(received).toEqual([{ text: first.tokenId }, { text: second.tokenId }])
+  })
+
   test('is listed without its secret, with the time of its last use', async () => {
     const bot = await botOf(alice)
     const listed = () =>

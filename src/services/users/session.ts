@@ -29,3 +29,12 @@ export type Session = {
 
 /** The session of an application service. */
 export type AppserviceSession = Session & { appservice: Appservice }
+
+/**
+ * Returns the device to which the transaction IDs of a session belong: personal tokens without a device count each as
+ * one, by their hash. Null: an application service without a device.
+ * https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers
+ */
+export function transactionDevice({ deviceId, tokenHash, appservice }: Session): DeviceId | null {
+  return deviceId ?? (appservice ? null : (tokenHash as DeviceId))
+}

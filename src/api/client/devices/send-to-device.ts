@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { SuspendedError } from '../../../core/errors.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { sendToDevice } from '../../../services/devices/send-to-device.ts'
+import { transactionDevice } from '../../../services/users/session.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { opaqueName } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
@@ -21,7 +22,7 @@ export const putSendToDevice = route({
     if (session.isSuspended) requireOwnDevices(session.userId, body.messages)
     await sendToDevice(app, {
       sender: session.userId,
-      deviceId: session.deviceId,
+      deviceId: transactionDevice(session),
       type: params.eventType,
       txnId: params.txnId,
       messages: body.messages,

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { listDelayedEvents, readDelayedEvent } from '../../../services/rooms/delayed/list-delayed-events.ts'
 import { DELAYED_EVENT_ACTIONS, manageDelayedEvent } from '../../../services/rooms/delayed/manage-delayed-event.ts'
 import { scheduleEvent } from '../../../services/rooms/delayed/schedule-event.ts'
+import { transactionDevice } from '../../../services/users/session.ts'
 import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { membershipCounts } from './membership-counts.ts'
@@ -35,8 +36,16 @@ const putDelayedEvent = route({
     .refine((body) => body.delay_ms ?? body.delay, { path: ['delay_ms'], error: 'is missing' }),
   async handle({ params: { eventType: type, ...at }, body, session }, app) {
     const { content, state_key: stateKey, delay_ms: delayMs, delay: olderName } = body
-    const { userId: sender, deviceId, isAdmin } = session
-    const event = { ...at, sender, deviceId, type, content, isAdmin, delay: (delayMs ?? olderName)! }
+    const { userId: sender, isAdmin } = session
+    const event = {
+      ...at,
+      sender,
+      deviceId: transactionDevice(session),
+      type,
+      content,
+      isAdmin,
+      delay: (delayMs ?? olderName)!,
+    }
     return { delay_id: await scheduleEvent(app, { ...event, ...(stateKey !== undefined && { stateKey }) }) }
   },
 })

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import type { EventId, RoomId } from '../../../core/ids.ts'
 import { redactEvent } from '../../../services/rooms/sending/redact-event.ts'
+import { transactionDevice } from '../../../services/users/session.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { eventId, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
@@ -51,7 +52,7 @@ async function redact({ params, body, session }: Redacting, app: App): Promise<o
     sender: session.userId,
     redacts: params.eventId,
     content,
-    ...(params.txnId !== undefined && { txn: { deviceId: session.deviceId, id: params.txnId } }),
+    ...(params.txnId !== undefined && { txn: { deviceId: transactionDevice(session), id: params.txnId } }),
     isAdmin: session.isAdmin,
     isSuspended: session.isSuspended,
     ...(withRelTypes !== undefined && { withRelTypes: withRelTypes as string[] }),

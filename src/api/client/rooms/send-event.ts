@@ -5,6 +5,7 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import { noteActivity } from '../../../services/presence/note-activity.ts'
 import { scheduleEvent } from '../../../services/rooms/delayed/schedule-event.ts'
 import { sendEvent } from '../../../services/rooms/sending/send-event.ts'
+import { transactionDevice } from '../../../services/users/session.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
@@ -46,7 +47,8 @@ type Sending = {
 
 async function send({ params, query, body: content, session }: Sending, app: App): Promise<object> {
   const { roomId, eventType: type, txnId } = params
-  const { userId: sender, deviceId, isAdmin } = session
+  const { userId: sender, isAdmin } = session
+  const deviceId = transactionDevice(session)
   const { 'org.matrix.msc4140.delay': delay } = query
   const txn = txnId === undefined ? {} : { txn: { deviceId, id: txnId } }
   if (delay !== undefined) {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { sendState } from '../../../services/membership/send-state.ts'
 import { scheduleEvent } from '../../../services/rooms/delayed/schedule-event.ts'
+import { transactionDevice } from '../../../services/users/session.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
@@ -23,8 +24,8 @@ export const putRoomState = route({
     const { 'org.matrix.msc4140.delay': delay } = query
     if (delay !== undefined) {
       const { eventType: type, ...at } = params
-      const { userId: sender, deviceId } = session
-      return { delay_id: await scheduleEvent(app, { ...at, sender, deviceId, type, content: body, delay }) }
+      const event = { ...at, sender: session.userId, deviceId: transactionDevice(session), type, content: body, delay }
+      return { delay_id: await scheduleEvent(app, event) }
     }
     const eventId = await sendState(app, {
       roomId: params.roomId,

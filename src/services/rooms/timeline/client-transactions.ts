@@ -7,7 +7,7 @@ import { findTransactionEvent, loadEventsById } from '../../../storage/rooms/tim
 /** A request that its client may retry: https://spec.matrix.org/v1.19/client-server-api/#transaction-identifiers */
 export type ClientTransaction = {
   sender: UserId
-  /** Null: an application service without a device. */
+  /** As `transactionDevice` returns it. */
   deviceId: DeviceId | null
   roomId: RoomId
   type: string
