@@ -42,8 +42,8 @@ export function accountForm<Query extends z.ZodType>({
   formNeeds?: SignedInSince
   withoutSecondFactor?: boolean
   rateLimit?: RateLimit
-  show(app: App, visit: AccountVisit<undefined, Parsed<Query>>, problem?: Problem): Promise<Page | Redirect> | Page
-  submit(app: App, visit: AccountVisit<undefined, Parsed<Query>>): Promise<Redirect | Page>
+  show: (app: App, visit: AccountVisit<undefined, Parsed<Query>>, problem?: Problem) => Promise<Page | Redirect> | Page
+  submit: (app: App, visit: AccountVisit<undefined, Parsed<Query>>) => Promise<Redirect | Page>
 }): [get: AnyEndpoint, post: AnyEndpoint] {
   const get = accountPage<undefined, Query>({
     ...declared,

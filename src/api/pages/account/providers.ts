@@ -29,7 +29,7 @@ export const [getProvidersPage, postProvidersPage] = accountForm({
   },
 })
 
-async function providersPage(app: App, visit: ProvidersVisit, problem: Problem): Promise<Page> {
+async function providersPage(app: App, visit: ProvidersVisit, problem: Problem = {}): Promise<Page> {
   const texts = visit.texts.providers
   const linked = await listLinkedProviders(app, visit.session.userId)
   const entries = linked.map((each) => entryOf(visit, each))
