@@ -56,6 +56,7 @@ async function create(app: App, visit: TokensVisit): Promise<Page> {
     lifetimeMs: days > 0 ? days * DAY_MS : undefined,
     deviceId: encrypts ? (app.random.token(DEVICE_ID_LENGTH).toUpperCase() as DeviceId) : undefined,
     from: { ip: browser.ip, userAgent: browser.userAgent },
+    by: session,
   })
   return newTokenPage(visit, token)
 }
