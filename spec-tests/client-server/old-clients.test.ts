@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
 import { registerUser, sendText, type TestUser } from '../harness/client.ts'
 import {
   bodiesOf,
@@ -43,9 +44,12 @@ describe('without a transaction id', () => {
   test('an event is redacted, and says by which event in both forms', async () => {
     const eventId = await sendText(alice, roomId, 'oops')
     const { event_id: redaction } = await alice.post(roomPath(roomId, eventPath('redact', eventId)), { reason: 'typo' })
-    const { content, unsigned } = await bob.get(roomPath(roomId, eventPath('event', eventId)))
-    expect(content).toEqual({})
-    expect(unsigned).toMatchObject({ redacted_by: redaction, redacted_because: { event_id: redaction } })
+    await pollUntil('every process shows the redaction', async () => {
+      const { content, unsigned } = await bob.get(roomPath(roomId, eventPath('event', eventId)))
+      expect(content).toEqual({})
+      expect(unsigned).toMatchObject({ redacted_by: redaction, redacted_because: { event_id: redaction } })
+      return true
+    })
   })
 })
 

@@ -21,6 +21,8 @@ export async function startPushGateway(): Promise<PushGateway> {
   const received: Notification[] = []
   const answer: PushGateway['answer'] = { status: 200, rejected: [] }
   const server = createServer(async (request, response) => {
+    // The URL preview of a gateway's address, for one, which the fuzzer asks for.
+    if (request.method !== 'POST') return response.writeHead(405).end()
     received.push((await bodyOf(request)).notification)
     if (answer.status === 0) return
     response.writeHead(answer.status, { 'content-type': 'application/json' })

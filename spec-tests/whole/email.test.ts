@@ -414,7 +414,7 @@ describe('addresses on the account page', () => {
     await visitor.submit(await visitor.open(emailsPage), { email: address }, { do: 'add' })
     const [mail] = await mailsTo(address, 1)
     await visitor.submit(await visitor.open('/account/deactivate'), { name: user.userId })
-    expect((await fetch(linkIn(mail!.text), { method: 'POST' })).status).toBe(400)
+    expect((await fetch(linkIn(mail!.text), { method: 'POST' })).status).toBe(404)
     const other = await enter()
     await other.visitor.submit(await other.visitor.open(emailsPage), { email: address }, { do: 'add' })
     await fetch(linkIn((await mailsTo(address, 2))[1]!.text), { method: 'POST' })
