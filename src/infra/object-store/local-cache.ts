@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, pipeline, type Readable } from 'node:stream'
 import type { ByteRange } from './object-store.ts'
 
 /**
@@ -65,11 +65,10 @@ export function createLocalCache(folder: string, maxBytes: number): LocalCache {
     },
     fill(key, source, size) {
       if (!fits(size)) return source
-      const copied = Readable.from(copying({ source, size, newPart, enter: (path) => enter(key, { path, size }) }), {
-        objectMode: false,
-      })
-      // Also of a stream that nobody has begun to read, whose `finally` does not run.
-      return copied.once('close', () => source.destroy())
+      const passed = new PassThrough()
+      pipeline(source, copying({ size, newPart, enter: (path) => enter(key, { path, size }) }), passed, () => {})
+      // When the reader leaves: the pipeline itself waits for the next bytes, which may never come.
+      return passed.once('close', () => source.destroy())
     },
     async remove(key) {
       const entries = await known()
@@ -79,32 +78,29 @@ export function createLocalCache(folder: string, maxBytes: number): LocalCache {
   }
 }
 
-/** Yields what the source yields, and enters it when it is complete. Writing may fail; reading goes on. */
-async function* copying(copy: {
-  source: Readable
-  size: number
-  newPart(): Promise<string>
-  enter(path: string): Promise<void>
-}): AsyncGenerator<Buffer> {
-  const path = await copy.newPart()
-  const file = await open(path, 'wx', 0o600).catch(() => undefined)
-  let isIntact = file !== undefined
-  let isEntered = false
-  let written = 0
-  try {
-    for await (const chunk of copy.source as AsyncIterable<Buffer>) {
-      if (isIntact) await file!.appendFile(chunk).catch(() => (isIntact = false))
-      written += chunk.length
-      yield chunk
+/** Passes on what the source yields, and enters it when it is complete. Writing may fail; reading goes on. */
+function copying(copy: { size: number; newPart(): Promise<string>; enter(path: string): Promise<void> }) {
+  return async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const path = await copy.newPart()
+    const file = await open(path, 'wx', 0o600).catch(() => undefined)
+    let isIntact = file !== undefined
+    let isEntered = false
+    let written = 0
+    try {
+      for await (const chunk of source) {
+        if (isIntact) await file!.appendFile(chunk).catch(() => (isIntact = false))
+        written += chunk.length
+        yield chunk
+      }
+      if (!isIntact || written !== copy.size) return
+      isEntered = await copy.enter(path).then(
+        () => true,
+        () => false,
+      )
+    } finally {
+      await file?.close()
+      if (file && !isEntered) await rm(path, { force: true }).catch(() => {})
     }
-    if (!isIntact || written !== copy.size) return
-    isEntered = await copy.enter(path).then(
-      () => true,
-      () => false,
-    )
-  } finally {
-    await file?.close()
-    if (file && !isEntered) await rm(path, { force: true }).catch(() => {})
   }
 }
 

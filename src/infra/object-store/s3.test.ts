@@ -46,6 +46,14 @@ test.each(ranges)('a bucket that dies during the answer is an unavailable store 
   await expect(reading).rejects.toBeInstanceOf(StoreUnavailableError)
 })
 
+test.each(ranges)('a reader that leaves ends the request of a bucket that stalls (range %j)', async (range) => {
+  answers = []
+  const stream = (await store.get('object', range))!
+  await new Promise((resolve) => stream.once('data', resolve))
+  stream.destroy()
+  await expect.poll(() => answers[0]!.destroyed).toBe(true)
+})
+
 test.each(ranges)('a reader that leaves ends the request, even before it reads (range %j)', async (range) => {
   answers = []
   ;(await store.get('object', range))!.destroy()

@@ -27,8 +27,8 @@ export function startMediaSweeps(app: App): { stop(): Promise<void> } {
 }
 
 /**
- * Deletes unreachable media: expired reservations and URL previews, unused remote media, files without media, and objects orphaned by
- * crashes. Several processes may sweep concurrently.
+ * Deletes unreachable media: expired reservations and URL previews, unused remote media, files without media, and
+ * objects orphaned by crashes. Several processes may sweep concurrently.
  */
 export async function sweepMedia(app: App): Promise<void> {
   const now = app.clock.now()
