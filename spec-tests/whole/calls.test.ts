@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Answer, ask, registerUser, type TestUser } from '../harness/client.ts'
 import { startFederation, type TestFederation } from '../harness/federation.ts'
@@ -19,7 +19,7 @@ let federation: TestFederation
 let livekit: LivekitRooms
 /** With LiveKit. */
 let here: TestHearth
-/** Without. */
+/** Without, and without delayed events. */
 let there: TestHearth
 let alice: TestUser
 /** Not in the room. */
@@ -34,7 +34,7 @@ beforeAll(async () => {
   federation = await startFederation()
   const { apiKey: api_key, secret: api_secret, apiUrl: api_url } = livekit
   here = await federation.hearth({ config: { calls: { livekit: { url: `${URL}/`, api_key, api_secret, api_url } } } })
-  there = await federation.hearth()
+  there = await federation.hearth({ config: { delayed_events: { max_delay: '0s' } } })
   alice = await registerUser(here.url)
   oscar = await registerUser(here.url)
   rita = await registerUser(there.url)
@@ -240,4 +240,20 @@ test('a user who has left gets no token', async () => {
   for (const { request } of Object.values(WAYS)) claimsOf(await request(bob))
   await bob.post(roomPath(roomId, 'leave'))
   for (const { request } of Object.values(WAYS)) expect((await request(bob)).status).toBe(403)
+})
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
+test('delayed events are announced only where they are accepted', async () => {
+  for (const [{ url }, user, isEnabled] of [
+    [here, alice, true],
+    [there, rita, false],
+  ] as const) {
+    const { body } = await ask(url, { method: 'GET', path: '/_matrix/client/versions' })
+    expect(body.unstable_features['org.matrix.msc4140']).toBe(isEnabled)
+    const { capabilities } = await user.get(`${v3}/capabilities`)
+    expect('org.matrix.msc4140.delayed_events' in capabilities).toBe(isEnabled)
+    const room = roomPath(roomId, `send/m.room.message/${randomUUID()}?org.matrix.msc4140.delay=60000`)
+    const { status } = await user.ask('PUT', room, { msgtype: 'm.text', body: 'later' })
+    expect(status).toBe(isEnabled ? 200 : 403)
+  }
 })

@@ -11,6 +11,7 @@ export const getCapabilities = route({
   async handle({ session }, app) {
     // With a scoped token, the account page is for these.
     const isFree = session.scope === null
+    const { delayed_events: delayed } = app.config
     return {
       capabilities: {
         'm.room_versions': {
@@ -29,10 +30,12 @@ export const getCapabilities = route({
         },
         'm.get_login_token': { enabled: isFree },
         'm.forget_forced_upon_leave': { enabled: false },
-        'org.matrix.msc4140.delayed_events': {
-          max_delay_ms: app.config.delayed_events.max_delay,
-          max_scheduled: app.config.delayed_events.max_scheduled,
-        },
+        ...(delayed.max_delay > 0 && {
+          'org.matrix.msc4140.delayed_events': {
+            max_delay_ms: delayed.max_delay,
+            max_scheduled: delayed.max_scheduled,
+          },
+        }),
         ...(session.isAdmin && { 'm.account_moderation': { suspend: true, lock: true } }),
       },
     }

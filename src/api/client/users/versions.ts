@@ -9,7 +9,7 @@ const SPEC_VERSIONS = [
   ...Array.from({ length: NEWEST_MINOR }, (_, index) => `v1.${index + 1}`),
 ]
 
-/** Features beyond the specification, under the names that clients look for. */
+/** Features beyond the specification that every configuration has, under the names that clients look for. */
 const UNSTABLE_FEATURES = {
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,
@@ -21,7 +21,6 @@ const UNSTABLE_FEATURES = {
   'org.matrix.msc3981': true,
   'org.matrix.msc4108': true,
   'io.element.msc4388': true,
-  'org.matrix.msc4140': true,
   'org.matrix.msc4155': true,
   'org.matrix.msc4380.stable': true,
   'org.matrix.msc4222': true,
@@ -45,5 +44,9 @@ export const getVersions = route({
   method: 'GET',
   path: '/_matrix/client/versions',
   auth: 'optional',
-  handle: () => ({ versions: SPEC_VERSIONS, unstable_features: UNSTABLE_FEATURES }),
+  handle: (_call, { config }) => ({
+    versions: SPEC_VERSIONS,
+    // Element Call ends calls if delayed events are announced, but refused.
+    unstable_features: { ...UNSTABLE_FEATURES, 'org.matrix.msc4140': config.delayed_events.max_delay > 0 },
+  }),
 })
