@@ -21,12 +21,14 @@ export default defineConfig({
           hookTimeout: 300_000,
         },
       },
+      // A call is not over quickly, and takes all cores.
+      { test: { name: 'calls', include: ['spec-tests/calls/*.test.ts'], ...timeouts, testTimeout: 180_000 } },
       ...['pglite', 'postgresql', 'three-processes', 'synapse'].map((where) => ({
         test: {
           name: where,
           include: SPEC_TESTS,
           exclude: [
-            ...STARTING_SERVERS.map((folder) => `${folder}/*`),
+            ...[...STARTING_SERVERS, 'spec-tests/calls'].map((folder) => `${folder}/*`),
             // What a body may hold does not depend on how many processes there are.
             ...(where === 'three-processes' ? ['spec-tests/client-server/bad-input.test.ts'] : []),
           ],

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the packages that the tests need besides npm's. Debian as root; names each package that it cannot install.
+# Installs the packages that the tests need besides npm's, or only those of `npm run test:calls` (install.sh calls).
+# Debian as root; names each package that it cannot install.
 set -euo pipefail
 
 need() { # need PROGRAM-OR-GLOB PACKAGE
@@ -9,6 +10,18 @@ need() { # need PROGRAM-OR-GLOB PACKAGE
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" > /dev/null \
     || { echo "The tests need Debian's package $2, which could not be installed." >&2; exit 1; }
 }
+
+go_program() { # go_program NAME VERSION PACKAGE VARIABLE: of Go's module proxy, outside the tree, unless VARIABLE names one
+  local folder=$HOME/.cache/hearth/$1-$2
+  if [ -n "${!4:-}" ] || [ -x "$folder/${3##*/}" ]; then return; fi
+  command -v go > /dev/null || { echo "The tests need Go to build $1 $2. Install Go, or set $4 to the program." >&2; exit 1; }
+  GOBIN=$folder nice go install "$3@v$2" \
+    || { echo "The tests need $1 $2, which could not be built from Go's module proxy into $folder." >&2; exit 1; }
+}
+
+# Later versions of LiveKit have replaced modules, so Go cannot install them by name.
+livekit() { go_program livekit 1.9.11 github.com/livekit/livekit-server/cmd/server LIVEKIT_SERVER; }
+if [ "${1:-}" = calls ]; then need /usr/bin/chromium chromium; livekit; exit; fi
 
 need '/usr/lib/postgresql/*/bin/initdb' postgresql
 need /usr/bin/turnserver coturn
@@ -25,11 +38,6 @@ if [ -z "${SYNAPSE_PYTHON:-}" ] && ! "$synapse/bin/python" -c 'import synapse' 2
     || { echo "The tests need Synapse $synapse_version, which could not be installed from PyPI into $synapse." >&2; exit 1; }
 fi
 
-# An S3-compatible store, as a program of Go's module proxy outside the tree, unless VERSITYGW names one.
-versitygw_version=1.8.0
-versitygw=$HOME/.cache/hearth/versitygw-$versitygw_version
-if [ -z "${VERSITYGW:-}" ] && [ ! -x "$versitygw/versitygw" ]; then
-  command -v go > /dev/null || { echo "The tests need Go to build versitygw $versitygw_version. Install Go, or set VERSITYGW to the program." >&2; exit 1; }
-  GOBIN=$versitygw nice go install "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version" \
-    || { echo "The tests need versitygw $versitygw_version, which could not be built from Go's module proxy into $versitygw." >&2; exit 1; }
-fi
+# An S3-compatible store.
+go_program versitygw 1.8.0 github.com/versity/versitygw/cmd/versitygw VERSITYGW
+livekit

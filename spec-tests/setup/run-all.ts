@@ -114,6 +114,7 @@ await tests('unit', 'unit', cores)
 await Promise.all([tests('on-pglite', 'pglite', 1), tests('on-three-processes', 'three-processes', 1, 'at the end')])
 await tests('on-s3', 's3', 1)
 await tests('whole', 'whole', cores)
+await tests('calls', 'calls', 1)
 if (existsSync(ELEMENT_X)) await step("Element X's SDK", ['npm', 'run', '--silent', 'test:element-x'], 'at once')
 else
   console.log("\n== Element X's SDK: not tried, as it is not built here; `npm run test:element-x` builds and tries it")
