@@ -27,6 +27,9 @@ create table upstream_requests (
   continue_path text,
   -- the signed-in user who links an account at the provider; null: a sign-in
   link_to text references users,
+  -- when a signed-in user began to prove again who they are: an older sign-in at the provider does not count; null: no
+  -- such demand
+  again_since_ts bigint,
   -- whether the provider has answered: an answer is good for once
   answered boolean not null default false,
   -- JSON: the person, if no account here is linked yet

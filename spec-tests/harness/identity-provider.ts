@@ -50,6 +50,7 @@ export async function startIdentityProvider(
     redirect_uris: [`${hearthUrl}/upstream/${id}/callback`],
     backchannel_logout_uri: `${hearthUrl}/upstream/${id}/backchannel-logout`,
     backchannel_logout_session_required: true,
+    require_auth_time: true,
   }))
   let key = await newKey()
   let child: ChildProcess

@@ -53,6 +53,21 @@ describe('a person of CAS', () => {
   })
 })
 
+test('a signed-in user has to prove again who they are', async () => {
+  const [visitor, user] = [newVisitor(hearth.url), uniqueName()]
+  const first = await leave(visitor)
+  expect(cas.asksAgain(first)).toBe(false)
+  const back = cas.signIn(first, user)
+  await visitor.open(back.pathname + back.search)
+  const again = await leave(visitor, '/login?continue=/account')
+  expect(cas.asksAgain(again)).toBe(true)
+  const ticketless = cas.signIn(again.replace('&renew=true', ''), user)
+  const refused = await visitor.open(ticketless.pathname + ticketless.search)
+  expect([refused.status, refused.text]).toEqual([502, expect.stringContaining('did not complete the sign-in')])
+  const renewed = cas.signIn(await leave(visitor, '/login?continue=/account'), user)
+  expect((await visitor.open(renewed.pathname + renewed.search)).url.pathname).toBe('/account')
+})
+
 test('a password is asked for on demand', async () => {
   const alice = await registerUser(hearth.url)
   const visitor = newVisitor(hearth.url)

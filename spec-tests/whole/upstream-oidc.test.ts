@@ -261,6 +261,24 @@ describe('linking on the account page', () => {
   })
 })
 
+test('a signed-in user has to prove again who they are, also to a provider that knows them', async () => {
+  const [visitor, at, person] = [newVisitor(hearth.url), provider.newBrowser(), newPerson()]
+  // The provider's session is two minutes old.
+  await provider.control({ clockMs: -120_000 })
+  await at.signIn(await leave(newVisitor(hearth.url), 'asking'), person)
+  await provider.control({ clockMs: 0 })
+  const userId = whoIs(await signInAt(visitor, 'asking', { person, at }))
+  expect(userId).toBeDefined()
+  const asked = await at.cancel(await leave(visitor, 'asking'))
+  expect(asked.searchParams.get('error')).toBe('access_denied')
+  // Nothing is gained by changing the address: the provider's session alone does not do.
+  const unasked = await at.cancel((await leave(visitor, 'asking')).replace('&prompt=login', ''))
+  expect(unasked.searchParams.get('code')).not.toBeNull()
+  const refused = await visitor.open(unasked.pathname + unasked.search)
+  expect([refused.status, refused.text]).toEqual([502, expect.stringContaining('did not complete the sign-in')])
+  expect(whoIs(await signInAt(visitor, 'asking', { person, at }))).toBe(userId)
+})
+
 describe('a sign-in that fails', () => {
   const on = '/account/profile?from=here'
   const expectWayBack = (page: VisitedPage, id: string) =>

@@ -12,13 +12,14 @@ export function createCasProvider(config: CasProviderConfig, { fetch }: { fetch:
   const serviceOf = (callback: string, state: string) => `${callback}?${new URLSearchParams({ state })}`
   return {
     config,
-    async authorizationUrl({ callback, state }) {
-      return `${config.server_url}/login?${new URLSearchParams({ service: serviceOf(callback, state) })}`
+    async authorizationUrl({ callback, state, againSinceTs }) {
+      return `${config.server_url}/login?${parametersOf(serviceOf(callback, state), againSinceTs)}`
     },
-    async identify({ callback, state }, answer) {
+    async identify({ callback, state, againSinceTs }, answer) {
       const ticket = answer.get('ticket')
       if (!ticket) throw new UpstreamError('denied', 'There is no ticket')
-      const query = new URLSearchParams({ service: serviceOf(callback, state), ticket })
+      const query = parametersOf(serviceOf(callback, state), againSinceTs)
+      query.set('ticket', ticket)
       return parseValidation(await ask(`${config.server_url}/p3/serviceValidate?${query}`))
     },
   }
@@ -30,6 +31,11 @@ export function createCasProvider(config: CasProviderConfig, { fetch }: { fetch:
     if (answer.ok) return answer.text()
     throw new UpstreamError(answer.status >= 500 ? 'unreachable' : 'misconfigured', `status ${answer.status}`)
   }
+}
+
+/** `renew`: CAS asks for the password, and validates no ticket that it issued without. */
+function parametersOf(service: string, againSinceTs: number | null): URLSearchParams {
+  return new URLSearchParams({ service, ...(againSinceTs !== null && { renew: 'true' }) })
 }
 
 /** Returns the person that an answer of `/p3/serviceValidate` names. Throws UpstreamError for a failure. */

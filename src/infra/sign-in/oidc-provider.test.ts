@@ -7,7 +7,13 @@ const issuer = 'https://id.example.org'
 const [config] = defaultConfig({
   identity_providers: [{ kind: 'oidc', id: 'company', name: 'Company', issuer, client_id: 'hearth' }],
 }).identity_providers as [OidcProviderConfig]
-const REQUEST = { callback: 'https://hearth.test/callback', state: 's', nonce: 'n', codeVerifier: 'v'.repeat(64) }
+const REQUEST = {
+  callback: 'https://hearth.test/callback',
+  state: 's',
+  nonce: 'n',
+  codeVerifier: 'v'.repeat(64),
+  againSinceTs: null,
+}
 
 let asked: string[]
 let answer: () => Response

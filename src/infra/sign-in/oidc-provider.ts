@@ -1,5 +1,5 @@
 import type { JWTVerifyGetKey } from 'jose'
-import type { ClientAuth, Configuration, ServerMetadata } from 'openid-client'
+import type { ClientAuth, Configuration, IDToken, ServerMetadata } from 'openid-client'
 import type { OidcProviderConfig } from '../../config.ts'
 import type { Clock } from '../clock.ts'
 import { mergeClaims } from './merge-claims.ts'
@@ -23,7 +23,7 @@ export function createOidcProvider(
   const { discover, forget } = keepDiscovered(config, { fetch, clock })
   return {
     config,
-    async authorizationUrl({ callback, state, nonce, codeVerifier }) {
+    async authorizationUrl({ callback, state, nonce, codeVerifier, againSinceTs }) {
       const { configuration } = await discover()
       const { buildAuthorizationUrl, calculatePKCECodeChallenge } = await import('openid-client')
       return buildAuthorizationUrl(configuration, {
@@ -33,21 +33,23 @@ export function createOidcProvider(
         nonce,
         code_challenge: await calculatePKCECodeChallenge(codeVerifier),
         code_challenge_method: 'S256',
+        ...(againSinceTs !== null && { prompt: 'login' }),
       }).href
     },
-    async identify({ callback, state, nonce, codeVerifier }, answer) {
+    async identify({ callback, state, nonce, codeVerifier, againSinceTs }, answer) {
       const { configuration } = await discover()
       const { authorizationCodeGrant, fetchUserInfo } = await import('openid-client')
       try {
         const checks = { expectedState: state, expectedNonce: nonce, pkceCodeVerifier: codeVerifier }
         const tokens = await authorizationCodeGrant(configuration, new URL(`${callback}?${answer}`), checks)
         const idClaims = tokens.claims()!
+        requireNewSignIn(idClaims, againSinceTs)
         const { userinfo_endpoint: hasUserInfo } = configuration.serverMetadata()
         const userInfo = hasUserInfo && (await fetchUserInfo(configuration, tokens.access_token, idClaims.sub))
         const sid = typeof idClaims.sid === 'string' ? idClaims.sid : undefined
         return { subject: idClaims.sub, sid, claims: mergeClaims(idClaims, userInfo || {}) }
       } catch (error) {
-        const fault = asUpstreamError(error)
+        const fault = error instanceof UpstreamError ? error : asUpstreamError(error)
         // The provider may have other keys now.
         if (fault.fault === 'invalid') forget()
         throw fault
@@ -57,6 +59,13 @@ export function createOidcProvider(
       return readLogoutToken(config, await discover(), { token, now: clock.now() })
     },
   }
+}
+
+/** A provider that names no time of the sign-in is trusted to obey `prompt=login`. */
+function requireNewSignIn({ auth_time: authTime }: IDToken, againSinceTs: number | null): void {
+  if (againSinceTs === null || authTime === undefined) return
+  if ((authTime + CLOCK_TOLERANCE_S) * 1000 < againSinceTs)
+    throw new UpstreamError('refused', 'The provider did not ask the user to sign in again')
 }
 
 /** Keeps the metadata and keys of a provider for an hour. `forget`: discovers them again at the next occasion. */

@@ -11,7 +11,17 @@ export type UpstreamIdentity = {
 }
 
 /** The secrets of one sign-in at a provider. The callback's address must stay the same from start to end. */
-export type UpstreamRequest = { callback: string; state: string; nonce: string; codeVerifier: string }
+export type UpstreamRequest = {
+  callback: string
+  state: string
+  nonce: string
+  codeVerifier: string
+  /**
+   * When a user began to prove again who they are: the provider has to ask, even if they are signed in there. null: no
+   * such demand.
+   */
+  againSinceTs: number | null
+}
 
 /** The end of a session at the provider: of one session, or of all sessions of a person. */
 export type UpstreamLogout = {

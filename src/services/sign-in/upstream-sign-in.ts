@@ -52,18 +52,25 @@ const LIFETIME_MS = 30 * 60_000
 
 /**
  * Begins a sign-in at a provider, and returns the provider's page. `linkTo`: the signed-in user who wants to link an
- * account. Throws UpstreamError.
+ * account. `isAgain`: a signed-in user proves again who they are. Throws UpstreamError.
  */
 export async function startUpstream(
   app: Capabilities,
   browser: Browser,
-  { provider, on, linkTo }: { provider: UpstreamProvider; on: string | undefined; linkTo: UserId | undefined },
+  {
+    provider,
+    on,
+    linkTo,
+    isAgain,
+  }: { provider: UpstreamProvider; on: string | undefined; linkTo: UserId | undefined; isAgain: boolean },
 ): Promise<string> {
   const state = app.random.token(SECRET_LENGTH)
   const nonce = app.random.token(SECRET_LENGTH)
   const codeVerifier = app.random.token(VERIFIER_LENGTH)
-  const url = await provider.authorizationUrl({ callback: callbackOf(app, provider), state, nonce, codeVerifier })
   const now = app.clock.now()
+  const againSinceTs = isAgain ? now : null
+  const sent = { callback: callbackOf(app, provider), state, nonce, codeVerifier, againSinceTs }
+  const url = await provider.authorizationUrl(sent)
   const request = {
     state_hash: hashToken(state),
     provider_id: provider.config.id,
@@ -72,6 +79,7 @@ export async function startUpstream(
     code_verifier: codeVerifier,
     continue_path: on ?? null,
     link_to: linkTo ?? null,
+    again_since_ts: againSinceTs,
     expires_ts: now + LIFETIME_MS,
   }
   await app.database.write((tx) => insertUpstreamRequest(tx, request, now))
@@ -100,8 +108,8 @@ export async function answerUpstream(
   const isFirst = await app.database.write((tx) => markUpstreamAnswered(tx, request.state_hash))
   if (!isFirst) return { kind: 'failed', reason: 'used', on }
   try {
-    const { nonce, code_verifier: codeVerifier } = request
-    const sent = { callback: callbackOf(app, provider), state, nonce, codeVerifier }
+    const { nonce, code_verifier: codeVerifier, again_since_ts: againSinceTs } = request
+    const sent = { callback: callbackOf(app, provider), state, nonce, codeVerifier, againSinceTs }
     const person = personOf(provider.config, await provider.identify(sent, answer))
     return await settle(app, browser, { provider, request, state, person, userId })
   } catch (error) {

@@ -107,6 +107,7 @@ async function insertWaiting(state: string, { cookie }: { cookie: string }) {
     code_verifier: 'v',
     continue_path: null,
     link_to: null,
+    again_since_ts: null,
     expires_ts: now + 60_000,
   }
   await app.database.write(async (tx) => {

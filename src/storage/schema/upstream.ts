@@ -25,6 +25,7 @@ export type UpstreamRequestRow = {
   code_verifier: string
   continue_path: string | null
   link_to: UserId | null
+  again_since_ts: number | null
   answered: boolean
   identity: string | null
   expires_ts: number

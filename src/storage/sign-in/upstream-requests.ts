@@ -10,11 +10,11 @@ export async function insertUpstreamRequest(
 ): Promise<void> {
   await tx.sql.deleteFrom('upstream_requests').where('expires_ts', '<=', now).execute()
   await sql`insert into upstream_requests
-      (state_hash, provider_id, browser_hash, nonce, code_verifier, continue_path, link_to, expires_ts)
+      (state_hash, provider_id, browser_hash, nonce, code_verifier, continue_path, link_to, again_since_ts,
+      expires_ts)
     values (${request.state_hash}, ${request.provider_id}, ${request.browser_hash}, ${request.nonce},
-      ${request.code_verifier}, ${request.continue_path}, ${request.link_to}, ${request.expires_ts}::bigint)`.execute(
-    tx.sql,
-  )
+      ${request.code_verifier}, ${request.continue_path}, ${request.link_to},
+      ${request.again_since_ts}::bigint, ${request.expires_ts}::bigint)`.execute(tx.sql)
 }
 
 /** Returns a sign-in, unless it has expired by `now`. */

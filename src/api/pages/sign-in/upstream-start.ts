@@ -7,7 +7,7 @@ import { page, redirectTo } from '../page.ts'
 import { providerParams, requireProvider } from './provider-list.ts'
 import { upstreamProblem } from './upstream-problem.ts'
 
-/** Leads to an identity provider. With `link` the signed-in user links an account there. */
+/** Leads to an identity provider, at which a signed-in user signs in again. With `link` they link an account there. */
 export const getUpstreamStart = page({
   method: 'GET',
   path: '/upstream/:providerId/start',
@@ -22,7 +22,9 @@ export const getUpstreamStart = page({
     if (links && !(session && isRecent(app, session))) return redirectTo(withContinue('/login', path))
     try {
       const linkTo = links ? session?.userId : undefined
-      return redirectTo(await startUpstream(app, browser, { provider, on, linkTo }))
+      return redirectTo(
+        await startUpstream(app, browser, { provider, on, linkTo, isAgain: session !== undefined && !links }),
+      )
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error
       noteFault(app, provider, error)
