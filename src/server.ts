@@ -21,6 +21,7 @@ import { startPush } from './services/push/start-push.ts'
 import { startDelayedEvents } from './services/rooms/delayed/start-delayed-events.ts'
 import { prepareNoticesUser } from './services/rooms/lifecycle/server-notices.ts'
 import { startTypingExpiry } from './services/rooms/sending/start-typing.ts'
+import { startDelegations } from './services/rtc/start-delegations.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
 import { startSettling } from './services/sync/sliding/settle-room-lists.ts'
 import { startAccountValidity } from './services/users/account-validity.ts'
@@ -85,6 +86,7 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(startReceiving(app))
   started(startResync(app))
   started(startDelayedEvents(app))
+  started(startDelegations(app))
   started(startTypingExpiry(app))
   started(startAccountValidity(app))
   started(startSettling(app))

@@ -20,7 +20,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
-    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth'],
+    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc'],
   ],
   'src/storage/rooms': ['timeline', 'membership', ''],
   'src/infra': ['', 'concurrency', 'http', 'mail', 'users', 'sign-in', 'object-store', 'media', 'federation'],

@@ -1,5 +1,5 @@
-import { createHmac } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createHash, createHmac } from 'node:crypto'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 
@@ -11,28 +11,52 @@ export type LivekitRooms = {
   secret: string
   /** The bodies of accepted requests to create rooms. */
   created: { name: string; [option: string]: unknown }[]
+  /** The rooms whose participants were requested. */
+  listed: string[]
   /** How it answers from now on. */
-  behave(how: 'properly' | 'not at all' | 'with an error'): void
+  behave(how: Behaviour): void
+  /** Participants are in a room from now on, or no longer. */
+  connect(room: string, identity: string): void
+  disconnect(room: string, identity: string): void
   stop(): Promise<void>
 }
 
+type Behaviour = 'properly' | 'not at all' | 'with an error' | { text: string }
+type RoomRequest = { name: string; room: string; [option: string]: unknown }
+
 const API_KEY = 'hearth-test'
 const SECRET = 'a secret of LiveKit that only tests know'
+const SERVICE = '/twirp/livekit.RoomService/'
 
 export async function startLivekitRooms(): Promise<LivekitRooms> {
   const created: LivekitRooms['created'] = []
-  let behaviour: Parameters<LivekitRooms['behave']>[0] = 'properly'
+  const listed: string[] = []
+  const participants = new Map<string, Set<string>>()
+  let behaviour: Behaviour = 'properly'
+
+  /** Returns the answer; undefined if the token does not permit the request. */
+  function answerTo({ url, headers }: IncomingMessage, body: RoomRequest): object | undefined {
+    const video = verifiedClaims(headers.authorization?.replace(/^Bearer /, '') ?? '', SECRET)?.video
+    if (url === `${SERVICE}CreateRoom` && video?.roomCreate) {
+      created.push(body)
+      return { sid: 'RM_test', name: body.name }
+    }
+    if (url === `${SERVICE}ListRooms` && video?.roomList) return { rooms: [] }
+    if (url !== `${SERVICE}ListParticipants` || !video?.roomAdmin || video.room !== body.room) return undefined
+    listed.push(body.room)
+    const identities = [...(participants.get(body.room) ?? [])]
+    return { participants: identities.map((identity) => ({ sid: `PA_${identity}`, identity, state: 'ACTIVE' })) }
+  }
+
   const server = createServer(async (request, response) => {
-    const body = (await json(request)) as LivekitRooms['created'][number]
+    const body = (await json(request)) as RoomRequest
     if (behaviour === 'not at all') return void response.destroy()
     response.setHeader('Content-Type', 'application/json')
     if (behaviour === 'with an error') return void response.writeHead(503).end('{"code":"unavailable"}')
-    const token = request.headers.authorization?.replace(/^Bearer /, '') ?? ''
-    const claims = verifiedClaims(token, SECRET)
-    if (request.url !== '/twirp/livekit.RoomService/CreateRoom' || !claims?.video.roomCreate)
-      return void response.writeHead(401).end('{"code":"unauthenticated"}')
-    created.push(body)
-    response.end(JSON.stringify({ sid: 'RM_test', name: body.name }))
+    if (typeof behaviour === 'object') return void response.end(behaviour.text)
+    const answer = answerTo(request, body)
+    if (!answer) return void response.writeHead(401).end('{"code":"unauthenticated"}')
+    response.end(JSON.stringify(answer))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
@@ -40,11 +64,58 @@ export async function startLivekitRooms(): Promise<LivekitRooms> {
     apiKey: API_KEY,
     secret: SECRET,
     created,
+    listed,
     behave(how) {
       behaviour = how
     },
-    stop: () => new Promise((resolve) => server.close(() => resolve())),
+    connect: (room, identity) => participants.set(room, new Set(participants.get(room)).add(identity)),
+    disconnect: (room, identity) => participants.get(room)?.delete(identity),
+    stop: () => {
+      server.closeAllConnections()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
   }
+}
+
+/** The body of a webhook. `event`: such as `participant_left`. */
+export function webhookBody(
+  event: string,
+  { room, identity, reason }: { room: string; identity?: string; reason?: string },
+): string {
+  const participant = { sid: `PA_${identity}`, identity, disconnectReason: reason }
+  return JSON.stringify({
+    event,
+    room: { sid: 'RM_test', name: room },
+    ...(identity !== undefined && { participant }),
+    id: `EV_${Math.random()}`,
+    createdAt: `${Math.floor(Date.now() / 1000)}`,
+  })
+}
+
+/** Signs the token of a webhook as LiveKit does. `changes`: to its claims. */
+export function webhookToken(
+  { apiKey, secret }: Pick<LivekitRooms, 'apiKey' | 'secret'>,
+  body: string,
+  changes: object = {},
+): string {
+  const now = Math.floor(Date.now() / 1000)
+  const sha256 = createHash('sha256').update(body).digest('base64')
+  return signToken(secret, { iss: apiKey, nbf: now, exp: now + 300, sha256, ...changes })
+}
+
+/** Returns a token signed by HS256. */
+function signToken(secret: string, claims: object, header: object = { alg: 'HS256', typ: 'JWT' }): string {
+  const text = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
+}
+
+/** Sends a webhook to a homeserver. */
+export async function sendWebhook(url: string, body: string, token: string): Promise<Response> {
+  return fetch(`${url}/livekit/jwt/sfu_webhook`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/webhook+json', authorization: token },
+    body,
+  })
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: tests compare the claims

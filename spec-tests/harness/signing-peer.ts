@@ -26,6 +26,10 @@ export type SigningPeer = {
   userId: UserId
   /** While set, it refuses transactions with 503. */
   isDown: boolean
+  /** Its answers to requests of further paths, by the path without the query. */
+  answers: Map<string, { status: number; body: object }>
+  /** The paths of the requests that it has received, without the query. */
+  paths: string[]
   send(server: Asked, request: PeerRequest, forgery?: Forgery): Promise<{ status: number; text: string }>
   /** Sends a request and returns the JSON; throws for any status other than 200. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
@@ -68,6 +72,14 @@ export async function startSigningPeer(federation: TestFederation, { isUnchecked
   async function handle(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const body = asked.method === 'GET' ? undefined : await json(asked)
     if (!isUnchecked) checks.noteRequest({ method: asked.method!, path: asked.url!, body })
+    const path = asked.url!.replace(/\?.*/, '')
+    peer.paths.push(path)
+    const further = peer.answers.get(path)
+    if (further) {
+      answer.writeHead(further.status, { 'content-type': 'application/json' })
+      answer.end(JSON.stringify(further.body))
+      return
+    }
     if (peer.isDown && asked.url!.startsWith(SEND)) {
       answer.writeHead(503).end()
       return
@@ -137,7 +149,8 @@ export async function startSigningPeer(federation: TestFederation, { isUnchecked
 
   const sign = (pdu: object, roomVersion: string) => signAnything(pdu, roomVersion, signer)
 
-  const peer: SigningPeer = { serverName, received, userId, isDown: false, send, ask, join, sign }
+  const scripted = { received, isDown: false, answers: new Map(), paths: [] }
+  const peer: SigningPeer = { serverName, userId, ...scripted, send, ask, join, sign }
   return peer
 }
 

@@ -11,7 +11,8 @@ import { roomReadingEndpoints } from './client/room-reading-endpoints.ts'
 import { delayedEventEndpoints } from './client/rooms/delayed-events.ts'
 import { threadSubscriptionEndpoints } from './client/rooms/thread-subscriptions.ts'
 import { livekitServiceEndpoints } from './client/rtc/livekit-service.ts'
-import { postLivekitToken } from './client/rtc/livekit-token.ts'
+import { postDelegateLeave, postLivekitToken } from './client/rtc/livekit-token.ts'
+import { postLivekitWebhook } from './client/rtc/livekit-webhook.ts'
 import { getRtcTransports } from './client/rtc/transports.ts'
 import { oldSyncEndpoints } from './client/sync/old-sync.ts'
 import { postSlidingSync, postUnstableSlidingSync } from './client/sync/sliding-sync.ts'
@@ -30,7 +31,9 @@ import { oauthPages, pageEndpoints } from './page-endpoints.ts'
 /** Without LiveKit clients get M_UNRECOGNIZED, by which they know that this server holds no calls. */
 const livekitEndpoints: readonly AnyEndpoint[] = [
   getRtcTransports,
+  postDelegateLeave,
   ...livekitServiceEndpoints,
+  postLivekitWebhook,
   postFederationLivekitToken,
 ]
 
@@ -55,7 +58,9 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
     getOpenIdUserinfo,
     getRtcTransports,
     postLivekitToken,
+    postDelegateLeave,
     ...livekitServiceEndpoints,
+    postLivekitWebhook,
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo, postFederationLivekitToken],
   media: mediaEndpoints,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
+import { duration } from './units.ts'
 
 const socketUrl = z
   .url({ protocol: /^wss?$/, error: "expected a URL such as 'wss://livekit.example.org'" })
@@ -36,6 +37,11 @@ const livekit = z
         'The public URL under which clients request tokens by OpenID. Absent: /livekit/jwt below public_base_url. The reverse proxy has to route another URL to that path of Hearth.',
       example: 'https://matrix.example.org/livekit/jwt',
     }),
+    grace_period: duration
+      .prefault('30s')
+      .describe(
+        'How long participants who handed over their leave event stay in a call while LiveKit does not confirm that they are connected, such as during its restart.',
+      ),
   })
   .refine(({ url, api_key }) => url === undefined || api_key !== undefined, {
     message: 'is missing; url needs it',

@@ -14,16 +14,17 @@ function load(livekit: object) {
 }
 
 const url = 'wss://livekit.example.org/'
+const DEFAULTS = { grace_period: 30_000 }
 
 describe('calls.livekit', () => {
   it('is absent by default', () => {
-    expect(load({})).toEqual({})
+    expect(load({})).toEqual(DEFAULTS)
   })
 
   it('takes a secret, or reads it from a file', () => {
     const file = join(folder, 'secret')
     writeFileSync(file, 'the secret\n')
-    const expected = { url: 'wss://livekit.example.org', api_key: 'key', api_secret: 'the secret' }
+    const expected = { ...DEFAULTS, url: 'wss://livekit.example.org', api_key: 'key', api_secret: 'the secret' }
     expect(load({ url, api_key: 'key', api_secret: 'the secret' })).toEqual(expected)
     expect(load({ url, api_key: 'key', api_secret_file: file })).toEqual(expected)
   })

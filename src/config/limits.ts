@@ -95,6 +95,9 @@ const COUNTS = {
     500,
     'Waiting syncs of one user in one process. Beyond the limit, the one that has waited longest is answered.',
   ],
+  delegated_leaves: [100, 'Leave events of calls that one user has handed over to this server.'],
+  delegated_leaves_of_server: [1000, 'The same for all users of one other server.'],
+  delegated_leaves_in_all: [50_000, 'The same for all users.'],
   websockets: [100, 'WebSockets of one user in one process.'],
   initial_state: [500, 'State events in initial_state when a room is created.'],
 } as const satisfies Table

@@ -1,48 +1,55 @@
 import { type Dispatcher, request } from 'undici'
 import { readBounded } from './read-bounded.ts'
 
-/** `headers`: in addition to the type of the body. */
-export type PostOptions = { timeoutMs: number; signal: AbortSignal; headers?: Readonly<Record<string, string>> }
+/** `headers`: in addition to the type of the body. `maxBytes`: of the response, 64 KiB by default. */
+export type OutgoingOptions = {
+  timeoutMs: number
+  signal: AbortSignal
+  headers?: Readonly<Record<string, string>>
+  maxBytes?: number
+}
 
 /** `body` undefined: the response is not JSON. */
-export type PostAnswer = { status: number; body: unknown }
+export type OutgoingAnswer = { status: number; body: unknown }
 
 /**
  * Requests to addresses that users set, such as push gateways, or that the configuration sets. Responses of every
  * status are returned. No redirect is followed. Rejects on a timeout, a too large response, or a forbidden address.
  */
 export type OutgoingHttp = {
-  postJson(url: string, body: unknown, options: PostOptions): Promise<PostAnswer>
+  getJson(url: string, options: OutgoingOptions): Promise<OutgoingAnswer>
+  postJson(url: string, body: unknown, options: OutgoingOptions): Promise<OutgoingAnswer>
   /** Posts form fields. */
-  postForm(url: string, fields: Readonly<Record<string, string>>, options: PostOptions): Promise<PostAnswer>
+  postForm(url: string, fields: Readonly<Record<string, string>>, options: OutgoingOptions): Promise<OutgoingAnswer>
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024
 
 /** `dispatcher`: the connections to use; they decide about private addresses. */
 export function createOutgoingHttp(dispatcher: Dispatcher): OutgoingHttp {
-  async function post(url: string, body: string, { timeoutMs, signal, headers }: PostOptions): Promise<PostAnswer> {
+  async function send(
+    url: string,
+    message: { method: 'GET' } | { method: 'POST'; type: string; body: string },
+    { timeoutMs, signal, headers, maxBytes = MAX_ANSWER_BYTES }: OutgoingOptions,
+  ): Promise<OutgoingAnswer> {
     const answer = await request(url, {
       dispatcher,
-      method: 'POST',
-      headers: { ...headers },
-      body,
+      method: message.method,
+      headers: { ...headers, ...(message.method === 'POST' && { 'content-type': message.type }) },
+      body: message.method === 'POST' ? message.body : null,
       signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), signal]),
     })
-    return { status: answer.statusCode, body: parse((await readBounded(answer.body, MAX_ANSWER_BYTES)).toString()) }
+    return { status: answer.statusCode, body: parse((await readBounded(answer.body, maxBytes)).toString()) }
   }
 
   return {
+    getJson: (url, options) => send(url, { method: 'GET' }, options),
     postJson: (url, body, options) =>
-      post(url, JSON.stringify(body), {
-        ...options,
-        headers: { ...options.headers, 'content-type': 'application/json' },
-      }),
-    postForm: (url, fields, options) =>
-      post(url, new URLSearchParams(fields).toString(), {
-        ...options,
-        headers: { ...options.headers, 'content-type': 'application/x-www-form-urlencoded' },
-      }),
+      send(url, { method: 'POST', type: 'application/json', body: JSON.stringify(body) }, options),
+    postForm: (url, fields, options) => {
+      const body = new URLSearchParams(fields).toString()
+      return send(url, { method: 'POST', type: 'application/x-www-form-urlencoded', body }, options)
+    },
   }
 }
 

@@ -7,6 +7,7 @@ import { findPartialRoom } from '../../storage/rooms/membership/partial-rooms.ts
 import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
 import { isServerInRoom } from '../../storage/rooms/membership/room-servers.ts'
 import { type Livekit, requireLivekit } from './livekit.ts'
+import { type LivekitApp, requestLivekit, signLivekitToken } from './livekit-api.ts'
 
 /** A participant of a call. `slotId`: the call in the room. `identity`: their name in LiveKit. */
 export type Participant = { userId: UserId; roomId: RoomId; slotId: string; identity: string }
@@ -14,11 +15,14 @@ export type Participant = { userId: UserId; roomId: RoomId; slotId: string; iden
 /** The only slot of clients that request tokens in the oldest form. */
 export const ROOM_SLOT = 'm.call#ROOM'
 
-type Seconds = number
-const TOKEN_LIFETIME: Seconds = 3600
-const ADMIN_TOKEN_LIFETIME: Seconds = 60
+const TOKEN_LIFETIME_SECONDS = 3600
 const ROOM_OPTIONS = { empty_timeout: 300, departure_timeout: 20 }
 const CREATE_TIMEOUT_MS = 10_000
+
+/** Returns the name in LiveKit of the room of a call. */
+export function livekitRoomOf(roomId: RoomId, slotId: string): string {
+  return hashOf([roomId, slotId])
+}
 
 /** Returns the identity in LiveKit of a membership in a call, which clients compute too. */
 export function hashedIdentity(userId: UserId, deviceId: string | null, memberId: string): string {
@@ -32,18 +36,18 @@ export function hashedIdentity(userId: UserId, deviceId: string | null, memberId
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4195
  */
 export async function issueLivekitToken(
-  app: Pick<App, 'config' | 'database' | 'serverName' | 'clock' | 'configuredHttp' | 'logger' | 'stopping'>,
+  app: LivekitApp & Pick<App, 'config' | 'database' | 'serverName'>,
   { userId, roomId, slotId, identity }: Participant,
   { canPublish }: { canPublish: boolean },
 ): Promise<string> {
   const livekit = requireLivekit(app)
   await requireInCallRoom(app, roomId, userId)
-  const room = hashOf([roomId, slotId])
+  const room = livekitRoomOf(roomId, slotId)
   if (serverNameOf(userId) === app.serverName) await createLivekitRoom(app, livekit, room)
   const video = { roomJoin: true, roomCreate: false, canPublish, canSubscribe: true, room }
-  return sign(app, livekit, {
+  return signLivekitToken(app, livekit, {
     identity,
-    lifetime: TOKEN_LIFETIME,
+    lifetimeSeconds: TOKEN_LIFETIME_SECONDS,
     video: { ...video, ...(canPublish ? { canUpdateOwnMetadata: true } : { canPublishData: false }) },
   })
 }
@@ -66,41 +70,20 @@ export async function requireInCallRoom(
 }
 
 /** Creates a room in LiveKit, or leaves an existing one as it is. */
-async function createLivekitRoom(
-  app: Pick<App, 'clock' | 'configuredHttp' | 'logger' | 'stopping'>,
-  livekit: Livekit,
-  name: string,
-): Promise<void> {
-  const token = await sign(app, livekit, { lifetime: ADMIN_TOKEN_LIFETIME, video: { roomCreate: true } })
-  const url = `${livekit.apiUrl}/twirp/livekit.RoomService/CreateRoom`
-  const options = {
-    timeoutMs: CREATE_TIMEOUT_MS,
-    signal: app.stopping,
-    headers: { authorization: `Bearer ${token}` },
-  }
+async function createLivekitRoom(app: LivekitApp, livekit: Livekit, name: string): Promise<void> {
+  const body = { name, ...ROOM_OPTIONS }
   try {
-    const { status, body } = await app.configuredHttp.postJson(url, { name, ...ROOM_OPTIONS }, options)
-    if (status !== 200) throw new Error(`LiveKit responded with ${status}: ${JSON.stringify(body)?.slice(0, 500)}`)
+    await requestLivekit(app, livekit, {
+      method: 'CreateRoom',
+      body,
+      grant: { roomCreate: true },
+      timeoutMs: CREATE_TIMEOUT_MS,
+    })
   } catch (error) {
+    const url = livekit.apiUrl
     app.logger.error({ err: error, url }, 'creation of a room in LiveKit failed, check calls.livekit')
     throw new MatrixError(502, 'M_UNKNOWN', 'The call cannot start, as its media server does not answer. Retry later')
   }
-}
-
-async function sign(
-  { clock }: Pick<App, 'clock'>,
-  { apiKey, apiSecret }: Livekit,
-  { identity, lifetime, video }: { identity?: string; lifetime: Seconds; video: object },
-): Promise<string> {
-  const { SignJWT } = await import('jose')
-  const now = Math.floor(clock.now() / 1000)
-  const token = new SignJWT({ video })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setIssuer(apiKey)
-    .setIssuedAt(now)
-    .setNotBefore(now)
-    .setExpirationTime(now + lifetime)
-  return (identity === undefined ? token : token.setSubject(identity)).sign(new TextEncoder().encode(apiSecret))
 }
 
 /** Returns the unpadded Base64 of the SHA-256 of a JSON array, as clients compute it. */

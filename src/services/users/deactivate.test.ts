@@ -14,6 +14,7 @@ import { storeNotifications } from '../../storage/push/notifications.ts'
 import { storeReceipts } from '../../storage/rooms/receipts.ts'
 import { insertNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import { storeThreadSubscription } from '../../storage/rooms/thread-subscriptions.ts'
+import { putDelegatedLeave } from '../../storage/rtc/delegated-leaves.ts'
 import { insertPasskey } from '../../storage/sign-in/passkeys.ts'
 import { replaceRecoveryCodes } from '../../storage/sign-in/recovery-codes.ts'
 import { storePendingTotpSecret } from '../../storage/sign-in/totp-secrets.ts'
@@ -98,6 +99,9 @@ async function addUseOfRooms(tx: Tx, userId: UserId): Promise<void> {
   ])
   await storeNotifications(tx, { userId, roomId, countedOrder: 1, notifying, ownReads: [] })
   await insertNoticesRoom(tx, userId, roomId)
+  const [name, timed] = [userId, { delay_ms: 1, restarted_ts: 0, gone_ts: 0, ready_ts: 0, connected: false }]
+  const participant = { livekit_room: name, identity: name, user_id: userId, server_name: app.serverName }
+  await putDelegatedLeave(tx, { ...participant, ...timed, base_url: null, delay_id: name })
   const process = { processId: 'p', now: app.clock.now(), idleMs: 1 }
   await storePresence(tx, [{ userId, statusMsg: 'busy', isActive: true }], process)
 }

@@ -12,6 +12,7 @@ import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
 import { deleteReceipts } from '../../storage/rooms/receipts.ts'
 import { deleteNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import { deleteThreadSubscriptions } from '../../storage/rooms/thread-subscriptions.ts'
+import { deleteLeavesOfUser } from '../../storage/rtc/delegated-leaves.ts'
 import { eraseUpstreamLabels } from '../../storage/sign-in/upstream-links.ts'
 import { deleteAllAccountData } from '../../storage/users/account-data.ts'
 import { deleteRenewalToken } from '../../storage/users/account-validity.ts'
@@ -47,6 +48,7 @@ export async function deactivateUser(
     await deleteCrossSigningReset(tx, userId)
     await deleteSecondFactors(tx, userId)
     await deleteDelayedEvents(tx, userId)
+    await deleteLeavesOfUser(tx, userId)
     if (erase) {
       await eraseBelongings(tx, userId)
       await noteErasure(tx, userId)

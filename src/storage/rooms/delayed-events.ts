@@ -60,6 +60,21 @@ export async function restartDelayedEvent(tx: Tx, delayId: string, now: number):
 }
 
 /**
+ * Restarts the delays of several scheduled events, except of those that another transaction is changing. Returns those
+ * that are no longer scheduled.
+ */
+export async function restartDelayedEvents(tx: Tx, delayIds: readonly string[], now: number): Promise<string[]> {
+  if (delayIds.length === 0) return []
+  await sql`update delayed_events set since_ts = ${now}::bigint, ready_ts = ${now}::bigint + delay_ms
+    where delay_id in (select delay_id from delayed_events where delay_id = any(${delayIds}::text[])
+      and finalised_ts is null for update skip locked)`.execute(tx.sql)
+  const { rows } = await sql<{ delay_id: string }>`select delay_id from delayed_events
+    where delay_id = any(${delayIds}::text[]) and finalised_ts is null`.execute(tx.sql)
+  const scheduled = new Set(rows.map((row) => row.delay_id))
+  return delayIds.filter((delayId) => !scheduled.has(delayId))
+}
+
+/**
  * Whether a delayed event is still scheduled; with `dueBy` (milliseconds since 1970): and due by then. Locks the row
  * until the transaction ends, so that no other process sends, restarts or cancels it. Lock order: after the room's.
  */

@@ -36,6 +36,8 @@ export type StreamKind =
   | 'alias'
   | 'pusher'
   | 'delayed_event'
+  /** A participant of a call handed over their leave event, or LiveKit reported a change. */
+  | 'delegated_leave'
   | 'thread_subscription'
   /** A user's events are erased. `detail`: the user. */
   | 'erasure'

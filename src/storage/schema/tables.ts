@@ -14,6 +14,7 @@ import type { RendezvousTables } from './rendezvous.ts'
 import type { ReportTables } from './reports.ts'
 import type { RoomListTables } from './room-lists.ts'
 import type { RoomTables } from './rooms.ts'
+import type { RtcTables } from './rtc.ts'
 import type { SearchTables } from './search.ts'
 import type { ServerKeyTables } from './server-keys.ts'
 import type { SignInTables } from './sign-in.ts'
@@ -44,6 +45,7 @@ export type Tables = UserTables &
   RoomTables &
   StreamTables &
   DelayedEventTables &
+  RtcTables &
   RoomListTables &
   SignInTables &
   UpstreamTables &

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { App } from '../../app.ts'
+import { BadJsonError } from '../../core/errors.ts'
+import { checkLeavesNow, markParticipantLeft } from '../../storage/rtc/delegated-leaves.ts'
+import { requireLivekit } from './livekit.ts'
+import { unauthorized } from './openid-caller.ts'
+
+const CLOCK_TOLERANCE_SECONDS = 60
+/** The participant may be connected in another way, or connect again as soon as LiveKit has started again. */
+const MAY_RETURN = ['DUPLICATE_IDENTITY', 'SERVER_SHUTDOWN', 'MIGRATION', 'STATE_MISMATCH']
+
+const claims = z.object({ sha256: z.string() })
+
+/**
+ * Returns the hash of the body that LiveKit announces in a webhook's token, in Base64. Throws 401 M_UNAUTHORIZED unless
+ * LiveKit has signed the token with the configured key, for a webhook, a few minutes ago at most.
+ * https://docs.livekit.io/home/server/webhooks/
+ */
+export async function verifyWebhookToken(
+  app: Pick<App, 'config' | 'clock'>,
+  authorization: string | undefined,
+): Promise<string> {
+  const { apiKey, apiSecret } = requireLivekit(app)
+  const token = (authorization ?? '').replace(/^Bearer /i, '')
+  const { jwtVerify } = await import('jose')
+  try {
+    const { payload } = await jwtVerify(token, new TextEncoder().encode(apiSecret), {
+      algorithms: ['HS256'],
+      issuer: apiKey,
+      requiredClaims: ['exp'],
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      currentDate: new Date(app.clock.now()),
+    })
+    return claims.parse(payload).sha256
+  } catch {
+    throw unauthorized('The webhook is not signed with calls.livekit.api_key, or not now')
+  }
+}
+
+const webhook = z.object({
+  event: z.string(),
+  room: z.object({ name: z.string() }).optional(),
+  participant: z.object({ identity: z.string(), disconnectReason: z.string().optional() }).optional(),
+})
+
+/**
+ * Notes who has left a room in LiveKit, and lets the participants be checked. Webhooks of other kinds change nothing,
+ * and repeated ones nothing more. Throws 401 M_UNAUTHORIZED for a body with another hash, M_BAD_JSON.
+ */
+export async function receiveWebhook(
+  app: Pick<App, 'database' | 'clock'>,
+  { body, sha256 }: { body: string; sha256: string },
+): Promise<void> {
+  if (createHash('sha256').update(body).digest('base64') !== sha256) {
+    throw unauthorized('The body of the webhook is not the signed one')
+  }
+  const { event, room, participant } = parseWebhook(body)
+  const now = app.clock.now()
+  if (room === undefined) return
+  const { name } = room
+  if (event === 'participant_left' && participant && !mayReturn(participant.disconnectReason)) {
+    const { identity } = participant
+    await app.database.write((tx) => markParticipantLeft(tx, { room: name, identity, now }))
+  } else if (event === 'room_finished') {
+    await app.database.write((tx) => checkLeavesNow(tx, { room: name, identity: undefined, now }))
+  } else if (/^participant_(joined|left|connection_aborted)$/.test(event) && participant) {
+    const { identity } = participant
+    await app.database.write((tx) => checkLeavesNow(tx, { room: name, identity, now }))
+  }
+}
+
+function parseWebhook(body: string): z.output<typeof webhook> {
+  try {
+    return webhook.parse(JSON.parse(body))
+  } catch {
+    throw new BadJsonError('The body is not a webhook of LiveKit')
+  }
+}
+
+function mayReturn(reason = 'UNKNOWN_REASON'): boolean {
+  return MAY_RETURN.includes(reason)
+}
