@@ -119,6 +119,8 @@ describe('a logout token', () => {
   })
 
   test.each<[string, object, object?]>([
+    ['names a person with NUL', { sub: 'a\0b' }],
+    ['names a session with NUL', { sid: 'a\0b' }],
     ['of another issuer', { iss: 'https://evil.example' }],
     ['for another client', { aud: 'devices' }],
     ['without an event', { events: {} }],

@@ -44,6 +44,8 @@ test('an account at a provider is that of one user', async () => {
 
 test('nothing is linked to a provider or user that does not exist', async () => {
   await expect(linkProvider(app, link(bob, '3', 'nowhere'))).rejects.toMatchObject({ status: 404 })
+  for (const subject of ['', 'a'.repeat(1025), 'a\0b'])
+    await expect(linkProvider(app, link(bob, subject))).rejects.toMatchObject({ errcode: 'M_INVALID_PARAM' })
   await expect(linkProvider(app, link('@nobody:hearth.test' as UserId, '3'))).rejects.toMatchObject({ status: 404 })
 })
 

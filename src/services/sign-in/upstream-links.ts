@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { MatrixError, NotFoundError } from '../../core/errors.ts'
+import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import {
@@ -11,6 +11,7 @@ import {
 } from '../../storage/sign-in/upstream-links.ts'
 import { countSecondFactors } from '../../storage/users/second-factors.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
+import { isUpstreamName } from './upstream-person.ts'
 
 /** An account at a provider that signs a user in. `name`: the provider's; undefined: it is not configured any more. */
 export type LinkedProvider = UpstreamAccount & { name: string | undefined; label: string; linkedTs: number }
@@ -47,12 +48,17 @@ export async function unlinkProvider(
   })
 }
 
-/** Links an account at a provider for an administrator. Throws M_NOT_FOUND, and M_LINKED_ELSEWHERE. */
+/**
+ * Links an account at a provider for an administrator. Throws M_NOT_FOUND, M_LINKED_ELSEWHERE, and M_INVALID_PARAM for a
+ * subject that no provider can have.
+ */
 export async function linkProvider(
   app: Pick<App, 'database' | 'clock' | 'identityProviders'>,
   { userId, providerId, subject }: UpstreamAccount & { userId: UserId },
 ): Promise<void> {
   if (!app.identityProviders.has(providerId)) throw new NotFoundError('There is no identity provider with this ID')
+  if (!isUpstreamName(subject))
+    throw new InvalidParamError('The subject is empty, longer than 1,024 bytes, or has a NUL character')
   await app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const user = await findUser(tx, userId)

@@ -12,6 +12,7 @@ import {
 } from '../../storage/sign-in/upstream-sessions.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import { hashToken } from '../users/tokens.ts'
+import { isUpstreamName } from './upstream-person.ts'
 
 /** Tokens may be from the future by the tolerance for clocks, so their IDs are kept for longer than they are valid. */
 const KEEP_MS = 2 * LOGOUT_TOKEN_SECONDS * 1000
@@ -30,6 +31,8 @@ export async function endByProvider(
   if (config?.kind !== 'oidc' || config.backchannel_logout === 'ignore' || !readLogout)
     throw new NotFoundError('This identity provider has no back-channel logout')
   const { tokenId, ...named } = await readLogout(token)
+  for (const name of [named.subject, named.sid])
+    if (name !== undefined && !isUpstreamName(name)) throw new UpstreamError('invalid', 'The name is nobody’s')
   const now = app.clock.now()
   const used = { providerId: config.id, tokenIdHash: hashToken(tokenId), now, expiresTs: now + KEEP_MS }
   const which = { providerId: config.id, ...named }

@@ -25,10 +25,14 @@ const MAX_LABEL = 255
 /** An index entry has at most 2,704 bytes. OpenID Connect permits 255. */
 const MAX_NAME_BYTES = 1024
 
+/** Whether a provider's permanent name of a person or of a session can be stored and looked up. */
+export function isUpstreamName(name: string): boolean {
+  return name !== '' && isStorableName(name, MAX_NAME_BYTES)
+}
+
 /** Applies the templates of a provider. Throws UpstreamError for a subject or session that no look-up could find. */
 export function personOf(config: ProviderConfig, { subject, sid, claims }: UpstreamIdentity): UpstreamPerson {
-  const isUsable = (name: string) => name !== '' && isStorableName(name, MAX_NAME_BYTES)
-  if (!isUsable(subject) || (sid && !isUsable(sid)))
+  if (!isUpstreamName(subject) || (sid && !isUpstreamName(sid)))
     throw new UpstreamError('invalid', 'The name of the person or session is empty, too long, or cannot be stored')
   const { attributes, trust_email } = config
   const address = fillTemplate(attributes.email, claims)
