@@ -6,10 +6,13 @@ create table media_files (
   -- of the content, in base64url
   sha256 text primary key,
   size bigint not null,
-  object_key text not null unique,
+  object_key text not null,
+  -- the store that has the object: disk or s3
+  store text not null,
   -- media type found in the content; null: not recognised
   detected_type text,
-  created_ts bigint not null
+  created_ts bigint not null,
+  unique (store, object_key)
 );
 
 create table media (
@@ -41,21 +44,26 @@ create table media_thumbnails (
   method text not null,
   animated boolean not null,
   -- null: the file is its own thumbnail, as it is not larger
-  object_key text unique,
+  object_key text,
+  store text,
   content_type text not null,
   size bigint not null,
-  primary key (sha256, width, height, method, animated)
+  primary key (sha256, width, height, method, animated),
+  unique (store, object_key)
 );
 
 -- Objects that no row above names. A row is written just before its object, so that a crash leaves no unknown object,
 -- and deleted in the transaction that stores the media. Rows that stay are orphaned objects, which a sweep deletes.
+-- While an object is moved to another store, its copy there is such an object, and afterwards its original.
 create table pending_objects (
-  object_key text primary key,
+  object_key text not null,
+  store text not null,
   since_ts bigint not null,
   -- the sweep is deleting it: it cannot be claimed any more
-  is_deleting boolean not null default false
+  is_deleting boolean not null default false,
+  primary key (object_key, store)
 );
-create index pending_objects_since on pending_objects (since_ts);
+create index pending_objects_since on pending_objects (store, since_ts);
 
 -- Previews of URLs, and failures to fetch them, until they expire. The URLs themselves are not stored.
 create table url_previews (

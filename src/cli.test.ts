@@ -170,3 +170,18 @@ test('a database that a newer Hearth upgraded is refused in one line, with advic
     if (command !== 'doctor') expect(text.trim().split('\n')).toHaveLength(1)
   }
 }, 60_000)
+
+describe('media move', () => {
+  const bucket = { HEARTH_MEDIA_S3_BUCKET: 'b', HEARTH_MEDIA_STORE: 'disk' }
+  test.each([
+    ['without an action', ['media'], {}, 'Say what to do: hearth media move --to s3'],
+    ['without a destination', ['media', 'move'], {}, 'Say where to: --to s3 or --to disk'],
+    ['without a bucket', ['media', 'move', '--to', 's3'], {}, 'media.s3.bucket is not set. Configure the bucket first'],
+    ['while new files go elsewhere', ['media', 'move', '--to', 's3'], bucket, 'Set media.store: s3, restart all'],
+  ])('%s says what to do', async (_, words, env, advice) => {
+    const { code, stderr } = await hearth(words, { HEARTH_DATA_DIR: join(folder, 'unused'), ...env })
+    expect(code).not.toBe(0)
+    expect(stderr).toContain(advice)
+    expect(existsSync(join(folder, 'unused'))).toBe(false)
+  })
+})

@@ -55,6 +55,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'list the accounts of a user at identity providers',
     load: async () => (await import('./cli/provider-links.ts')).listProvidersCommand,
   },
+  media: {
+    summary: 'move files between the folder and the bucket',
+    load: async () => (await import('./cli/media.ts')).media,
+  },
   migrate: {
     summary: 'migrate the database without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,

@@ -19,7 +19,7 @@ import { createUnreadAnswers, type UnreadLimits } from './infra/http/unread-answ
 import { createLogger } from './infra/logger.ts'
 import { createMailer } from './infra/mail/mailer.ts'
 import { createMetrics } from './infra/metrics.ts'
-import { openObjectStore } from './infra/object-store/open-object-store.ts'
+import { openObjectStores } from './infra/object-store/open-object-stores.ts'
 import { systemRandom } from './infra/random.ts'
 import { createUpstreamProviders } from './infra/sign-in/upstream-providers.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
@@ -87,7 +87,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter,
     unreadAnswers,
-    media: createMediaStore(config.media, await openObjectStore(config.media, logger), logger),
+    media: createMediaStore(config.media, await openObjectStores(config.media, logger), logger),
     jobs,
     ...configured,
     clock: systemClock,

@@ -27,9 +27,13 @@ export async function withConfiguredDatabase<Result>(
   }
 }
 
-/** Runs `work` with an App on the migrated database. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */
-export async function withApp<Result>(config: Config, work: (app: App) => Promise<Result>): Promise<Result> {
-  await using opened = await openApp({ ...config, log: { ...config.log, level: 'warn' } })
+/** Runs `work` with an App on the migrated database, which logs from `level` on. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */
+export async function withApp<Result>(
+  config: Config,
+  work: (app: App) => Promise<Result>,
+  level: Config['log']['level'] = 'warn',
+): Promise<Result> {
+  await using opened = await openApp({ ...config, log: { ...config.log, level } })
   try {
     return await work(opened.app)
   } catch (error) {

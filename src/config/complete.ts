@@ -3,8 +3,8 @@ import type { z } from 'zod'
 import type { Appservice } from '../core/appservice.ts'
 import { readAppservices } from './appservices.ts'
 import { type CallsConfig, completeCalls } from './complete-calls.ts'
+import { completeMedia, type MediaConfig } from './complete-media.ts'
 import { completeProviders } from './complete-providers.ts'
-import { completeS3, type S3Config } from './complete-s3.ts'
 import type { ProviderConfig } from './identity-providers.ts'
 import type { Locate } from './problems.ts'
 import type { configSchema } from './schema.ts'
@@ -26,8 +26,7 @@ export type Config = Omit<
   listeners: ListenerConfig[]
   public_base_url: string
   signing_key: string
-  /** `s3` undefined: files are in `storage_dir`. */
-  media: Omit<Parsed['media'], 's3'> & { storage_dir: string; s3: S3Config | undefined }
+  media: MediaConfig
   /** The contents of the registration files. */
   appservices: Appservice[]
   identity_providers: ProviderConfig[]
@@ -60,11 +59,7 @@ export function completeConfig(parsed: Parsed, locate: Locate): Config {
     },
     jwt: { ...parsed.jwt, public_key: parsed.jwt.public_key && resolve(parsed.jwt.public_key) },
     ldap: { ...parsed.ldap, ca: parsed.ldap.ca === undefined ? undefined : resolve(parsed.ldap.ca) },
-    media: {
-      ...parsed.media,
-      storage_dir: resolve(parsed.media.storage_dir ?? join(dataDir, 'media')),
-      s3: completeS3(parsed.media.s3, dataDir, locate),
-    },
+    media: completeMedia(parsed.media, dataDir, locate),
   }
 }
 

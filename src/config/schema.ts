@@ -138,6 +138,11 @@ const media = z
       description: 'The folder for files; all processes must share it. Absent: media inside data_dir.',
       example: '/srv/hearth/media',
     }),
+    store: z.enum(['disk', 's3']).optional().meta({
+      description:
+        'Where new files go: disk (storage_dir) or s3. Files are found in both; hearth media move moves them. Absent: s3 if s3.bucket is set, else disk.',
+      example: 's3',
+    }),
     s3,
     thumbnail_sizes: z
       .array(thumbnailSize)

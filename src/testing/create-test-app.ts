@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import type { App, Capabilities } from '../app.ts'
 import { buildApp } from '../build-app.ts'
 import type { configSchema } from '../config/schema.ts'
-import { defaultConfig } from '../config.ts'
+import { type Config, defaultConfig } from '../config.ts'
 import type { UserId } from '../core/ids.ts'
 import { signingKeyFromSeed } from '../core/signing/signing-key.ts'
 import { type Clock, fixedClock } from '../infra/clock.ts'
@@ -23,6 +23,7 @@ import { createPageFetch } from '../infra/http/page-fetch.ts'
 import { createUnreadAnswers } from '../infra/http/unread-answers.ts'
 import { createMetrics } from '../infra/metrics.ts'
 import { createDiskStore } from '../infra/object-store/disk.ts'
+import type { ObjectStores } from '../infra/object-store/object-stores.ts'
 import { systemRandom } from '../infra/random.ts'
 import { createUpstreamProviders } from '../infra/sign-in/upstream-providers.ts'
 import { startStreamTail } from '../infra/stream-tail.ts'
@@ -131,7 +132,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     fetchPage: createPageFetch(connections.anywhere),
     identityProviders: createUpstreamProviders(config.identity_providers, clock, connections.configured),
     mailer: undefined,
-    media: createMediaStore(config.media, createDiskStore(config.media.storage_dir), logger),
+    media: createMediaStore(config.media, diskOnly(config), logger),
     directory: undefined,
     jwtVerifier: undefined,
     passwordHasher: createPasswordHasher(config.passwords),
@@ -140,6 +141,10 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     ),
     unreadAnswers: ended.adopt(createUnreadAnswers({ clock, logger }, UNREAD_LIMITS), (answers) => answers.stop()),
   }
+}
+
+function diskOnly({ media }: Config): ObjectStores {
+  return { current: 'disk', disk: createDiskStore(media.storage_dir), s3: undefined }
 }
 
 async function insertUsers(database: Database, users: readonly UserId[]): Promise<void> {

@@ -47,7 +47,9 @@ export async function sendContent(
   const headers = headersOf(content, etag)
   // Without Cache-Control: its `no-cache` makes caches revalidate, which this response does.
   if (fresh({ 'if-none-match': request.headers['if-none-match'] }, { etag })) return end(response, 304, headers)
-  if (content.mayRedirect && app.media.objects.presign) return redirect(app, response, content)
+  const url = content.mayRedirect ? await presignedUrl(app, content) : undefined
+  // The redirect itself must not be cached: its URL expires.
+  if (url !== undefined) return end(response, 307, { Location: url, 'Cache-Control': 'no-store' })
   const range = rangeOf(request, content.size, etag)
   if (range === 'unsatisfiable') return end(response, 416, { ...SAFETY, 'Content-Range': `bytes */${content.size}` })
   const length = range ? range.end - range.start + 1 : content.size
@@ -60,14 +62,12 @@ export async function sendContent(
   return sendStream(app, recipient, { stream })
 }
 
-/** The redirect itself must not be cached: its URL expires. */
-async function redirect(app: App, response: ServerResponse, content: Content): Promise<typeof RESPONDED> {
-  const url = await app.media.objects.presign!(content.objectKey, {
+async function presignedUrl(app: App, content: Content): Promise<string | undefined> {
+  return app.media.objects.presign?.(content.objectKey, {
     contentType: content.contentType,
     disposition: describe(content)['Content-Disposition'],
     cacheControl: cacheControlOf(content),
   })
-  return end(response, 307, { Location: url, 'Cache-Control': 'no-store' })
 }
 
 function cacheControlOf({ cache }: Content): string {

@@ -14,7 +14,7 @@ const TOLERATED_SKEW_MS = 2000
 
 /** Checks that the database is reachable, recent enough, in UTF-8, migrated, and agrees on the time. */
 export const checkDatabase: Check = async (config, running) => {
-  if (config.database.url === undefined && !existsSync(join(config.data_dir, 'database'))) {
+  if (lacksDatabase(config)) {
     return [good('There is no embedded database yet; the first start creates it')]
   }
   try {
@@ -27,6 +27,11 @@ export const checkDatabase: Check = async (config, running) => {
     if (explained) return [problem(explained, 'Hearth cannot start before this is fixed.')]
     throw error
   }
+}
+
+/** Whether the embedded database will be used, and was not created yet. */
+export function lacksDatabase(config: Config): boolean {
+  return config.database.url === undefined && !existsSync(join(config.data_dir, 'database'))
 }
 
 async function examine(database: Database, config: Config): Promise<Finding[]> {

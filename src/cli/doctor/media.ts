@@ -2,28 +2,51 @@ import { text } from 'node:stream/consumers'
 import type { Config } from '../../config.ts'
 import { createLogger } from '../../infra/logger.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
-import { openObjectStore } from '../../infra/object-store/open-object-store.ts'
+import { type ObjectStores, storeNamed } from '../../infra/object-store/object-stores.ts'
+import { openObjectStores } from '../../infra/object-store/open-object-stores.ts'
 import { discardStagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
-import { StoreUnavailableError } from '../../infra/object-store/store-unavailable.ts'
+import { whyStoreFails } from '../../infra/object-store/store-unavailable.ts'
 import { systemRandom } from '../../infra/random.ts'
-import { type Check, type Finding, good, problem } from './finding.ts'
+import { countObjectsIn } from '../../storage/media/stored-objects.ts'
+import { withConfiguredDatabase } from '../open-configured.ts'
+import { lacksDatabase } from './database.ts'
+import { type Check, type Finding, good, problem, warning } from './finding.ts'
 
-/** Writes, reads and deletes an object in the bucket for media. */
-export const checkMedia: Check = async ({ media }) => [
-  media.s3 ? await tryBucket(media) : good(`Files are stored in ${media.storage_dir}`),
-]
+const NONE = { count: 0, bytes: 0 }
 
-async function tryBucket(media: Config['media']): Promise<Finding> {
+/** Writes, reads and deletes an object in the bucket for media, and looks for files that were not moved. */
+export const checkMedia: Check = async (config) => {
+  const { media } = config
   // Without a cache: the bucket itself has to answer.
-  const s3 = { ...media.s3!, cache_size: 0 }
-  const objects = await openObjectStore({ ...media, s3 }, createLogger({ level: 'fatal' }))
+  const s3 = media.s3 && { ...media.s3, cache_size: 0 }
+  const stores = await openObjectStores({ ...media, s3 }, createLogger({ level: 'fatal' }))
+  return [
+    good(`New files go to ${storeNamed(stores, stores.current).name}`),
+    ...(stores.s3 ? [await tryBucket(stores.s3)] : []),
+    ...(await findUnmoved(config, stores)),
+  ]
+}
+
+/** Says where files are that the configured store does not have. */
+async function findUnmoved(config: Config, stores: ObjectStores): Promise<Finding[]> {
+  const other = stores.current === 's3' ? 'disk' : 's3'
+  if (lacksDatabase(config)) return []
+  // A database that cannot be read is a finding of its own check.
+  const found = await withConfiguredDatabase(config, (database) => countObjectsIn(database, other)).catch(() => NONE)
+  if (found.count === 0) return []
+  const place = stores[other]?.name ?? 'a bucket, but media.s3.bucket is not set'
+  const what = `${found.count} files and thumbnails (${Math.ceil(found.bytes / 1024 ** 2)} MiB) are in ${place}.`
+  const move = `hearth media move --to ${stores.current} moves them`
+  return [stores[other] ? warning(what, `${move}, while the server runs.`) : problem(what, `Set it. Then, ${move}.`)]
+}
+
+async function tryBucket(objects: ObjectStore): Promise<Finding> {
   try {
     await tryObject(objects)
     return good(`Objects can be written, read and deleted in ${objects.name}`)
   } catch (error) {
-    const why = error instanceof StoreUnavailableError ? error.cause : error
     return problem(
-      `Objects cannot be written, read and deleted in ${objects.name}: ${wordsOf(why)}`,
+      `Objects cannot be written, read and deleted in ${objects.name}: ${whyStoreFails(error)}`,
       'Compare media.s3 with the settings of the store; docs/media.md lists the permissions that Hearth needs.',
     )
   }
@@ -42,13 +65,8 @@ async function tryObject(objects: ObjectStore): Promise<void> {
     const found = stream && (await text(stream))
     await objects.delete(key)
     if (found !== probe) throw new Error('it does not return what was written')
-    if (await objects.has(key)) throw new Error('a deleted object is still there')
+    if ((await objects.sizeOf(key)) !== undefined) throw new Error('a deleted object is still there')
   } finally {
     await discardStagedFile(staged)
   }
-}
-
-function wordsOf(error: unknown): string {
-  const { name, message } = error as Error
-  return [name, message].filter((part) => part && part !== 'Error').join(': ')
 }

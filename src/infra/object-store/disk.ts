@@ -1,4 +1,4 @@
-import { access, mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { checkObjectKey } from './object-key.ts'
 import type { ObjectStore } from './object-store.ts'
@@ -26,11 +26,11 @@ export function createDiskStore(folder: string): ObjectStore {
       const file = await openIfThere(pathOf(key))
       return file?.createReadStream(range)
     },
-    has: (key) =>
-      access(pathOf(key)).then(
-        () => true,
+    sizeOf: (key) =>
+      stat(pathOf(key)).then(
+        ({ size }) => size,
         (error) => {
-          if (isMissing(error)) return false
+          if (isMissing(error)) return undefined
           throw error
         },
       ),

@@ -21,8 +21,20 @@ export type LocalCache = {
 const LARGEST_SHARE = 1 / 4
 const UNFINISHED = '.unfinished'
 
-/** Creates a cache with the objects that the folder has from an earlier run. The folder is read at the first use. */
+/** Does not touch the folder, which may be another process's. */
+const NO_CACHE: LocalCache = {
+  read: async () => undefined,
+  add: async () => {},
+  fill: (_key, source) => source,
+  remove: async () => {},
+}
+
+/**
+ * Creates a cache with the objects that the folder has from an earlier run. The folder is read at the first use. Caches
+ * nothing if `maxBytes` is 0.
+ */
 export function createLocalCache(folder: string, maxBytes: number): LocalCache {
+  if (maxBytes === 0) return NO_CACHE
   /** Sizes by key, the least recently used first. */
   let sizes: Promise<Map<string, number>> | undefined
   let parts = 0

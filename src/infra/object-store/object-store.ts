@@ -23,10 +23,13 @@ export type ObjectStore = {
    * Returns the bytes of an object, or a range of it; undefined if it does not exist. Destroy the stream to stop early.
    */
   get(key: string, range?: ByteRange): Promise<Readable | undefined>
-  /** Returns whether the store itself has an object, past every cache. */
-  has(key: string): Promise<boolean>
+  /** Returns the size of an object in the store itself, past every cache; undefined if it does not exist. */
+  sizeOf(key: string): Promise<number | undefined>
   /** Deletes an object, and what an interrupted `put` left of it; a missing one is not an error. */
   delete(key: string): Promise<void>
-  /** Returns a short-lived URL from which clients read an object directly; absent: the store has none. */
-  presign?(key: string, headers: PresignedHeaders): Promise<string>
+  /**
+   * Returns a short-lived URL from which clients read an object directly; undefined for an object without one. Absent:
+   * the store has none.
+   */
+  presign?(key: string, headers: PresignedHeaders): Promise<string | undefined>
 }

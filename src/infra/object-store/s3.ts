@@ -85,9 +85,9 @@ export function createS3Store(options: S3Options, logger: Logger): ObjectStore {
       const body = withErrors(found.Body as Readable, (error) => unavailable(error, 'get'))
       return range || found.ContentLength === undefined ? body : cache.fill(key, body, found.ContentLength)
     },
-    async has(key) {
+    async sizeOf(key) {
       const found = await attempt('head', orUndefined(client.send(new HeadObjectCommand(at(key)))))
-      return found !== undefined
+      return found?.ContentLength
     },
     async delete(key) {
       const place = at(key)

@@ -7,3 +7,9 @@ export class StoreUnavailableError extends MatrixError {
     this.cause = cause
   }
 }
+
+/** Describes the error of a store to its administrator. */
+export function whyStoreFails(error: unknown): string {
+  const { name, message } = (error instanceof StoreUnavailableError ? error.cause : error) as Error
+  return [name, message].filter((part) => part && part !== 'Error').join(': ')
+}

@@ -1,36 +1,56 @@
 import type { App } from '../../app.ts'
+import { storeNamed } from '../../infra/object-store/object-stores.ts'
 import { discardStagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
 import { serverSecret } from '../../storage/engine/server-secrets.ts'
+import { hasObjectsIn } from '../../storage/media/stored-objects.ts'
+import type { StoreName } from '../../storage/schema/media.ts'
 
 const KEY_LENGTH = 32
 
 /**
- * Checks that this process uses the server's media store: a mount may be missing, or a folder not shared. The first
- * process to start writes a marker there, for which all others look. Returns whether it is there, and logs an error if
- * not.
+ * Checks that this process uses a media store of the server: a mount may be missing, or a folder not shared. The first
+ * process that uses the store writes a marker there, for which all others look. Returns whether it is there, and logs an
+ * error if not. False without an error for a store without objects.
  */
-export async function checkMediaStore(app: App): Promise<boolean> {
-  const mine = app.random.token(KEY_LENGTH)
-  // Written before the others know of it, so that they never look too early.
-  await putMark(app, mine)
-  const mark = await serverSecret(app.database, 'media_store_mark', () => mine)
-  if (mark === mine) return true
-  await app.media.objects.delete(mine)
-  if (await app.media.objects.has(mark)) return true
+export async function checkMediaStore(app: App, store: StoreName): Promise<boolean> {
+  const { stores } = app.media
+  if (store !== stores.current && !(await hasObjectsIn(app.database, store))) return false
+  if (!stores[store]) {
+    app.logger.error(
+      'Files of this server are in a bucket, but media.s3.bucket is not set. Set it; hearth media move --to disk moves them.',
+    )
+    return false
+  }
+  if (await hasMark(app, store)) return true
   app.logger.error(
-    `The media store, ${app.media.objects.name}, does not contain the files of this server. Mount the folder or correct the bucket and prefix, and use the same store in all processes.`,
+    `The media store, ${stores[store].name}, does not contain the files of this server. Mount the folder or correct the bucket and prefix, and use the same store in all processes.`,
   )
   return false
 }
 
-async function putMark(app: App, key: string): Promise<void> {
+async function hasMark(app: App, store: StoreName): Promise<boolean> {
+  const objects = storeNamed(app.media.stores, store)
+  let mine: string | undefined
+  const mark = await serverSecret(app.database, `media_store_mark_${store}`, async () => {
+    mine = app.random.token(KEY_LENGTH)
+    // Before the others know of it, so that they never look too early.
+    await putMark(app, store, mine)
+    return mine
+  })
+  if (mark === mine) return true
+  if (mine !== undefined) await objects.delete(mine)
+  return (await objects.sizeOf(mark)) !== undefined
+}
+
+async function putMark(app: App, store: StoreName, key: string): Promise<void> {
+  const objects = storeNamed(app.media.stores, store)
   const content = Buffer.from(`The media of ${app.serverName}\n`)
   async function* source(): AsyncGenerator<Buffer> {
     yield content
   }
-  const staged = await stageFile(app.media.objects.stagingFolder, source(), content.length)
+  const staged = await stageFile(objects.stagingFolder, source(), content.length)
   try {
-    await app.media.objects.put(key, staged)
+    await objects.put(key, staged)
   } finally {
     await discardStagedFile(staged)
   }

@@ -5,11 +5,14 @@ import { createSingleFlight, type SingleFlight } from '../../infra/concurrency/s
 import type { Logger } from '../../infra/logger.ts'
 import { createThumbnailer, type Thumbnailer } from '../../infra/media/thumbnails.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
+import { joinStores, type ObjectStores } from '../../infra/object-store/object-stores.ts'
 import type { StoredPreview } from '../../storage/media/url-previews.ts'
 import type { ThumbnailRow } from '../../storage/schema/media.ts'
 
-/** The object store, the thumbnailer and their work in flight. */
+/** The object stores, the thumbnailer and their work in flight. */
 export type MediaStore = {
+  stores: ObjectStores
+  /** The stores as one. */
   objects: ObjectStore
   thumbnailer: Thumbnailer
   /** By thumbnail key, so that concurrent requests make a thumbnail once. */
@@ -25,10 +28,11 @@ export type MediaStore = {
 const NO_THUMBNAILS =
   'thumbnails disabled, the library sharp does not load. Run npm install --include=optional on this machine, and restart.'
 
-/** Creates the store over the objects that `openObjectStore` has opened, without I/O. */
-export function createMediaStore(config: Config['media'], objects: ObjectStore, logger: Logger): MediaStore {
+/** Creates the store over those that `openObjectStores` has opened, without I/O. */
+export function createMediaStore(config: Config['media'], stores: ObjectStores, logger: Logger): MediaStore {
   return {
-    objects,
+    stores,
+    objects: joinStores(stores),
     thumbnailer: createThumbnailer(config.max_image_pixels, (err) => logger.error({ err }, NO_THUMBNAILS)),
     thumbnailsUnderWay: createSingleFlight(),
     previews: createSingleFlight(),

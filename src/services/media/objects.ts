@@ -1,28 +1,50 @@
 import type { App } from '../../app.ts'
+import { storeNamed } from '../../infra/object-store/object-stores.ts'
 import type { StagedFile } from '../../infra/object-store/staged-file.ts'
-import { announceObject, forgetObjects, markOrphanedObjects } from '../../storage/media/pending-objects.ts'
+import { StoreUnavailableError } from '../../infra/object-store/store-unavailable.ts'
+import {
+  announceObject,
+  forgetObjects,
+  markOrphanedObject,
+  markOrphanedObjects,
+} from '../../storage/media/pending-objects.ts'
+import type { StoredObject, StoreName } from '../../storage/schema/media.ts'
 
 /**
- * Puts a staged file into the store, and returns its key. The object counts as orphaned until a transaction refers to
- * it, so that a crash leaves no orphan.
+ * Puts a staged file into the store for new files. The object counts as orphaned until a transaction refers to it, so
+ * that a crash leaves no orphan.
  */
-export async function putObject(app: App, staged: StagedFile): Promise<string> {
-  const objectKey = app.random.token(32)
-  await app.database.write((tx) => announceObject(tx, objectKey, app.clock.now()))
-  await app.media.objects.put(objectKey, staged)
-  return objectKey
+export async function putObject(app: App, staged: StagedFile): Promise<StoredObject> {
+  const object = { objectKey: app.random.token(32), store: app.media.stores.current }
+  await app.database.write((tx) => announceObject(tx, object, app.clock.now()))
+  await app.media.objects.put(object.objectKey, staged)
+  return object
 }
 
-/** Deletes an orphaned object. */
-export async function dropObject(app: App, objectKey: string): Promise<void> {
-  await app.media.objects.delete(objectKey)
-  await app.database.write((tx) => forgetObjects(tx, [objectKey]))
+/** Deletes an object if it is orphaned. If its store does not answer, the sweep deletes it later. */
+export async function dropObject(app: App, object: StoredObject): Promise<void> {
+  const { objectKey, store } = object
+  if (!(await app.database.write((tx) => markOrphanedObject(tx, object)))) return
+  try {
+    await storeNamed(app.media.stores, store).delete(objectKey)
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return
+    throw error
+  }
+  await app.database.write((tx) => forgetObjects(tx, store, [objectKey]))
 }
 
-/** Deletes up to `limit` objects that have been orphaned since before `cutoff`, and returns how many there were. */
-export async function deleteOrphanedObjects(app: App, command: { cutoff: number; limit: number }): Promise<number> {
+/**
+ * Deletes up to `limit` objects of a store that have been orphaned since before `cutoff`, and returns how many there
+ * were.
+ */
+export async function deleteOrphanedObjects(
+  app: App,
+  command: { store: StoreName; cutoff: number; limit: number },
+): Promise<number> {
+  const { store } = command
   const keys = await app.database.write((tx) => markOrphanedObjects(tx, command))
-  for (const key of keys) await app.media.objects.delete(key)
-  if (keys.length > 0) await app.database.write((tx) => forgetObjects(tx, keys))
+  for (const key of keys) await storeNamed(app.media.stores, store).delete(key)
+  if (keys.length > 0) await app.database.write((tx) => forgetObjects(tx, store, keys))
   return keys.length
 }

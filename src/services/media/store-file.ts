@@ -34,13 +34,13 @@ async function storeNewFile(
 ): Promise<void> {
   const { sha256, size, head } = staged
   const detectedType = (await fileTypeFromBuffer(head))?.mime ?? null
-  const objectKey = await putObject(app, staged)
+  const object = await putObject(app, staged)
   const claimed = await app.database.write(async (tx) => {
-    const isFirst = await claimFile(tx, { sha256, size, objectKey, detectedType, now: app.clock.now() })
+    const isFirst = await claimFile(tx, { sha256, size, ...object, detectedType, now: app.clock.now() })
     await record(tx, sha256)
     return isFirst
   })
   // Not when the transaction throws: it may have committed although its result was lost. The sweep deletes orphaned
   // objects.
-  if (!claimed) await dropObject(app, objectKey)
+  if (!claimed) await dropObject(app, object)
 }

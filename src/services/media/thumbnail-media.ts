@@ -30,7 +30,7 @@ export async function thumbnailMedia(app: App, file: StoredFile, request: Thumbn
 
 async function makeThumbnail(app: App, file: StoredFile, key: ThumbnailKey): Promise<ThumbnailRow> {
   const { bytes, contentType } = await app.media.thumbnailer.render(() => openFile(app, file.objectKey), key)
-  const row = { ...key, object_key: null, content_type: contentType, size: bytes?.length ?? file.size }
+  const row = { ...key, object_key: null, store: null, content_type: contentType, size: bytes?.length ?? file.size }
   if (bytes) return storeThumbnail(app, bytes, row)
   await app.database.write((tx) => insertThumbnail(tx, row))
   return row
@@ -39,11 +39,11 @@ async function makeThumbnail(app: App, file: StoredFile, key: ThumbnailKey): Pro
 async function storeThumbnail(app: App, bytes: Buffer, row: ThumbnailRow): Promise<ThumbnailRow> {
   const staged = await stageFile(app.media.objects.stagingFolder, Readable.from([bytes]), bytes.length)
   try {
-    const objectKey = await putObject(app, staged)
-    const made = { ...row, object_key: objectKey }
+    const object = await putObject(app, staged)
+    const made = { ...row, object_key: object.objectKey, store: object.store }
     if (await app.database.write((tx) => insertThumbnail(tx, made))) return made
     // Another process was faster.
-    await dropObject(app, objectKey)
+    await dropObject(app, object)
     const { sha256, width, height, method, animated } = row
     const other = await findStoredThumbnail(app.database, { sha256, width, height, method, animated })
     if (other) return other

@@ -31,6 +31,7 @@ export async function insertThumbnail(tx: Tx, thumbnail: ThumbnailRow): Promise<
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst()
   if (numInsertedOrUpdatedRows !== 1n) return false
-  if (thumbnail.object_key !== null) await claimObject(tx, thumbnail.object_key)
+  const { object_key: objectKey, store } = thumbnail
+  if (objectKey !== null && store !== null) await claimObject(tx, { objectKey, store })
   return true
 }

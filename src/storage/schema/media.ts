@@ -1,18 +1,25 @@
 import type { ServerName, UserId } from '../../core/ids.ts'
 
+/** A place for objects: the folder `media.storage_dir`, or the bucket `media.s3.bucket`. */
+export type StoreName = 'disk' | 's3'
+
+/** An object, and the store that has it. */
+export type StoredObject = { objectKey: string; store: StoreName }
+
 /** Tables of media: `migrations/0004_media.sql`. */
 export type MediaTables = {
   media_files: {
     sha256: string
     size: number
     object_key: string
+    store: StoreName
     detected_type: string | null
     created_ts: number
   }
   media: MediaRow
   media_thumbnails: ThumbnailRow
   url_previews: UrlPreviewRow
-  pending_objects: { object_key: string; since_ts: number; is_deleting: boolean }
+  pending_objects: { object_key: string; store: StoreName; since_ts: number; is_deleting: boolean }
 }
 
 export type MediaRow = {
@@ -34,6 +41,7 @@ export type ThumbnailRow = {
   method: 'crop' | 'scale'
   animated: boolean
   object_key: string | null
+  store: StoreName | null
   content_type: string
   size: number
 }

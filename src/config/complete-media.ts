@@ -4,18 +4,35 @@ import type { z } from 'zod'
 import { whyUnreadable } from './file.ts'
 import { ConfigError, type Locate, problemAt } from './problems.ts'
 import type { s3 } from './s3.ts'
+import type { configSchema } from './schema.ts'
 
-type Parsed = z.output<typeof s3>
+type Parsed = z.output<typeof configSchema>['media']
+type ParsedS3 = z.output<typeof s3>
 
 /** The section `media.s3` with all defaults, and the secret from its file. */
-export type S3Config = Omit<Parsed, 'bucket' | 'secret_access_key_file' | 'force_path_style' | 'cache_dir'> & {
+type S3Config = Omit<ParsedS3, 'bucket' | 'secret_access_key_file' | 'force_path_style' | 'cache_dir'> & {
   bucket: string
   force_path_style: boolean
   cache_dir: string
 }
 
-/** Returns the bucket for media; undefined if none is configured. Throws ConfigError for an unreadable secret. */
-export function completeS3(parsed: Parsed, dataDir: string, locate: Locate): S3Config | undefined {
+/** The section `media`; `store` says where new files go. */
+export type MediaConfig = Omit<Parsed, 's3' | 'store'> & {
+  storage_dir: string
+  store: 'disk' | 's3'
+  s3: S3Config | undefined
+}
+
+/** Fills in the section `media`. Throws ConfigError for an unreadable secret, and for a store that is missing. */
+export function completeMedia(parsed: Parsed, dataDir: string, locate: Locate): MediaConfig {
+  const s3 = completeS3(parsed.s3, dataDir, locate)
+  const store = parsed.store ?? (s3 ? 's3' : 'disk')
+  if (store === 's3' && !s3) throw new ConfigError([problemAt(locate, ['media', 'store'], 's3 needs media.s3.bucket')])
+  return { ...parsed, storage_dir: resolve(parsed.storage_dir ?? join(dataDir, 'media')), store, s3 }
+}
+
+/** Returns the bucket for media; undefined if none is configured. */
+function completeS3(parsed: ParsedS3, dataDir: string, locate: Locate): S3Config | undefined {
   const { bucket, secret_access_key_file: file, ...rest } = parsed
   if (bucket === undefined) return undefined
   return {

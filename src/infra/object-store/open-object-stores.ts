@@ -2,10 +2,12 @@ import type { Config } from '../../config.ts'
 import type { Logger } from '../logger.ts'
 import { createDiskStore } from './disk.ts'
 import type { ObjectStore } from './object-store.ts'
+import type { ObjectStores } from './object-stores.ts'
 
-/** Opens the configured store of files, a folder or a bucket, without a request to it. */
-export async function openObjectStore(config: Config['media'], logger: Logger): Promise<ObjectStore> {
-  return config.s3 ? openBucket(config.s3, logger) : createDiskStore(config.storage_dir)
+/** Opens the configured stores of files, the folder and perhaps a bucket, without a request to it. */
+export async function openObjectStores(config: Config['media'], logger: Logger): Promise<ObjectStores> {
+  const s3 = config.s3 && (await openBucket(config.s3, logger))
+  return { current: config.store, disk: createDiskStore(config.storage_dir), s3 }
 }
 
 async function openBucket(s3: NonNullable<Config['media']['s3']>, logger: Logger): Promise<ObjectStore> {

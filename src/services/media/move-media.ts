@@ -1,0 +1,71 @@
+import type { App } from '../../app.ts'
+import { createConcurrencyLimit } from '../../infra/concurrency/concurrency-limit.ts'
+import { listFilesIn, listThumbnailsIn, type ObjectInStore } from '../../storage/media/stored-objects.ts'
+import type { StoreName } from '../../storage/schema/media.ts'
+import { type MoveOutcome, moveObject } from './move-object.ts'
+import { deleteOrphanedObjects } from './objects.ts'
+
+/** Why an object stays where it is. */
+export type Reason = Exclude<MoveOutcome, 'moved' | 'gone'>
+
+/** What a move has done so far. */
+export type Moved = {
+  objects: number
+  bytes: number
+  /** The reasons of objects that stay where they are, by key. */
+  unmovable: Map<string, Reason>
+}
+
+type Move = { from: StoreName; to: StoreName }
+
+const BATCH = 100
+const AT_ONCE = 4
+/** Objects whose time is 0: nothing refers to them any more. */
+const ALREADY_UNUSED = 1
+
+/**
+ * Moves all files and thumbnails of one store to the other, while servers use both. Throws the error of a store that
+ * fails; a later move continues. Only one process may move at a time. `report` receives the same object after each batch.
+ */
+export async function moveMedia(app: App, move: Move, report: (moved: Moved) => void): Promise<Moved> {
+  const moved: Moved = { objects: 0, bytes: 0, unmovable: new Map() }
+  // Again until there is nothing new: a server may still store files where they come from.
+  for (let before = -1; before < moved.objects; ) {
+    before = moved.objects
+    for (const list of [listFilesIn, listThumbnailsIn]) {
+      let after = ''
+      for (;;) {
+        const objects = await list(app.database, { store: move.from, after, limit: BATCH })
+        if (objects.length === 0) break
+        after = objects.at(-1)!.objectKey
+        await moveBatch(app, objects, { move, moved })
+        report(moved)
+      }
+    }
+  }
+  // Originals that an interrupted move has left.
+  const unused = { store: move.from, cutoff: ALREADY_UNUSED, limit: BATCH }
+  while ((await deleteOrphanedObjects(app, unused)) === BATCH);
+  return moved
+}
+
+async function moveBatch(
+  app: App,
+  objects: readonly ObjectInStore[],
+  { move, moved }: { move: Move; moved: Moved },
+): Promise<void> {
+  const inTurn = createConcurrencyLimit(AT_ONCE)
+  const failures: unknown[] = []
+  const moveOne = async (object: ObjectInStore): Promise<void> => {
+    if (failures.length > 0) return
+    const outcome = await moveObject(app, object, move)
+    if (outcome === 'moved') {
+      moved.objects++
+      moved.bytes += object.size
+    }
+    if (outcome === 'moved' || outcome === 'gone') moved.unmovable.delete(object.objectKey)
+    else moved.unmovable.set(object.objectKey, outcome)
+  }
+  await Promise.all(objects.map((object) => inTurn(() => moveOne(object)).catch((error) => failures.push(error))))
+  if (failures.length > 0) throw failures[0]
+}
