@@ -34,6 +34,8 @@ import type { TimeLimits } from './storage/engine/pool.ts'
 import { createRoomTransactions } from './storage/rooms/room-transactions.ts'
 
 const PREPARE_AFTER_MS = 1000
+/** Of an answer with a page or an image: headers and chunks. */
+const PAGE_OVERHEAD_BYTES = 1024 * 1024
 
 /** An app with open resources. Disposing waits for writes, then closes the database; `stop` aborts waiting requests. */
 export type OpenApp = AsyncDisposable & { app: App; stop(): void }
@@ -174,7 +176,9 @@ function openPageFetch(
   opened: AsyncDisposableStack,
   { trust }: Pick<FederationConnections, 'trust'>,
 ): App['fetchPage'] {
-  const agent = createPageAgent({ trust, allowPrivateAddresses: url_previews.allow_private_addresses })
+  const { allow_private_addresses: allowPrivateAddresses, max_page_size, max_image_size } = url_previews
+  const maxReceived = Math.max(max_page_size, max_image_size) + PAGE_OVERHEAD_BYTES
+  const agent = createPageAgent({ trust, allowPrivateAddresses, maxReceived })
   opened.defer(() => agent.destroy())
   return createPageFetch(agent)
 }

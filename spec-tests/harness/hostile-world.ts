@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { registerUser, sendText, type TestUser } from './client.ts'
 import { startFederation, type TestFederation } from './federation.ts'
+import type { HearthOptions } from './hearth.ts'
 import { type Homeserver, type Place, startHomeserver } from './homeserver-places.ts'
 import { type MailServer, startMailServer } from './mail-server.ts'
 import { createRoom, joinRoom, syncUntil, v3 } from './rooms.ts'
@@ -24,6 +25,9 @@ export type HostileWorld = Homeserver & {
 /** One row of a table of attacks: `attempt` makes the attack and asserts the homeserver's response. */
 export type Attack = { name: string; attempt(world: HostileWorld): Promise<void> }
 
+type Options = (federation: TestFederation) => Promise<HearthOptions>
+type Setup = Record<string, unknown> | Options
+
 const PLACES: readonly Place[] = ['pglite', 'three-processes']
 
 /** The log messages of a failed request, an unexpected exception, and an unclosed file. */
@@ -35,13 +39,13 @@ const FAULT = /a request failed|unexpected exception|unhandled|on garbage collec
  *
  * @param area The target of the attacks.
  * @param attacks The rows.
- * @param config Further keys of the configuration file.
+ * @param setup Further keys of the configuration file, or a function that returns all options of the processes.
  */
-export function describeAttacks(area: string, attacks: readonly Attack[], config: Record<string, unknown> = {}): void {
+export function describeAttacks(area: string, attacks: readonly Attack[], setup: Setup = {}): void {
   describe.each(PLACES)(`${area} on %s`, (place) => {
     let world: HostileWorld
     beforeAll(async () => {
-      world = await startHostileWorld(place, config)
+      world = await startHostileWorld(place, typeof setup === 'function' ? setup : async () => ({ config: setup }))
     })
     afterAll(() => world?.federation.dispose())
 
@@ -70,13 +74,14 @@ async function expectUnharmed({ processes, alice, bob, roomId }: HostileWorld): 
 }
 
 /** Starts a homeserver to attack. `world.federation.dispose()` stops it. */
-async function startHostileWorld(place: Place, config: Record<string, unknown> = {}): Promise<HostileWorld> {
+async function startHostileWorld(place: Place, optionsFor: Options): Promise<HostileWorld> {
   const federation = await startFederation()
   try {
+    const { config = {}, ...options } = await optionsFor(federation)
     const mails = await startMailServer()
     federation.onDispose(() => mails.stop())
     const email = { smtp_url: mails.url, from: 'hearth@hearth.test', require_tls: false, ...(config.email as object) }
-    const started = await startHomeserver(federation, place, { config: { ...config, email } })
+    const started = await startHomeserver(federation, place, { ...options, config: { ...config, email } })
     const [alice, bob] = await Promise.all([registerUser(started.url), registerUser(started.url)])
     const roomId = await createRoom(alice)
     await joinRoom(roomId, bob)

@@ -1,12 +1,13 @@
+import { domainToASCII } from 'node:url'
 import { z } from 'zod'
 import { byteSize, duration } from './units.ts'
 
-/** Host names; each stands for its subdomains too. */
+/** Host names, as they are in parsed URLs; each stands for its subdomains too. */
 const hosts = z.array(
   z
     .string()
-    .regex(/^[a-zA-Z0-9.-]{1,253}$/, "expected a host name such as 'example.org'")
-    .transform((name) => name.toLowerCase()),
+    .transform(domainToASCII)
+    .pipe(z.string().regex(/^[a-z0-9._-]{1,253}$/, "expected a host name such as 'example.org'")),
 )
 
 /** The section `url_previews`. */

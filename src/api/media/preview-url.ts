@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { ForbiddenError } from '../../core/errors.ts'
+import { PAGE_FETCH_USER_AGENT } from '../../infra/http/page-fetch.ts'
 import { previewUrl } from '../../services/media/preview-url.ts'
 import { queryInteger } from '../http/fields.ts'
 import { RawJson, route } from '../http/route.ts'
@@ -15,9 +17,9 @@ export const getUrlPreview = route({
   auth: 'user',
   rateLimit: 'media',
   query: z.object({ url: z.string(), ts: queryInteger.optional() }),
-  async handle({ query, request }, app) {
-    return new RawJson(
-      await previewUrl(app, { url: query.url, at: query.ts, language: request.headers['accept-language'] }),
-    )
+  async handle({ query, request: { headers } }, app) {
+    // A page can lead to this endpoint, with a token and a URL that leads here again.
+    if (headers['user-agent'] === PAGE_FETCH_USER_AGENT) throw new ForbiddenError('Previews have no previews')
+    return new RawJson(await previewUrl(app, { url: query.url, at: query.ts, language: headers['accept-language'] }))
   },
 })

@@ -7,6 +7,7 @@ import { createPageAgent, createPageFetch } from './page-fetch.ts'
 import { createTrust } from './trusted-connections.ts'
 
 const LIMIT = 100_000
+const RECEIVED = 1_000_000
 const SITE = 'public.test'
 
 /** The target of attacks: a service of this machine. */
@@ -18,7 +19,7 @@ const target = createTcpServer((socket) => {
 let site: Server
 let requests = 0
 let dispatcher: Dispatcher
-const guarded = createPageAgent({ trust: createTrust([]), allowPrivateAddresses: false })
+const guarded = createPageAgent({ trust: createTrust([]), allowPrivateAddresses: false, maxReceived: RECEIVED })
 /** Leads to the site, as if that were at a public address. */
 let open: Agent
 
@@ -103,6 +104,16 @@ test.each(['file:///etc/passwd', 'ftp://public.test/', 'data:text/html,x', 'java
   'does not follow a redirect to %s',
   async (to) => {
     await expect(fetchPage(at(`/?to=${encodeURIComponent(to)}`))).rejects.toThrow('not allowed')
+  },
+)
+
+test.each([1, 22, 25, 143, 465, 6000, 6667, 10080])(
+  'connects to port %d neither directly nor after a redirect',
+  async (port) => {
+    const before = requests
+    await expect(fetchPage(`http://${SITE}:${port}/`)).rejects.toThrow('not allowed')
+    await expect(fetchPage(at(`/?to=${encodeURIComponent(`http://${SITE}:${port}/`)}`))).rejects.toThrow('not allowed')
+    expect(requests - before).toBe(1)
   },
 )
 
@@ -205,7 +216,7 @@ test('headers without an end fail', async () => {
   const huge: Record<string, string> = {}
   for (let place = 0; place < 100; place++) huge[`x-${place}`] = 'x'.repeat(1000)
   pages['/headers'] = (_, response) => void response.writeHead(200, huge).end('x')
-  const agent = createPageAgent({ trust: createTrust([]), allowPrivateAddresses: true })
+  const agent = createPageAgent({ trust: createTrust([]), allowPrivateAddresses: true, maxReceived: RECEIVED })
   const { port: own } = site.address() as AddressInfo
   const fetching = createPageFetch(agent)(new URL(`http://127.0.0.1:${own}/headers`), {
     ...{ accept: '*/*', acceptLanguage: undefined, maxBytes: () => LIMIT, isAllowed: () => true },

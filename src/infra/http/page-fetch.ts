@@ -2,6 +2,7 @@ import type { Transform } from 'node:stream'
 import { pipeline } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { type Agent, type Dispatcher, request } from 'undici'
+import { hasBlockedPort } from './blocked-ports.ts'
 import { createNameLookUp } from './name-look-up.ts'
 import { type ConnectionRules, createGuardedAgent } from './trusted-connections.ts'
 
@@ -29,19 +30,19 @@ export type FetchPage = (url: URL, options: PageRequest) => Promise<FetchedPage>
 const MAX_REDIRECTS = 5
 const MAX_HEADER_BYTES = 16 * 1024
 /** Many sites send their Open Graph tags only to clients that look like a browser or a bot. */
-const USER_AGENT = 'Mozilla/5.0 (compatible; Hearth; Matrix preview bot)'
+export const PAGE_FETCH_USER_AGENT = 'Mozilla/5.0 (compatible; Hearth; Matrix preview bot)'
 
 /** `agent`: the connections to use; they decide about private addresses. */
 export function createPageFetch(agent: Dispatcher): FetchPage {
   return async (first, options) => {
     let url = first
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-      if (!options.isAllowed(url)) throw new Error('the page is at a place that is not allowed')
+      if (hasBlockedPort(url) || !options.isAllowed(url)) throw new Error('the page is at a place that is not allowed')
       const answer = await request(url, {
         dispatcher: agent,
         signal: options.signal,
         headers: {
-          'user-agent': USER_AGENT,
+          'user-agent': PAGE_FETCH_USER_AGENT,
           accept: options.accept,
           'accept-encoding': 'gzip, deflate, br',
           ...(options.acceptLanguage !== undefined && { 'accept-language': options.acceptLanguage }),
@@ -54,8 +55,7 @@ export function createPageFetch(agent: Dispatcher): FetchPage {
         const maxBytes = options.maxBytes(contentType)
         return { url, contentType, ...(await readUpTo(decoded(body, one(headers['content-encoding'])), maxBytes)) }
       }
-      // The rest of an endless body is not read: the connection is closed.
-      body.on('error', () => {}).destroy()
+      close(body)
       if (![301, 302, 303, 307, 308].includes(status) || location === undefined)
         throw new Error(`the page has status ${status}`)
       url = new URL(location, url)
@@ -64,12 +64,18 @@ export function createPageFetch(agent: Dispatcher): FetchPage {
   }
 }
 
-/** Connections for `createPageFetch`: a new one for each request, as few sites are asked twice. */
-export function createPageAgent(rules: Omit<ConnectionRules, 'lookUp'>): Agent {
+/** Connections for `createPageFetch`: a new one for each request, which `maxReceived` limits. */
+export function createPageAgent(rules: Required<Omit<ConnectionRules, 'lookUp'>>): Agent {
   return createGuardedAgent(
     { ...rules, lookUp: createNameLookUp() },
-    { maxHeaderSize: MAX_HEADER_BYTES, pipelining: 0 },
+    // undici connects once more after an aborted request, and would keep that connection for seconds.
+    { maxHeaderSize: MAX_HEADER_BYTES, pipelining: 0, keepAliveTimeout: 1 },
   )
+}
+
+/** Closes the connection, so that the rest of an endless body is not read. */
+function close(body: Dispatcher.ResponseData['body']): void {
+  body.on('error', () => {}).destroy()
 }
 
 function one(header: string | string[] | undefined): string | undefined {
@@ -77,18 +83,19 @@ function one(header: string | string[] | undefined): string | undefined {
 }
 
 /** Decompresses while reading, so that a small body that grows is noticed. */
-function decoded(body: Dispatcher.ResponseData['body'], encoding = 'identity'): AsyncIterable<Buffer> {
-  const decoder = decoderFor(encoding.trim().toLowerCase())
-  if (!decoder) return body
-  return pipeline(body, decoder, () => {})
+function decoded(body: Dispatcher.ResponseData['body'], header = ''): AsyncIterable<Buffer> {
+  const encoding = header.trim().toLowerCase()
+  if (encoding === '' || encoding === 'identity') return body
+  const decoder = decoderFor(encoding)
+  if (decoder) return pipeline(body, decoder, () => {})
+  close(body)
+  throw new Error('the page has an unknown encoding')
 }
 
 function decoderFor(encoding: string): Transform | undefined {
-  if (encoding === 'identity' || encoding === '') return undefined
   if (encoding === 'gzip' || encoding === 'x-gzip') return createGunzip()
   if (encoding === 'deflate') return createInflate()
-  if (encoding === 'br') return createBrotliDecompress()
-  throw new Error('the page has an unknown encoding')
+  return encoding === 'br' ? createBrotliDecompress() : undefined
 }
 
 async function readUpTo(body: AsyncIterable<Buffer>, limit: number): Promise<{ body: Buffer; isWhole: boolean }> {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { Agent, buildConnector } from 'undici'
 import { lookUpFor, type NameLookUp } from './name-look-up.ts'
@@ -13,6 +14,8 @@ export type ConnectionRules = {
   lookUp: NameLookUp
   /** Whether connections may go to this machine and its private networks. */
   allowPrivateAddresses: boolean
+  /** Bytes that one connection may receive, whatever they are; more close it. */
+  maxReceived?: number
 }
 
 /** Opens connections only to allowed addresses, and TLS only with a trusted certificate. */
@@ -24,7 +27,7 @@ export type Connect = (
 const CONNECT_TIMEOUT_MS = 10_000
 
 /** Each call has its own cache of TLS sessions. */
-export function createConnect({ trust, lookUp, allowPrivateAddresses }: ConnectionRules): Connect {
+export function createConnect({ trust, lookUp, allowPrivateAddresses, maxReceived }: ConnectionRules): Connect {
   let connector: buildConnector.connector | undefined
   return ({ host, port, certificateName, isPlain = false }, callback) => {
     // IP addresses are not looked up, so they are checked here.
@@ -40,8 +43,22 @@ export function createConnect({ trust, lookUp, allowPrivateAddresses }: Connecti
     // For an IP address no SNI is sent, and the certificate must be for the address.
     const servername = isName(certificateName) ? certificateName : undefined
     const protocol = isPlain ? 'http:' : 'https:'
-    connector({ protocol, hostname: host, host: certificateName, port: String(port), servername } as never, callback)
+    const connected: buildConnector.Callback =
+      maxReceived === undefined
+        ? callback
+        : (...result) => {
+            if (result[1]) closeAfter(result[1], maxReceived)
+            callback(...result)
+          }
+    connector({ protocol, hostname: host, host: certificateName, port: String(port), servername } as never, connected)
   }
+}
+
+/** The limits of bodies and headers do not count interim responses, sizes of chunks, and bytes that decompress to nothing. */
+function closeAfter(socket: Socket, maxReceived: number): void {
+  socket.on('readable', () => {
+    if (socket.bytesRead > maxReceived) socket.destroy(new Error(`the answer is larger than ${maxReceived} bytes`))
+  })
 }
 
 /** Returns the default certificate authorities and those in some PEM files, loaded once on first use. */

@@ -90,10 +90,10 @@ async function fetchOnce(app: App, page: Page): Promise<StoredPreview> {
     const isFree = leasedUntil <= lease.now
     if (isFree && (await app.database.write((tx) => claimUrlPreview(tx, page.key, lease))))
       return fetchAndStore(app, page, leases.holder)
-    await pause(LOOK_EVERY_MS)
     const stored = await findUrlPreview(app.database, page.key)
     if (stored.expiresTs > app.clock.now()) return stored
     leasedUntil = stored.leasedUntil
+    await pause(LOOK_EVERY_MS)
   }
   return { preview: null, expiresTs: 0 }
 }
