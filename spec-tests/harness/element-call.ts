@@ -14,7 +14,7 @@ export type Caller = {
   user: TestUser
   page: Page
   /** Opens Element Call in a room, and joins the call. */
-  join(roomId: string, mode: RtcMode): Promise<void>
+  join(roomId: string, options: JoinOptions): Promise<void>
   /** Returns the names on the tiles, with the own one. */
   tiles(): Promise<string[]>
   /** Returns what has come from the others, by the names on their tiles. */
@@ -23,6 +23,7 @@ export type Caller = {
   log(): string
   /** Leaves by Element Call's button. */
   hangUp(): Promise<void>
+  closeTab(): Promise<void>
   /** Ends the browser with SIGKILL: nothing says goodbye. */
   kill(): Promise<void>
 }
@@ -32,6 +33,9 @@ export type Received = { framesDecoded: number; audioEnergy: number }
 
 /** How Element Call announces memberships: by state events, or by sticky events. */
 export type RtcMode = 'compatibility' | 'matrix_2_0'
+
+/** `delegates`: whether the delayed leave event is handed over to the server, or restarted by Element Call. */
+export type JoinOptions = { mode: RtcMode; delegates: boolean }
 
 const CHROMIUM = '/usr/bin/chromium'
 const CLIENT = join(import.meta.dirname, '..', 'clients', 'element-call-host.js')
@@ -96,6 +100,8 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
   const context = await browser.newContext({ permissions: ['camera', 'microphone'] })
   await context.addInitScript({ path: WATCH_CONNECTIONS })
   const page = await context.newPage()
+  // Element Call may ask whether to leave.
+  page.on('dialog', (dialog) => dialog.accept())
   const lines: string[] = []
   page.on('console', (message) => {
     lines.push(message.text())
@@ -112,7 +118,9 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
   return {
     user,
     page,
-    async join(roomId, mode) {
+    async join(roomId, { mode, delegates }) {
+      // As on servers that cannot take the event over.
+      if (!delegates) await context.route('**/delegate_delayed_leave', (route) => route.fulfill({ status: 404 }))
       await run('join', { roomId, elementCall: `/${mode}/` })
       await pollUntil(`${userId} joins the call`, async () => {
         const actions = (await page.evaluate('globalThis.page.actions()')) as string[]
@@ -125,6 +133,7 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
     async hangUp() {
       await call().getByTestId('incall_leave').click()
     },
+    closeTab: () => page.close({ runBeforeUnload: true }),
     kill: () => server.kill(),
   }
 }

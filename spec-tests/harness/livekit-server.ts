@@ -9,6 +9,8 @@ import { pollUntil } from '../../testing/poll-until.ts'
 export type LivekitServer = {
   /** The section `calls` of a Hearth, as docs/calls.md gives it. */
   calls: { livekit: { url: string; api_key: string; api_secret: string } }
+  /** `webhook`: the URL to which it reports events. */
+  start(options: { webhook: string }): Promise<void>
   /** Returns its output. */
   output(): string
   stop(): Promise<void>
@@ -18,45 +20,53 @@ const PROGRAM = process.env.LIVEKIT_SERVER ?? join(homedir(), '.cache', 'hearth'
 const API_KEY = 'hearth'
 const SECRET = 'a secret of LiveKit that only tests know'
 
-/** Starts livekit-server. `webhook`: the URL to which it reports events. Throws if it is not installed. */
-export async function startLivekitServer({ webhook }: { webhook?: string } = {}): Promise<LivekitServer> {
-  if (!existsSync(PROGRAM)) throw new Error('The tests need livekit-server: bash spec-tests/setup/install.sh')
+/** Prepares a livekit-server. It starts later, because it and its Hearth need each other's URLs. */
+export async function createLivekitServer(): Promise<LivekitServer> {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-livekit-'))
-  const [port, tcpPort, udpPort] = await Promise.all([freePort(), freePort(), freePort()])
-  const file = join(folder, 'livekit.yaml')
-  const interfaces = { includes: ['lo'] }
-  const rtc = {
-    tcp_port: tcpPort,
-    udp_port: udpPort,
-    node_ip: '127.0.0.1',
-    enable_loopback_candidate: true,
-    interfaces,
-  }
-  const config = {
-    port,
-    bind_addresses: ['127.0.0.1'],
-    rtc: { ...rtc, use_external_ip: false },
-    room: { auto_create: false },
-    keys: { [API_KEY]: SECRET },
-    ...(webhook && { webhook: { api_key: API_KEY, urls: [webhook] } }),
-  }
-  // JSON is YAML.
-  writeFileSync(file, JSON.stringify(config))
+  const port = await freePort()
+  let server: ChildProcess | undefined
   let output = ''
-  const server: ChildProcess = spawn(PROGRAM, ['--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
-  for (const stream of [server.stdout!, server.stderr!]) stream.on('data', (chunk) => (output += chunk))
-  const ended = new Promise((resolve) => server.once('exit', resolve))
-  await pollUntil('livekit-server answers', async () => {
-    if (server.exitCode !== null) throw new Error(`livekit-server ended with ${server.exitCode}:\n${output}`)
-    return (await fetch(`http://127.0.0.1:${port}/`)).ok
-  })
   return {
     calls: { livekit: { url: `ws://127.0.0.1:${port}`, api_key: API_KEY, api_secret: SECRET } },
     output: () => output,
+    async start({ webhook }) {
+      if (!existsSync(PROGRAM)) throw new Error('The tests need livekit-server: bash spec-tests/setup/install.sh')
+      const file = join(folder, 'livekit.yaml')
+      // JSON is YAML.
+      writeFileSync(file, JSON.stringify(await configuration({ port, webhook })))
+      const child = spawn(PROGRAM, ['--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+      server = child
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+      await pollUntil('livekit-server answers', async () => {
+        if (child.exitCode !== null) throw new Error(`livekit-server ended with ${child.exitCode}:\n${output}`)
+        return (await fetch(`http://127.0.0.1:${port}/`)).ok
+      })
+    },
     async stop() {
-      server.kill('SIGKILL')
-      await ended
+      if (server && server.exitCode === null && server.signalCode === null) {
+        const ended = new Promise((resolve) => server!.once('exit', resolve))
+        server.kill('SIGKILL')
+        await ended
+      }
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+async function configuration({ port, webhook }: { port: number; webhook: string }): Promise<object> {
+  const [tcpPort, udpPort] = await Promise.all([freePort(), freePort()])
+  return {
+    port,
+    bind_addresses: ['127.0.0.1'],
+    rtc: {
+      tcp_port: tcpPort,
+      udp_port: udpPort,
+      node_ip: '127.0.0.1',
+      enable_loopback_candidate: true,
+      interfaces: { includes: ['lo'] },
+    },
+    room: { auto_create: false },
+    keys: { [API_KEY]: SECRET },
+    webhook: { api_key: API_KEY, urls: [webhook] },
   }
 }
