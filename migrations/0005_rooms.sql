@@ -24,7 +24,9 @@ create table room_heads (
   -- order of rooms in lists, by the sequence room_activity: at the last event, and at the last bump event
   -- (core/rooms/bump-types.ts)
   activity bigint not null default 0,
-  bump bigint not null default 0
+  bump bigint not null default 0,
+  -- until when the room has sticky events, at most (milliseconds since 1970): rooms without any need no look-up
+  sticky_until bigint not null default 0
 ) with (fillfactor = 50);
 
 -- The data of rooms in directories and summaries. Updated in the transaction that changes the current state.
@@ -264,6 +266,18 @@ create table thread_subscriptions (
 create index thread_subscriptions_user on thread_subscriptions (user_id, change_nid);
 create index thread_subscriptions_thread on thread_subscriptions (room_id, thread_id) where subscribed;
 
+-- Sticky events (MSC4354), soft-failed ones included; only unexpired ones count. Design: docs/decisions/0024-sticky-events.md
+create table sticky_events (
+  event_nid bigint primary key,
+  room_id text not null,
+  sender text not null,
+  -- sent by a user of this server, which therefore has to send it to every server that joins
+  is_ours boolean not null,
+  expires_ts bigint not null
+);
+create index sticky_events_room on sticky_events (room_id, sender, event_nid);
+create index sticky_events_expiry on sticky_events (expires_ts);
+
 -- Delayed events (MSC4140) and their results: docs/decisions/0018-delayed-events.md
 create table delayed_events (
   -- a secret: it allows to send, restart or cancel the event
@@ -277,6 +291,8 @@ create table delayed_events (
   state_key text,
   -- JSON
   content text not null,
+  -- how long the event is sticky; null: it is not
+  sticky_ms bigint,
   delay_ms bigint not null,
   -- when it was scheduled or last restarted; it is due delay_ms later
   since_ts bigint not null,

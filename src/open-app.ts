@@ -128,6 +128,7 @@ async function openStorage(
   const rooms = createRoomTransactions(database, {
     lanes: database.engine === 'pglite' ? 1 : 2,
     serverName: config.server_name,
+    clock: systemClock,
   })
   opened.defer(() => rooms.drained())
   return { database, stream, rooms }

@@ -28,6 +28,8 @@ export type Pdu = {
   signatures: Record<string, Record<string, string>>
   /** Of `m.room.redaction` before room version 11. */
   redacts?: string
+  /** Of sticky events (core/events/sticky.ts); other servers may send anything. */
+  msc4354_sticky?: Json
   unsigned?: JsonObject
 }
 

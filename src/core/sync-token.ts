@@ -7,6 +7,8 @@ type Beside = {
    * received them.
    */
   toDevice?: number | undefined
+  /** The position up to which the response contained sticky events, if there are more. */
+  sticky?: number | undefined
   /**
    * The position of the last new room in a response that did not contain all new rooms; the next response continues
    * after it.
@@ -14,12 +16,14 @@ type Beside = {
   lastRoom?: string | undefined
 }
 
-const FORM = /^s1_(?<position>\d{1,15})(?:_(?<toDevice>\d{1,15}))?(?:~(?<lastRoom>[0-9a-f]{32}))?$/
+const FORM =
+  /^s1_(?<position>\d{1,15})(?:_(?<toDevice>\d{1,15}))?(?:-(?<sticky>\d{1,15}))?(?:~(?<lastRoom>[0-9a-f]{32}))?$/
 
 /** The token for a position of the stream: `next_batch` of /sync. The `1` is the version of the format. */
-export function syncToken(position: number, { toDevice, lastRoom }: Beside = {}): string {
+export function syncToken(position: number, { toDevice, sticky, lastRoom }: Beside = {}): string {
   const acknowledged = toDevice === undefined ? '' : `_${toDevice}`
-  return `s1_${position}${acknowledged}${lastRoom === undefined ? '' : `~${lastRoom}`}`
+  const received = sticky === undefined ? '' : `-${sticky}`
+  return `s1_${position}${acknowledged}${received}${lastRoom === undefined ? '' : `~${lastRoom}`}`
 }
 
 /** Parses the position of a `since`. Throws M_INVALID_PARAM for a text that is not a sync token of this server. */
@@ -32,6 +36,12 @@ export function parseSyncToken(token: string): number {
 /** Returns the position up to which a token acknowledges to-device messages; undefined if its response had none. */
 export function acknowledgedIn(token: string): number | undefined {
   const position = FORM.exec(token)?.groups?.toDevice
+  return position === undefined ? undefined : Number(position)
+}
+
+/** Returns the position up to which the client has sticky events; undefined if it has those up to the token's. */
+export function stickyIn(token: string): number | undefined {
+  const position = FORM.exec(token)?.groups?.sticky
   return position === undefined ? undefined : Number(position)
 }
 

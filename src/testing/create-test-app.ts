@@ -102,14 +102,14 @@ type Basis = Pick<
 > &
   Partial<Capabilities>
 
-async function storageMembers({ database, serverName, logger, ...basis }: Basis, ended: AsyncDisposableStack) {
+async function storageMembers({ database, serverName, clock, logger, ...basis }: Basis, ended: AsyncDisposableStack) {
   const stream = basis.stream ?? ended.adopt(await startStreamTail(database, logger), (tail) => tail.stop())
-  const rooms = createRoomTransactions(database, { lanes: 1, serverName })
+  const rooms = createRoomTransactions(database, { lanes: 1, serverName, clock })
   return {
     stream,
     rooms: ended.adopt(rooms, () => rooms.drained()),
     takeNids: createNidSource(),
-    jobs: ended.adopt(createJobRunner({ ...basis, database, logger }), (jobs) => jobs.stop()),
+    jobs: ended.adopt(createJobRunner({ ...basis, database, clock, logger }), (jobs) => jobs.stop()),
   }
 }
 

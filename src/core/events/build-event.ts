@@ -9,6 +9,7 @@ import { encodeBase64, encodeBase64Url } from '../text/base64.ts'
 import { essentialJson } from './essential-json.ts'
 import { hashedEventId } from './reference-hash.ts'
 import { checkFieldSizes, checkTotalSize } from './size-limits.ts'
+import { STICKY } from './sticky.ts'
 import { namesItsRoom, toEvent } from './to-event.ts'
 
 /** An event before hashing and signing. */
@@ -28,6 +29,8 @@ export type EventDraft = {
   redacts?: EventId
   /** The sender's server, for membership events in requests between servers that require it. */
   origin?: ServerName
+  /** How long the event is sticky, in milliseconds. */
+  sticky_ms?: number
   /** Hashes by event id, to add in `prev_events` and `auth_events` of room versions 1 and 2. */
   reference_hashes?: Readonly<Record<EventId, { sha256: string }>>
 }
@@ -55,11 +58,12 @@ export function buildEvent(version: RoomVersion, draft: EventDraft, signer: Sign
 type UnsignedFields = Omit<Pdu, 'hashes' | 'signatures' | 'event_id'> & { event_id?: EventId }
 
 function unsignedFields(version: RoomVersion, draft: EventDraft, serverName: ServerName): UnsignedFields {
-  const { room_id: roomId, state_key: stateKey, redacts, origin } = draft
+  const { room_id: roomId, state_key: stateKey, redacts, origin, sticky_ms: sticky } = draft
   const fields: UnsignedFields = {
     auth_events: references(version, draft, draft.auth_events),
     content: redacts !== undefined && version.redactsInContent ? { ...draft.content, redacts } : draft.content,
     depth: draft.depth,
+    ...(sticky !== undefined && { [STICKY]: { duration_ms: sticky } }),
     ...(origin !== undefined && { origin }),
     origin_server_ts: draft.origin_server_ts,
     prev_events: references(version, draft, draft.prev_events),

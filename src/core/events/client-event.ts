@@ -1,6 +1,7 @@
 import { type EventId, isEventId, type RoomId, type UserId } from '../ids.ts'
 import type { Event, JsonObject, Pdu } from '../pdu.ts'
 import type { RoomVersion } from '../room-versions.ts'
+import { STICKY, stickyDuration } from './sticky.ts'
 
 /** An event in the client format; each endpoint adds `unsigned`. */
 export type ClientEvent = {
@@ -13,6 +14,7 @@ export type ClientEvent = {
   state_key?: string
   /** Of redactions, for clients that read it at its place before room version 11. */
   redacts?: string
+  msc4354_sticky?: { duration_ms: number }
   unsigned?: JsonObject
 }
 
@@ -20,6 +22,7 @@ export type ClientEvent = {
 export function clientEvent(event: Event, version: RoomVersion): ClientEvent {
   const { pdu } = event
   const redacts = redactedEventId(version, pdu)
+  const sticky = stickyDuration(pdu)
   return {
     type: pdu.type,
     // Redactions of all room versions have it in both places:
@@ -31,6 +34,7 @@ export function clientEvent(event: Event, version: RoomVersion): ClientEvent {
     room_id: event.room_id,
     ...(pdu.state_key !== undefined && { state_key: pdu.state_key }),
     ...(redacts !== undefined && { redacts }),
+    ...(sticky !== undefined && { [STICKY]: { duration_ms: sticky } }),
   }
 }
 

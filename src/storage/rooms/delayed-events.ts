@@ -10,9 +10,9 @@ export type NewDelayedEvent = Omit<DelayedEventRow, 'ready_ts' | 'finalised_ts' 
 /** Adds a delayed event, and notifies all processes when it is due. */
 export async function insertDelayedEvent(tx: Tx, event: NewDelayedEvent): Promise<void> {
   await sql`insert into delayed_events (delay_id, user_id, device_id, room_id, type, state_key, content,
-      delay_ms, since_ts, txn_id, as_admin, ready_ts)
+      sticky_ms, delay_ms, since_ts, txn_id, as_admin, ready_ts)
     values (${event.delay_id}, ${event.user_id}, ${event.device_id}, ${event.room_id}, ${event.type}, ${event.state_key},
-      ${event.content}, ${event.delay_ms}::bigint, ${event.since_ts}::bigint,
+      ${event.content}, ${event.sticky_ms}::bigint, ${event.delay_ms}::bigint, ${event.since_ts}::bigint,
       ${event.txn_id}, ${event.as_admin}, ${event.since_ts + event.delay_ms}::bigint)`.execute(tx.sql)
   appendToStream(tx, { kind: 'delayed_event' })
 }

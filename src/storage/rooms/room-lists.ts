@@ -17,6 +17,8 @@ export type ListedRoom = {
   /** Root of the room's current state, and event_order of its last event. */
   stateRoot: number
   lastOrder: number
+  /** Until when the room has sticky events, at most, in milliseconds since 1970. */
+  stickyUntil: number
   known: KnownRoom | undefined
   /** Nids of state events that were redacted since the connection received the room. */
   redacted: readonly number[]
@@ -192,6 +194,7 @@ type Row = {
   bump: number | null
   state_root: number | null
   next_order: number | null
+  sticky_until: number | null
   known_membership: Membership | '' | null
   known_root: number
   known_order: number
@@ -204,12 +207,12 @@ type Row = {
 
 /** The room of a row of `wanted`, in the list of a user of `reader`; `further`: additional conditions. */
 function listedRoomOf(further: RawBuilder<unknown> = sql``): RawBuilder<unknown> {
-  return sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump from room_lists left join lateral
-      (select state_root, next_order, bump from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
+  return sql`select room_lists.*, heads.state_root, heads.next_order, heads.bump, heads.sticky_until from room_lists left join lateral
+      (select state_root, next_order, bump, sticky_until from room_heads where room_heads.room_id = room_lists.room_id offset 0) as heads on true
     where user_id = reader.user_id and room_lists.room_id = wanted.room_id ${further} offset 0`
 }
 
-const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order,
+const COLUMNS = sql`listed.room_id, listed.membership, event_nid, listed.activity, bump, listed.state_root, next_order, sticky_until,
   known.membership as known_membership, known.state_root as known_root, known.event_order as known_order,
   known.events as known_events, known.config as known_config, known.flags as known_flags, known.members as known_members,
   (select array_agg(redacted_state.event_nid) from redacted_state where redacted_state.room_id = listed.room_id
@@ -256,6 +259,7 @@ function listedRoom(row: Row): ListedRoom {
     bump: row.bump ?? 0,
     stateRoot: row.state_root ?? 0,
     lastOrder: (row.next_order ?? 1) - 1,
+    stickyUntil: row.sticky_until ?? 0,
     redacted: row.redacted ?? [],
     known: known_membership
       ? {

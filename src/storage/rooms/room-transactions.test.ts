@@ -21,7 +21,11 @@ afterAll(async () => {
 })
 
 test('a room with a slow command, and another that waits for it, holds up no other room', async () => {
-  const rooms = createRoomTransactions(database, { lanes: 2, serverName: 'x' as ServerName })
+  const rooms = createRoomTransactions(database, {
+    lanes: 2,
+    serverName: 'x' as ServerName,
+    clock: { now: () => 0 },
+  })
   const done: string[] = []
   const command = (name: string, until?: Promise<void>) => async () => {
     await until

@@ -34,12 +34,14 @@ type Job = {
 }
 type Outcome = { value: unknown } | { error: unknown }
 
+type Server = { serverName: ServerName; clock: { now(): number } }
+
 const MAX_BATCH = 64
 
 /** `lanes`: the number of concurrent transactions (1 on the embedded database, which has one connection). */
 export function createRoomTransactions(
   database: Database,
-  { lanes, serverName }: { lanes: number; serverName: ServerName },
+  { lanes, ...server }: { lanes: number } & Server,
 ): RoomTransactions {
   let queue: Job[] = []
   let running = 0
@@ -69,7 +71,7 @@ export function createRoomTransactions(
       if (batch.length === 0) return
       running++
       for (const job of batch) if (job.roomId) busyRooms.add(job.roomId)
-      runBatch(database, serverName, batch).finally(() => {
+      runBatch(database, server, batch).finally(() => {
         running--
         for (const job of batch) if (job.roomId) busyRooms.delete(job.roomId)
         startLanes()
@@ -109,13 +111,13 @@ function takeBatch(queue: readonly Job[], busyRooms: ReadonlySet<RoomId>): { bat
  * Runs the jobs in one transaction; if the database refuses it, runs each in its own, so that only the failing one
  * fails.
  */
-async function runBatch(database: Database, serverName: ServerName, jobs: readonly Job[]): Promise<void> {
+async function runBatch(database: Database, server: Server, jobs: readonly Job[]): Promise<void> {
   try {
-    const outcomes = await database.write((tx) => runInTransaction(tx, serverName, jobs))
+    const outcomes = await database.write((tx) => runInTransaction(tx, server, jobs))
     for (const [place, job] of jobs.entries()) settle(job, outcomes[place]!)
   } catch (error) {
     if (jobs.length === 1) return jobs[0]!.reject(error)
-    for (const job of jobs) await runBatch(database, serverName, [job])
+    for (const job of jobs) await runBatch(database, server, [job])
   }
 }
 
@@ -124,7 +126,11 @@ function settle(job: Job, outcome: Outcome): void {
   else job.resolve(outcome.value)
 }
 
-async function runInTransaction(tx: Tx, serverName: ServerName, jobs: readonly Job[]): Promise<Outcome[]> {
+async function runInTransaction(
+  tx: Tx,
+  { serverName: ourName, clock }: Server,
+  jobs: readonly Job[],
+): Promise<Outcome[]> {
   const known = await lockRooms(tx, [...new Set(jobs.flatMap((job) => job.roomId ?? []))])
   const rooms = [...known.values()]
   const outcomes: Outcome[] = []
@@ -139,7 +145,7 @@ async function runInTransaction(tx: Tx, serverName: ServerName, jobs: readonly J
   const all = rooms.flatMap((room) => [room, ...room.newRooms])
   await storeAppendedEvents(
     tx,
-    serverName,
+    { ourName, now: clock.now() },
     all.filter((room) => room.events.length + room.redactions.length > 0),
   )
   for (const room of all) for (const write of room.writes) await write(tx)
@@ -164,9 +170,9 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
     order by room_id for update`.execute(tx.sql)
   return new Map(
     rows.map((row) => {
-      const { room_id, has_other_servers: hasOtherServers, recomputations } = row
+      const { room_id, has_other_servers: hasOtherServers, sticky_until: stickyUntil, recomputations } = row
       forgetIfRecomputed(tx, room_id, recomputations)
-      return [room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, head: roomHead(row) }]
+      return [room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, stickyUntil, head: roomHead(row) }]
     }),
   )
 }

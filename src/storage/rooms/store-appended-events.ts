@@ -18,6 +18,7 @@ import { storePartialEvents } from './membership/partial-rooms.ts'
 import { storeMemberships } from './membership/room-memberships.ts'
 import { queueEvents } from './queue-events.ts'
 import { storeRoomSummaries } from './room-summary.ts'
+import { storeStickyEvents } from './sticky-events.ts'
 import {
   type AppendedEvent,
   headOf,
@@ -34,7 +35,11 @@ import { endTypingOfDeparted } from './typing.ts'
  * Stores the events that the commands of a transaction appended: one statement per table, for any number of rooms and
  * events.
  */
-export async function storeAppendedEvents(tx: Tx, ourName: ServerName, rooms: readonly LockedRoom[]): Promise<void> {
+export async function storeAppendedEvents(
+  tx: Tx,
+  { ourName, now }: { ourName: ServerName; now: number },
+  rooms: readonly LockedRoom[],
+): Promise<void> {
   if (rooms.length === 0) return
   const events = rooms.flatMap((room) => room.events)
   const changes = rooms.flatMap((room) => currentStateChanges(room).map((change) => ({ room, change })))
@@ -60,6 +65,7 @@ export async function storeAppendedEvents(tx: Tx, ourName: ServerName, rooms: re
   ])
   if (members.length > 0) await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
   for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
+  await storeStickyEvents(tx, { ourName, now }, rooms)
 }
 
 function isOutside({ event }: { event: StoredEvent | undefined }): boolean {

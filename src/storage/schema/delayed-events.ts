@@ -11,6 +11,7 @@ export type DelayedEventRow = {
   type: string
   state_key: string | null
   content: string
+  sticky_ms: number | null
   delay_ms: number
   since_ts: number
   txn_id: string | null

@@ -17,6 +17,7 @@ export type RoomTables = {
   room_contacts: { room_id: RoomId; user_id: UserId; server_name: ServerName }
   stripped_states: { event_nid: number; events: string }
   out_of_band_rooms: { room_id: RoomId; room_version: string }
+  sticky_events: { event_nid: number; room_id: RoomId; sender: UserId; is_ours: boolean; expires_ts: number }
   server_notice_rooms: { user_id: UserId; room_id: RoomId }
 }
 
@@ -31,6 +32,7 @@ export type RoomHeadRow = {
   has_other_servers: boolean
   is_partial: boolean
   recomputations: number
+  sticky_until: number
 }
 
 export type RoomRow = {

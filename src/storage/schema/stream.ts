@@ -39,6 +39,11 @@ export type StreamKind =
   /** A participant of a call handed over their leave event, or LiveKit reported a change. */
   | 'delegated_leave'
   | 'thread_subscription'
+  /**
+   * A sticky event arrived (`ref`), or is no longer soft-failed; `detail`: until when it is sticky, in milliseconds
+   * since 1970. Unless it is history, it has a row of kind 'event' too.
+   */
+  | 'sticky'
   /** A user's events are erased. `detail`: the user. */
   | 'erasure'
   /**

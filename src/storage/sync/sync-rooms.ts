@@ -15,6 +15,8 @@ export type NewestOfRoom = {
   /** Not all members are known. */
   isPartial: boolean
   joinedMembers: number
+  /** Until when the room has sticky events, at most, in milliseconds since 1970. */
+  stickyUntil: number
   /** Nids, oldest first, and the bytes of these events. */
   newest: number[]
   bytes: number
@@ -29,6 +31,7 @@ type Row = {
   next_order: number | null
   is_partial: boolean | null
   joined_members: number | null
+  sticky_until: number | null
   newest: number[] | null
   bytes: number | null
   place: string
@@ -53,7 +56,7 @@ export async function loadNewestOfRooms(
   { userId, memberships, limit, bytes, after, most }: WantedRooms,
 ): Promise<{ position: number; rooms: NewestOfRoom[] }> {
   const { rows } =
-    await sql<Row>`select position, member.room_id, membership, event_nid, state_root, next_order, is_partial, joined_members, newest,
+    await sql<Row>`select position, member.room_id, membership, event_nid, state_root, next_order, is_partial, joined_members, sticky_until, newest,
       bytes, member.place
     from (select coalesce(max(stream_position), 0) as position from stream) as now
     left join (select *, md5(room_id) as place from room_lists
@@ -80,6 +83,7 @@ export async function loadNewestOfRooms(
       lastOrder: (row.next_order ?? 1) - 1,
       isPartial: row.is_partial ?? false,
       joinedMembers: row.joined_members ?? 0,
+      stickyUntil: row.sticky_until ?? 0,
       newest: row.newest ?? [],
       bytes: row.bytes ?? 0,
     }

@@ -6,6 +6,7 @@ import { transactionDevice } from '../../../services/users/session.ts'
 import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { membershipCounts } from './membership-counts.ts'
+import { stickyDurationOf, stickyQuery } from './sticky-duration.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
 const UNSTABLE = '/_matrix/client/unstable/org.matrix.msc4140'
@@ -26,6 +27,7 @@ const putDelayedEvent = route({
   rateLimit: 'delayed_event',
   alsoCounts: ({ params, body }) => membershipCounts(params.eventType, body.content.membership),
   params: z.object({ roomId, eventType: z.string(), txnId: opaqueText }),
+  query: stickyQuery,
   body: z
     .object({
       delay_ms: delay.optional(),
@@ -34,7 +36,7 @@ const putDelayedEvent = route({
       content: jsonObject,
     })
     .refine((body) => body.delay_ms ?? body.delay, { path: ['delay_ms'], error: 'is missing' }),
-  async handle({ params: { eventType: type, ...at }, body, session }, app) {
+  async handle({ params: { eventType: type, ...at }, query, body, session }, app) {
     const { content, state_key: stateKey, delay_ms: delayMs, delay: olderName } = body
     const { userId: sender, isAdmin } = session
     const event = {
@@ -44,6 +46,7 @@ const putDelayedEvent = route({
       type,
       content,
       isAdmin,
+      ...stickyDurationOf(query),
       delay: (delayMs ?? olderName)!,
     }
     return { delay_id: await scheduleEvent(app, { ...event, ...(stateKey !== undefined && { stateKey }) }) }

@@ -10,10 +10,11 @@ import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
 import { delayQuery } from './delayed-events.ts'
+import { stickyDurationOf, stickyQuery } from './sticky-duration.ts'
 import { timestampOf, timestampQuery } from './timestamp.ts'
 
 const place = { roomId, eventType: z.string() }
-const query = delayQuery.extend(timestampQuery.shape)
+const query = delayQuery.extend(timestampQuery.shape).extend(stickyQuery.shape)
 const who = { auth: 'user', guests: true, suspendedUsers: 'in the notices room', rateLimit: 'message' } as const
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid */
@@ -53,7 +54,7 @@ async function send({ params, query, body: content, session }: Sending, app: App
   const txn = txnId === undefined ? {} : { txn: { deviceId, id: txnId } }
   if (delay !== undefined) {
     const delayed = { roomId, sender, deviceId, type, content, delay, isAdmin, ...(txnId !== undefined && { txnId }) }
-    return { delay_id: await scheduleEvent(app, delayed) }
+    return { delay_id: await scheduleEvent(app, { ...delayed, ...stickyDurationOf(query) }) }
   }
   const originServerTs = timestampOf(session, query)
   const eventId = await sendEvent(app, {
@@ -63,6 +64,7 @@ async function send({ params, query, body: content, session }: Sending, app: App
     content,
     ...txn,
     originServerTs,
+    ...stickyDurationOf(query),
     isAdmin,
   })
   noteActivity(app, sender)

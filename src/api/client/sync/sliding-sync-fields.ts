@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { RequiredState } from '../../../core/rooms/room-config.ts'
+import { STICKY_OF_ANSWER } from '../../../services/sync/sections/sync-sticky.ts'
 import type {
   ExtensionScope,
   SlidingExtensions,
@@ -64,20 +65,27 @@ const scope = z
 export const THREAD_SUBSCRIPTIONS = 'io.element.msc4308.thread_subscriptions'
 const MAX_THREAD_SUBSCRIPTIONS = 512
 
+/** The extension of MSC4480, which has the number of the proposal that it was part of. */
+export const STICKY_EVENTS = 'org.matrix.msc4354.sticky_events'
+
+/** An extension whose data comes page by page. */
+const pages = z
+  .object({
+    enabled: z.boolean().nullish(),
+    limit: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullish(),
+    since: z.string().nullish(),
+  })
+  .nullish()
+
 /** The extensions that a request enables. Unknown extensions are ignored. */
 export const extensionsSchema = z
   .object({
-    to_device: z
-      .object({
-        enabled: z.boolean().nullish(),
-        limit: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullish(),
-        since: z.string().nullish(),
-      })
-      .nullish(),
+    to_device: pages,
     e2ee: z.object({ enabled: z.boolean().nullish() }).nullish(),
     account_data: scope,
     receipts: scope,
     typing: scope,
+    [STICKY_EVENTS]: pages,
     [THREAD_SUBSCRIPTIONS]: z
       .object({ enabled: z.boolean().nullish(), limit: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullish() })
       .nullish(),
@@ -86,7 +94,8 @@ export const extensionsSchema = z
 
 /** Converts extensions into the form of the services. */
 export function slidingExtensions(given: z.output<typeof extensionsSchema>): SlidingExtensions {
-  const { to_device, e2ee, account_data, receipts, typing, [THREAD_SUBSCRIPTIONS]: threads } = given ?? {}
+  const { to_device, e2ee, account_data, receipts, typing, ...proposed } = given ?? {}
+  const { [THREAD_SUBSCRIPTIONS]: threads, [STICKY_EVENTS]: sticky } = proposed
   return {
     ...(to_device?.enabled && {
       toDevice: { since: to_device.since || undefined, limit: to_device.limit ?? 100 },
@@ -95,6 +104,9 @@ export function slidingExtensions(given: z.output<typeof extensionsSchema>): Sli
     ...(account_data?.enabled && { accountData: scopeOf(account_data) }),
     ...(receipts?.enabled && { receipts: scopeOf(receipts) }),
     ...(typing?.enabled && { typing: scopeOf(typing) }),
+    ...(sticky?.enabled && {
+      sticky: { since: sticky.since || undefined, limit: Math.min(sticky.limit ?? STICKY_OF_ANSWER, STICKY_OF_ANSWER) },
+    }),
     ...(threads?.enabled && {
       threadSubscriptions: { limit: Math.min(threads.limit ?? 100, MAX_THREAD_SUBSCRIPTIONS) },
     }),

@@ -2,7 +2,7 @@ import type { ExtensionResults } from '../../../services/sync/sliding/sliding-ex
 import type { SlidingRoom } from '../../../services/sync/sliding/sliding-rooms.ts'
 import type { SlidingReply } from '../../../services/sync/sliding/sliding-sync.ts'
 import { threadSubscriptionToken } from '../rooms/thread-subscriptions.ts'
-import { THREAD_SUBSCRIPTIONS } from './sliding-sync-fields.ts'
+import { STICKY_EVENTS, THREAD_SUBSCRIPTIONS } from './sliding-sync-fields.ts'
 
 type Room = SlidingRoom & { lists: readonly string[] }
 
@@ -68,7 +68,7 @@ function heroOf({ user_id, displayname, avatar_url }: NonNullable<SlidingRoom['h
   return { user_id, ...(displayname !== null && { displayname }), ...(avatar_url !== null && { avatar_url }) }
 }
 
-function extensionsOf({ toDevice, e2ee, accountData, receipts, typing, threads }: ExtensionResults): object {
+function extensionsOf({ toDevice, e2ee, accountData, receipts, typing, threads, sticky }: ExtensionResults): object {
   return {
     ...(toDevice && { to_device: toDevice }),
     ...(e2ee && { e2ee }),
@@ -77,6 +77,14 @@ function extensionsOf({ toDevice, e2ee, accountData, receipts, typing, threads }
     }),
     ...(receipts && { receipts: { rooms: Object.fromEntries(receipts) } }),
     ...(typing && { typing: { rooms: Object.fromEntries(typing) } }),
+    ...(sticky && {
+      [STICKY_EVENTS]: {
+        next_batch: sticky.next_batch,
+        ...(sticky.rooms.size > 0 && {
+          rooms: Object.fromEntries([...sticky.rooms].map(([roomId, events]) => [roomId, { events }])),
+        }),
+      },
+    }),
     ...(threads && {
       [THREAD_SUBSCRIPTIONS]: {
         ...threads.changes,

@@ -27,6 +27,7 @@ const UNSTABLE_FEATURES = {
   'org.matrix.simplified_msc3575': true,
   'hearth.sliding_sync_websocket': true,
   'org.matrix.msc4306': true,
+  'org.matrix.msc4354': true,
   'com.beeper.msc4169': true,
   'org.matrix.msc3874': true,
   'org.matrix.msc3912': true,

@@ -26,6 +26,8 @@ export type EventToDelay = {
   content: JsonObject
   /** Milliseconds. */
   delay: number
+  /** As for `EventToSend`; of state events, it has no effect. */
+  sticky?: number
   /** The client's transaction ID, for which the event is scheduled once. Absent: each call schedules an event. */
   txnId?: string
   /** As for `EventToSend`. */
@@ -45,7 +47,7 @@ const FINALISED_KEPT = 100
  */
 export async function scheduleEvent(
   app: Pick<App, 'config' | 'database' | 'clock' | 'random'>,
-  { roomId, sender, deviceId, type, stateKey, content, delay, txnId, isAdmin = false }: EventToDelay,
+  { roomId, sender, deviceId, type, stateKey, content, delay, sticky, txnId, isAdmin = false }: EventToDelay,
 ): Promise<string> {
   requireDelay(app, delay)
   requireSendable({ type, stateKey, content, txnId })
@@ -58,6 +60,7 @@ export async function scheduleEvent(
     type,
     state_key: stateKey ?? null,
     content: JSON.stringify(content),
+    sticky_ms: sticky ?? null,
     delay_ms: delay,
     since_ts: now,
     txn_id: txnId ?? null,

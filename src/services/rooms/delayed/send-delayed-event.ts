@@ -25,7 +25,10 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
   try {
     if (stateKey !== null)
       await sendStateLocally(once, { roomId, sender, senderIsGuest: user.is_guest, type, stateKey, content })
-    else await sendEvent(once, { roomId, sender, type, content, isAdmin: event.as_admin && user.is_admin })
+    else {
+      const isAdmin = event.as_admin && user.is_admin
+      await sendEvent(once, { roomId, sender, type, content, sticky: event.sticky_ms ?? undefined, isAdmin })
+    }
     return true
   } catch (error) {
     if (error instanceof NoLongerScheduled) return false

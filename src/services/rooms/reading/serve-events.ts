@@ -1,10 +1,12 @@
 import type { App } from '../../../app.ts'
 import { type ClientEvent, clientEvent } from '../../../core/events/client-event.ts'
 import { redact } from '../../../core/events/redaction.ts'
+import { stickyUntil } from '../../../core/events/sticky.ts'
 import type { DeviceId, EventId, RoomId, UserId } from '../../../core/ids.ts'
 import type { Json, JsonObject } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import type { BundledRelType } from '../../../storage/rooms/relations.ts'
+import { loadStickyUntil } from '../../../storage/rooms/sticky-events.ts'
 import { MAX_EVENT_BYTES } from '../../../storage/rooms/timeline/event-sizes.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
@@ -71,6 +73,8 @@ async function assemble(app: Serving, command: ServeCommand, additions: readonly
   const versions = await loadRoomVersions(app.database, new Set(command.events.map((event) => event.room_id)))
   const erased = await erasedFor(app, command.userId === null ? [] : [command.userId], command.events)
   const now = app.clock.now()
+  const sticky = nidsOfSticky(command.events, now)
+  const ends = sticky.length === 0 ? NONE : await loadStickyUntil(app.database, sticky)
   return command.events.map((event, place) => {
     if (erased.has(event)) return erasedEvent(event, versionOf(versions, event.room_id), now)
     const unsigned: JsonObject = { age: now - event.pdu.origin_server_ts }
@@ -80,9 +84,18 @@ async function assemble(app: Serving, command: ServeCommand, additions: readonly
     if (event.delay_id != null && event.pdu.sender === command.userId) {
       unsigned['org.matrix.msc4140.delay_id'] = event.delay_id
     }
+    const left = (ends.get(event.event_nid) ?? 0) - now
+    if (left > 0) unsigned.msc4354_sticky_duration_ttl_ms = left
     for (const addition of additions) Object.assign(unsigned, addition(event, place))
     return { ...clientEvent(event, versionOf(versions, event.room_id)), unsigned }
   })
+}
+
+const NONE: ReadonlyMap<number, number> = new Map()
+
+/** Returns the events that may still be sticky. */
+function nidsOfSticky(events: readonly StoredEvent[], now: number): number[] {
+  return events.flatMap(({ event_nid, pdu }) => (stickyUntil(pdu, now) === undefined ? [] : event_nid))
 }
 
 function erasedEvent(event: StoredEvent, version: RoomVersion, now: number): ClientEvent {

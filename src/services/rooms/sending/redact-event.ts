@@ -19,6 +19,7 @@ export type Redaction = {
   /** As for `EventToSend`. */
   txn?: { deviceId: DeviceId | null; id: string }
   originServerTs?: number | undefined
+  sticky?: number | undefined
   isAdmin?: boolean
   /** Suspended users may redact only their own events. */
   isSuspended?: boolean
@@ -38,7 +39,7 @@ export const REDACT_RELATED = 'redact_related'
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidredacteventidtxnid
  */
 export async function redactEvent(app: App, redaction: Redaction): Promise<EventId> {
-  const { roomId, sender, redacts, content, txn, originServerTs, isAdmin = false } = redaction
+  const { roomId, sender, redacts, content, txn, originServerTs, sticky, isAdmin = false } = redaction
   if (redaction.isSuspended) await requireOwn(app, redaction)
   const type = 'm.room.redaction'
   const send = (stored: NewEvent['txn']) =>
@@ -50,6 +51,7 @@ export async function redactEvent(app: App, redaction: Redaction): Promise<Event
         redacts,
         asAdmin: isAdmin,
         origin_server_ts: originServerTs,
+        sticky_ms: sticky,
         ...(stored && { txn: stored }),
       }
       const { event_id } = await appendEvent(app, room, event)

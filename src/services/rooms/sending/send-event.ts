@@ -18,6 +18,8 @@ export type EventToSend = {
   txn?: { deviceId: DeviceId | null; id: string }
   /** As for `NewEvent`. */
   originServerTs?: number | undefined
+  /** How long the event is sticky (MSC4354), in milliseconds. */
+  sticky?: number | undefined
   /** Whether the sender is a server administrator, who may redact events of other local users. */
   isAdmin?: boolean
 }
@@ -27,7 +29,7 @@ export type EventToSend = {
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidsendeventtypetxnid
  */
 export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
-  const { roomId, sender, type, content, txn, originServerTs } = event
+  const { roomId, sender, type, content, txn, originServerTs, sticky } = event
   if (type === 'm.room.redaction') return sendRedaction(app, event)
   const send = (stored: NewEvent['txn']) =>
     runInRoom(app, roomId, async (room) => {
@@ -36,6 +38,7 @@ export function sendEvent(app: App, event: EventToSend): Promise<EventId> {
         sender,
         content,
         origin_server_ts: originServerTs,
+        sticky_ms: sticky,
         ...(stored && { txn: stored }),
       }
       const appended = await appendEvent(app, room, event)

@@ -1,4 +1,5 @@
 import type { App } from '../../../app.ts'
+import { stickyDuration } from '../../../core/events/sticky.ts'
 import type { EventId, RoomId } from '../../../core/ids.ts'
 import type { Event } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
@@ -85,8 +86,14 @@ export async function appendRemoteEvent(
   const isHistory = historyOrder !== undefined
   // With partial state the check against the current state is skipped, and repeated when the state is full.
   const skipsCurrent = isHistory || headOf(room).is_partial
-  const judged = await judgeRemoteEvent(room, { version, event, authEvents, stateBefore, skipsCurrent })
+  const received = { version, event, authEvents, stateBefore }
+  const judged = await judgeRemoteEvent(room, { ...received, skipsCurrent })
   const verdict = await policyVerdict(room, event, { verdict: judged, context })
+  const is_never_sticky =
+    context.refusedByPolicy !== undefined ||
+    (isHistory &&
+      stickyDuration(event.pdu) !== undefined &&
+      (await judgeRemoteEvent(room, { ...received, skipsCurrent: false })).outcome !== 'accepted')
   const received_states = context.prevStates
   const appended = await store(app, room, {
     version,
@@ -97,6 +104,7 @@ export async function appendRemoteEvent(
     verdict,
     historyOrder,
     received_states,
+    is_never_sticky,
   })
   const reason = verdict.outcome === 'accepted' ? {} : { reason: verdict.reason }
   return { outcome: verdict.outcome, event: appended, ...reason }
@@ -177,6 +185,7 @@ type Judged = {
   verdict: RemoteVerdict
   historyOrder: number | undefined
   received_states: ReadonlyMap<EventId, number> | undefined
+  is_never_sticky: boolean
 }
 
 async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promise<AppendedEvent> {
@@ -239,7 +248,7 @@ function placeInHistory(room: LockedRoom, event: AppendedEvent): AppendedEvent {
 }
 
 function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
-  const { event, known, stateBefore, verdict, gaps, historyOrder, received_states } = judged
+  const { event, known, stateBefore, verdict, gaps, historyOrder, received_states, is_never_sticky } = judged
   const isRejected = verdict.outcome === 'rejected'
   const next = room.head!.next_order
   const hasGap = gaps.length > 0 && next > 1
@@ -262,6 +271,7 @@ function draftOf(room: LockedRoom, judged: Judged, nid: number): AppendedEvent {
     txn_device_id: null,
     txn_id: null,
     was_stored: known !== undefined,
+    is_never_sticky,
     ...(received_states && { received_states }),
     json,
     size: json.length,

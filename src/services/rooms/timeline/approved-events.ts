@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { LRUCache } from 'lru-cache'
+import { stickyDuration } from '../../../core/events/sticky.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { Event, Pdu } from '../../../core/pdu.ts'
 import type { NewEvent } from './new-event.ts'
@@ -36,8 +37,9 @@ export function createApprovedEvents(): ApprovedEvents {
   }
 }
 
-function isSame(made: Pdu, { type, state_key, sender, content, redacts }: NewEvent): boolean {
+function isSame(made: Pdu, { type, state_key, sender, content, redacts, sticky_ms }: NewEvent): boolean {
   if (made.type !== type || made.state_key !== state_key || made.sender !== sender) return false
+  if (stickyDuration(made) !== sticky_ms) return false
   if (redacts === undefined) return isDeepStrictEqual(made.content, content)
   // The place of `redacts` depends on the room version.
   const { redacts: within, ...rest } = made.content

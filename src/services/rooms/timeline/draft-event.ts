@@ -93,6 +93,7 @@ async function draftOf(
     prev_events: prevEvents,
     auth_events: authEvents.map((authEvent) => authEvent.event_id),
     ...(event.redacts !== undefined && { redacts: event.redacts }),
+    ...(event.sticky_ms !== undefined && { sticky_ms: event.sticky_ms }),
   }
   if (version.eventIdFormat !== 'server-chosen') return draft
   return { ...draft, reference_hashes: await referenceHashes(room, version, { prevEvents, authEvents }) }

@@ -14,6 +14,8 @@ export type NewEvent = {
   asAdmin?: boolean
   /** Milliseconds since the epoch; default: now. Only application services may set it. */
   origin_server_ts?: number | undefined
+  /** How long the event is sticky (MSC4354), in milliseconds. */
+  sticky_ms?: number | undefined
   /** The client's transaction. */
   txn?: { deviceId: DeviceId; id: string }
 }

@@ -65,20 +65,20 @@ function syncedRoom(
   const first = timeline.events[0]
   return {
     timeline: {
-      events: format(viewer, timeline.events, served.timelineEvents),
+      events: formatEvents(viewer, timeline.events, served.timelineEvents),
       limited: timeline.limited || (span.isNewlyJoined === true && first?.pdu.type !== 'm.room.create'),
       prev_batch: paginationToken(previous),
     },
-    [viewer.stateAfter ?? 'state']: { events: format(viewer, state, served.stateEvents) },
+    [viewer.stateAfter ?? 'state']: { events: formatEvents(viewer, state, served.stateEvents) },
     ...(span.summary && { summary: summaryJson(span.summary) }),
   }
 }
 
 /**
- * https://spec.matrix.org/v1.19/client-server-api/#filtering: `event_format` and `event_fields`. Events in /sync have
- * no room_id.
+ * Applies `event_format` and `event_fields` of the filter. Events in /sync have no room_id.
+ * https://spec.matrix.org/v1.19/client-server-api/#filtering
  */
-function format({ filter }: SyncViewer, stored: readonly StoredEvent[], served: Served): object[] {
+export function formatEvents({ filter }: SyncViewer, stored: readonly StoredEvent[], served: Served): object[] {
   const formatted = stored.map(({ pdu, event_id }) => {
     const { room_id, ...event } = served.get(event_id)!
     if (filter.format === 'client') return event

@@ -128,8 +128,11 @@ async function takenOf(
   return wanted.filter((event) => visible.has(event) || isOwnMembership(event, viewer.userId))
 }
 
-/** https://spec.matrix.org/v1.19/client-server-api/#ignoring-users: state is still needed to understand the room. */
-function isIgnored({ pdu }: StoredEvent, { ignored }: TimelineViewer): boolean {
+/**
+ * Returns whether a viewer ignores an event: state is still needed to understand the room.
+ * https://spec.matrix.org/v1.19/client-server-api/#ignoring-users
+ */
+export function isIgnored({ pdu }: StoredEvent, { ignored }: TimelineViewer): boolean {
   return pdu.state_key === undefined && ignored.has(pdu.sender)
 }
 

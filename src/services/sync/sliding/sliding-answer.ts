@@ -79,6 +79,10 @@ export async function slidingAnswer(
         .filter(([, { isInitial }]) => isInitial)
         .map(([roomId, { timeline }]) => [roomId, new Set(timeline?.events.map(({ event_id }) => event_id))]),
     ),
+    hasLists: request.lists.size > 0,
+    stickyRooms: roomsWithSticky(app, plans),
+    isSent: ({ room_id, event_id }) =>
+      rooms.get(room_id)?.timeline?.events.some((event) => event.event_id === event_id) ?? false,
   })
   const known = knownAfterwards(plans, loaded.contents)
   for (const [roomId, room] of flags.unflagged) if (!known.has(roomId)) known.set(roomId, room)
@@ -93,6 +97,12 @@ export async function slidingAnswer(
         : // Changes that do not fit come with the next response, immediately, as if the request had changed.
           { rooms: known, configs: storedConfigs(places), shape: loaded.isComplete ? shape : '' },
   }
+}
+
+/** Returns the rooms that have sticky events now. */
+function roomsWithSticky({ clock }: Reading, plans: readonly SlidingRoomPlan[]): ReadonlySet<RoomId> {
+  const now = clock.now()
+  return new Set(plans.flatMap(({ room }) => (room.stickyUntil > now ? room.roomId : [])))
 }
 
 /** If not all rooms fit, subscribed ones come first. */
@@ -149,7 +159,7 @@ async function addDepartures(
 }
 
 function lostRoom(roomId: RoomId, known: KnownRoom): ListedRoom {
-  const nothing = { memberNid: null, since: 0, bump: 0, stateRoot: 0, lastOrder: 0, redacted: [] }
+  const nothing = { memberNid: null, since: 0, bump: 0, stateRoot: 0, lastOrder: 0, stickyUntil: 0, redacted: [] }
   return { roomId, membership: 'leave', ...nothing, known }
 }
 
@@ -259,7 +269,7 @@ async function flagsOf(
   }
 }
 
-const FOLLOWED = KNOWN.accountData | KNOWN.receipts | KNOWN.typing
+const FOLLOWED = KNOWN.accountData | KNOWN.receipts | KNOWN.typing | KNOWN.sticky
 
 /** Returns the client's knowledge after the response, for rooms where it changes. */
 function knownAfterwards(

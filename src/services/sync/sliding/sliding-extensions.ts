@@ -3,6 +3,7 @@ import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { acknowledgedIn, parseSyncToken, syncToken } from '../../../core/sync-token.ts'
 import { KNOWN } from '../../../storage/schema/sliding-sync.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type DeviceLists, deviceListChanges } from '../sections/device-lists.ts'
 import type { KeyCounts } from '../sections/key-counts.ts'
@@ -14,6 +15,7 @@ import {
 } from '../sections/sync-account-data.ts'
 import { allEphemeral, changedEphemeral, type Ephemeral, receiptOwner } from '../sections/sync-ephemeral.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
+import { newSticky, serveSticky, stickyOfRooms } from '../sections/sync-sticky.ts'
 import { type ThreadSubscriptionChanges, threadSubscriptionChanges } from '../sections/thread-subscription-changes.ts'
 import { syncToDevice, type ToDeviceSection } from '../sections/to-device.ts'
 import type { SlidingExtensions } from './sliding-request.ts'
@@ -26,6 +28,7 @@ export type ExtensionResults = {
   /** One event per room. */
   receipts?: Map<RoomId, object>
   typing?: Map<RoomId, object>
+  sticky?: { next_batch: string; rooms: ReadonlyMap<RoomId, object[]> }
   /** Absent: no change. */
   threads?: ThreadSubscriptionChanges
 }
@@ -45,9 +48,15 @@ export type ExtensionNews = {
    * are sent.
    */
   newRooms: ReadonlyMap<RoomId, ReadonlySet<string>>
+  /** Whether the client is interested in more rooms than those it has subscribed to. */
+  hasLists: boolean
+  /** The rooms of the response that have sticky events. */
+  stickyRooms: ReadonlySet<RoomId>
+  /** Whether the timelines of the response have an event. */
+  isSent(event: StoredEvent): boolean
 }
 
-type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'sync'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync'>
 
 /** Computes the extensions' results. */
 export async function extensionResults(
@@ -55,11 +64,12 @@ export async function extensionResults(
   viewer: SyncViewer,
   news: ExtensionNews,
 ): Promise<ExtensionResults> {
-  const [toDevice, e2ee, accountData, ephemeral, threads] = await Promise.all([
+  const [toDevice, e2ee, accountData, ephemeral, sticky, threads] = await Promise.all([
     toDeviceResult(app, viewer, news),
     e2eeResult(app, viewer, news),
     accountDataResult(app, viewer, news),
     ephemeralResults(app, viewer, news),
+    stickyResult(app, viewer, news),
     threadSubscriptionsResult(app, viewer, news),
   ])
   return {
@@ -67,6 +77,7 @@ export async function extensionResults(
     ...(e2ee && { e2ee }),
     ...(accountData && { accountData }),
     ...ephemeral,
+    ...(sticky && { sticky }),
     ...(threads && { threads }),
   }
 }
@@ -78,6 +89,7 @@ export function hasExtensionNews({
   accountData,
   receipts,
   typing,
+  sticky,
   threads,
 }: ExtensionResults): boolean {
   const lists = e2ee?.device_lists
@@ -86,7 +98,7 @@ export function hasExtensionNews({
     (toDevice?.events.length ?? 0) > 0 ||
     (lists?.changed.length ?? 0) + (lists?.left.length ?? 0) > 0 ||
     (accountData?.global.length ?? 0) + (accountData?.rooms.size ?? 0) > 0 ||
-    (receipts?.size ?? 0) + (typing?.size ?? 0) > 0
+    (receipts?.size ?? 0) + (typing?.size ?? 0) + (sticky?.rooms.size ?? 0) > 0
   )
 }
 
@@ -107,6 +119,39 @@ async function e2eeResult(app: Reading, viewer: SyncViewer, { extensions, from, 
   const counts = await app.sync.keyCounts(viewer)
   if (from === undefined) return counts
   return { ...counts, device_lists: await deviceListChanges(app, viewer.userId, { rows, joined, to }) }
+}
+
+/**
+ * Returns all sticky events of rooms that are new to the client, and new ones of all rooms that it is interested in,
+ * also those outside its windows. https://github.com/matrix-org/matrix-spec-proposals/pull/4480
+ */
+async function stickyResult(
+  app: Reading,
+  viewer: SyncViewer,
+  news: ExtensionNews,
+): Promise<ExtensionResults['sticky']> {
+  const { extensions, from, to, rows, fresh, live } = news
+  if (!extensions.sticky) return undefined
+  const after = stickySince(extensions.sticky, from ?? 0)
+  const whole = new Set([...fresh(KNOWN.sticky)].filter((roomId) => news.stickyRooms.has(roomId)))
+  const joined = from === undefined ? (await app.sync.connectedUsers.get(viewer.userId)).joined : news.joined
+  const followed = news.hasLists ? joined : live(KNOWN.sticky)
+  const rooms = whole.size === 0 ? followed : new Set([...followed].filter((roomId) => !whole.has(roomId)))
+  const span = { after, from: from ?? Number.MAX_SAFE_INTEGER, to, limit: extensions.sticky.limit }
+  const [ofNew, page] = await Promise.all([
+    stickyOfRooms(app, viewer, { roomIds: [...whole], to }),
+    newSticky(app, viewer, { rows, rooms, ...span }),
+  ])
+  const events = [...ofNew, ...page.events]
+  return {
+    next_batch: syncToken(page.upTo ?? to),
+    rooms: await serveSticky(app, viewer, { events, isSent: news.isSent }),
+  }
+}
+
+/** Returns the position up to which a client has sticky events: by default, that of its connection. */
+export function stickySince({ since }: NonNullable<SlidingExtensions['sticky']>, from: number): number {
+  return since === undefined ? from : parseSyncToken(since)
 }
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4308 */
@@ -227,12 +272,14 @@ function merged(contents: readonly JsonObject[]): JsonObject {
   return result as JsonObject
 }
 
-/** Returns the rooms with rows of typing, receipts or account data. */
+const OF_ROOMS: readonly string[] = ['typing', 'account_data', 'sticky']
+
+/** Returns the rooms with rows of typing, receipts, account data or sticky events. */
 export function roomsWithEphemeralNews(rows: readonly StreamRow[]): Set<RoomId> {
   const rooms = new Set<RoomId>()
   for (const row of rows) {
     if (row.kind === 'receipt') for (const { roomId } of receiptOwner(row)) rooms.add(roomId)
-    if ((row.kind === 'typing' || row.kind === 'account_data') && row.room_id !== null) rooms.add(row.room_id)
+    if (OF_ROOMS.includes(row.kind) && row.room_id !== null) rooms.add(row.room_id)
   }
   return rooms
 }

@@ -109,11 +109,12 @@ function isContentNew({ room }: MatchedRoom): boolean {
   return known.state_root !== room.stateRoot || known.event_order !== room.lastOrder
 }
 
-function extensionFlags(match: MatchedRoom, { accountData, receipts, typing }: SlidingExtensions): number {
+function extensionFlags(match: MatchedRoom, { accountData, receipts, typing, sticky }: SlidingExtensions): number {
   return (
     (isInScope(match, accountData) ? KNOWN.accountData : 0) |
     (isInScope(match, receipts) ? KNOWN.receipts : 0) |
-    (isInScope(match, typing) ? KNOWN.typing : 0)
+    (isInScope(match, typing) ? KNOWN.typing : 0) |
+    (sticky ? KNOWN.sticky : 0)
   )
 }
 

@@ -32,6 +32,7 @@ export type SlidingExtensions = {
   receipts?: ExtensionScope | undefined
   typing?: ExtensionScope | undefined
   threadSubscriptions?: { limit: number } | undefined
+  sticky?: { since: string | undefined; limit: number } | undefined
 }
 
 /** A request of sliding sync, in either of its two forms. */
@@ -62,7 +63,8 @@ export function slidingRequest(asked: Omit<SlidingRequest, 'shape'>): SlidingReq
 }
 
 function shapeOf({ lists, subscriptions, extensions }: Omit<SlidingRequest, 'shape'>): string {
-  const { accountData, receipts, typing } = extensions
-  const asked = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1)), accountData, receipts, typing]
+  const { accountData, receipts, typing, sticky } = extensions
+  const rooms = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1))]
+  const asked = [...rooms, accountData, receipts, typing, sticky !== undefined]
   return hash('sha256', JSON.stringify(asked), 'base64url').slice(0, 22)
 }

@@ -19,6 +19,7 @@ import { rowsOf } from '../v3/incremental-sync.ts'
 import type { ConnectedUser } from '../waiting/connected-users.ts'
 import { createWaker } from '../waiting/waker.ts'
 import { type SlidingAnswer, type SlidingNews, slidingAnswer } from './sliding-answer.ts'
+import { stickySince } from './sliding-extensions.ts'
 import type { SlidingRequest } from './sliding-request.ts'
 
 type Capabilities = Pick<
@@ -63,7 +64,7 @@ async function answer(app: Capabilities, request: SlidingRequest): Promise<Slidi
   requireSize(app.config.limits, 'sliding_config', configsOf(request))
   const since = request.extensions.toDevice?.since
   const acknowledged = since === undefined ? undefined : acknowledgedIn(since)
-  if (since !== undefined) parseSyncToken(since)
+  for (const token of [since, request.extensions.sticky?.since]) if (token !== undefined) parseSyncToken(token)
   const reply = request.pos === undefined ? begin : continueConnection
   if (acknowledged !== undefined) await acknowledgeToDevice(app, request, acknowledged)
   return reply(app, request)
@@ -168,8 +169,9 @@ async function newsOf(
 
 /** Returns whether only new rows can change the response: the request is the same as before, and was answered. */
 function knowsAll(request: SlidingRequest, connection: ConnectionState, from: number): boolean {
-  const { toDevice } = request.extensions
+  const { toDevice, sticky } = request.extensions
   if (connection.shape !== request.shape) return false
+  if (sticky && stickySince(sticky, from) < from) return false
   if (!toDevice) return true
   return toDevice.since !== undefined && (acknowledgedIn(toDevice.since) ?? parseSyncToken(toDevice.since)) >= from
 }

@@ -9,10 +9,11 @@ import { loadJoinSpans } from '../../rooms/access/join-spans.ts'
 import { accountDataOfRooms } from '../sections/sync-account-data.ts'
 import { allEphemeral, countReceipts } from '../sections/sync-ephemeral.ts'
 import { type SyncViewer, syncRooms } from '../sections/sync-room.ts'
+import { serveSticky, stickyOfRooms } from '../sections/sync-sticky.ts'
 import { syncUnread } from '../sections/sync-unread.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import { changeBy } from './room-changes.ts'
-import type { SyncedRooms } from './sync-response.ts'
+import { isInTimeline, type SyncedRooms } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'push' | 'sync'>
 
@@ -49,6 +50,7 @@ export async function firstRooms(
     leave: new Map(),
     ephemeral: new Map(),
     accountData: new Map(),
+    sticky: new Map(),
     unread: new Map(),
   }
   let left = answers.events
@@ -113,7 +115,8 @@ async function roomsOfGroup(
     joined.map((room) => [room.roomId, room.newest.flatMap((nid): StoredEvent[] => [events.get(nid) ?? []].flat())]),
   )
   const ids = joined.map(({ roomId }) => roomId)
-  const [ephemeral, accountData, unread, join, leave] = await Promise.all([
+  const withSticky = joined.filter(({ stickyUntil }) => stickyUntil > app.clock.now()).map(({ roomId }) => roomId)
+  const [ephemeral, accountData, unread, stickyEvents, join, leave] = await Promise.all([
     allEphemeral(app, viewer, { roomIds: ids, to }),
     accountDataOfRooms(
       app,
@@ -121,10 +124,12 @@ async function roomsOfGroup(
       group.map(({ roomId }) => roomId),
     ),
     syncUnread(app, viewer, newest),
+    stickyOfRooms(app, viewer, { roomIds: withSticky, to }),
     joinedRooms(app, viewer, { joined, newest }),
     departuresFrom(app, viewer, departed).then((departures) => departedRooms(app, viewer, departures)),
   ])
-  return { join, leave, ephemeral, accountData, unread }
+  const sticky = await serveSticky(app, viewer, { events: stickyEvents, isSent: isInTimeline(join) })
+  return { join, leave, ephemeral, accountData, sticky, unread }
 }
 
 async function joinedRooms(

@@ -17,13 +17,14 @@ import { allEphemeral, changedEphemeral } from '../sections/sync-ephemeral.ts'
 import { presenceChanges } from '../sections/sync-presence.ts'
 import { type SyncedRoom, type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import type { RoomSpan } from '../sections/sync-room-content.ts'
+import { serveSticky, stickyChanges } from '../sections/sync-sticky.ts'
 import { roomsRead, syncUnread } from '../sections/sync-unread.ts'
 import type { ConnectedUser } from '../waiting/connected-users.ts'
 import { type Departure, departedRooms } from './departed-rooms.ts'
 import { addRooms, type FirstRooms, placeOfRoom } from './first-rooms.ts'
 import { moreFirstRooms, strippedRooms } from './initial-sync.ts'
 import { type OwnChange, type RoomChange, roomChanges, rowsByRoom, wasJoinedAt } from './room-changes.ts'
-import { type SyncedRooms, syncResponse } from './sync-response.ts'
+import { isInTimeline, type SyncedRooms, syncResponse } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync' | 'push'>
 
@@ -34,6 +35,8 @@ type IncrementalSpan = {
   fullState: boolean
   /** The position up to which the client has received to-device messages, if it differs from `from`. */
   acknowledged: number | undefined
+  /** The position up to which the client has received sticky events, if it differs from `from`. */
+  stickyFrom: number | undefined
   /** Rooms with partial state, as of `to`. */
   partial: ReadonlySet<RoomId>
   /** The place of the last room that the client has received, if its initial sync could not include all. */
@@ -47,7 +50,7 @@ type IncrementalSpan = {
 export async function incrementalSync(
   app: Reading,
   asking: SyncViewer,
-  { user, from, to, fullState, acknowledged, partial, lastRoom }: IncrementalSpan,
+  { user, from, to, fullState, acknowledged, stickyFrom, partial, lastRoom }: IncrementalSpan,
 ): Promise<Record<string, unknown> | undefined> {
   const viewer = app.sync.sentMembers.addTo(asking, { from, to })
   // The user's rooms as of `to`, read before any await, since the stream updates them.
@@ -60,7 +63,7 @@ export async function incrementalSync(
   const sent =
     lastRoom === undefined ? joined : new Set([...joined].filter((roomId) => placeOfRoom(roomId) <= lastRoom))
   const rows = await rowsOf(app, { user, from, to, joined, present })
-  const isBehind = acknowledged !== undefined && acknowledged < from
+  const isBehind = (acknowledged !== undefined && acknowledged < from) || stickyFrom !== undefined
   const presences = await app.stream.presencesBetween(from, to)
   const isQuiet = rows.length === 0 && presences.length === 0
   if (isQuiet && !fullState && !isBehind && lastRoom === undefined) return undefined
@@ -71,41 +74,45 @@ export async function incrementalSync(
   const changes = (await roomChanges(app, viewer, ofRooms)).filter(({ roomId }) => viewer.filter.takesRoom(roomId))
   const newlyJoined = await newlyJoinedRooms(app, viewer, changes, joined)
   const known = new Set([...sent].filter((roomId) => !newlyJoined.has(roomId) && viewer.filter.takesRoom(roomId)))
-  const [changed, fresh, accountData, encryption, presence] = await Promise.all([
+  const [changed, fresh, accountData, sticky, encryption, presence] = await Promise.all([
     changedEphemeral(app, viewer, { rows, joined: known }),
     allEphemeral(app, viewer, { roomIds: [...newlyJoined], to }),
     changedAccountData(app, viewer, rows, newlyJoined),
+    stickyChanges(app, viewer, { rows, known, newlyJoined, after: stickyFrom ?? from, from, to }),
     encryptionChanges(app, { ...viewer, acknowledged, from, to, rows, joined }),
     presenceChanges(app, viewer, { changed: presences, rows, joined, newlyJoined }),
   ])
   const ephemeral = new Map([...changed, ...fresh])
   const rooms = await changedRooms(app, viewer, changes, { joined: sent, present, newlyJoined, fullState, to })
-  const synced: SyncedRooms = { ...rooms, ephemeral, accountData: accountData.rooms, unread: new Map() }
+  const unsent = await serveSticky(app, viewer, { ...sticky, isSent: isInTimeline(rooms.join) })
+  const synced: SyncedRooms = { ...rooms, ephemeral, accountData: accountData.rooms, sticky: unsent, unread: new Map() }
   if (fullState) await addUnchangedRooms(app, viewer, { synced, isShown: (roomId) => sent.has(roomId) })
-  const quiet = [...ephemeral.keys(), ...accountData.rooms.keys(), ...roomsRead(rows, viewer.userId)]
+  const quiet = [ephemeral, accountData.rooms, unsent].flatMap((section) => [...section.keys()])
+  quiet.push(...roomsRead(rows, viewer.userId))
   addQuietRooms(viewer, synced, new Set(quiet.filter((roomId) => known.has(roomId))), to)
   const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, { after: lastRoom, to })
-  const events = new Map(changes.map((change) => [change.roomId, change.events]))
-  synced.unread = await syncUnread(
-    app,
-    viewer,
-    new Map([...synced.join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])),
-  )
+  synced.unread = await unreadOf(app, viewer, synced, changes)
   if (more) addFirstRooms(synced, more.rooms)
   const hasNews =
     fullState ||
     more !== undefined ||
+    sticky.upTo !== undefined ||
     accountData.global.length > 0 ||
     Object.keys(encryption.sections).length > 0 ||
     presence.presence !== undefined ||
     [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
-  const nextBatch = syncToken(to, { toDevice: encryption.toDevice, lastRoom: more?.lastRoom })
+  const nextBatch = syncToken(to, { toDevice: encryption.toDevice, sticky: sticky.upTo, lastRoom: more?.lastRoom })
   return hasNews
     ? { ...syncResponse(synced, accountData.global, nextBatch), ...encryption.sections, ...presence }
     : undefined
 }
 
 const NONE: ReadonlySet<RoomId> = new Set()
+
+function unreadOf(app: Reading, viewer: SyncViewer, { join }: SyncedRooms, changes: readonly RoomChange[]) {
+  const events = new Map(changes.map((change) => [change.roomId, change.events]))
+  return syncUnread(app, viewer, new Map([...join.keys()].map((roomId) => [roomId, events.get(roomId) ?? []])))
+}
 
 /** Returns the changed rooms, by the user's current membership. */
 async function changedRooms(

@@ -47,7 +47,11 @@ async function startProcess(url: string) {
   }
   const database = await openDatabase({ url, folder: '', poolSize: 8, cacheBytes: 4_000_000, reportError })
   await migrate(database)
-  const rooms = createRoomTransactions(database, { lanes: 3, serverName: 'hearth.test' as ServerName })
+  const rooms = createRoomTransactions(database, {
+    lanes: 3,
+    serverName: 'hearth.test' as ServerName,
+    clock: systemClock,
+  })
   const app = await createTestApp({ database, rooms, clock: systemClock })
   return {
     ...app,

@@ -1,5 +1,8 @@
+import type { ClientEvent } from '../../../core/events/client-event.ts'
+import { STICKY } from '../../../core/events/sticky.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
+import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { AccountDataEvent } from '../sections/sync-account-data.ts'
 import type { Ephemeral } from '../sections/sync-ephemeral.ts'
 import type { SyncedRoom } from '../sections/sync-room.ts'
@@ -13,8 +16,22 @@ export type SyncedRooms = {
   knock: Map<RoomId, JsonObject[]>
   ephemeral: Ephemeral
   accountData: Map<RoomId, AccountDataEvent[]>
+  /** Sticky events that are not in the timeline. */
+  sticky: Map<RoomId, object[]>
   /** Of joined rooms. */
   unread: Map<RoomId, SyncedUnread>
+}
+
+/** Returns a function that says whether the timelines of a response have an event. */
+export function isInTimeline(join: SyncedRooms['join']): (event: StoredEvent) => boolean {
+  const idsOf = (roomId: RoomId) =>
+    new Set(join.get(roomId)?.timeline.events.map((event) => (event as Partial<ClientEvent>).event_id))
+  const found = new Map<RoomId, ReturnType<typeof idsOf>>()
+  return ({ room_id, event_id }) => {
+    const ids = found.get(room_id) ?? idsOf(room_id)
+    found.set(room_id, ids)
+    return ids.has(event_id)
+  }
 }
 
 /** Returns the response of /sync with its rooms and global account data; empty keys are left out, as in Synapse. */
@@ -39,10 +56,12 @@ export function syncResponse(
 }
 
 function withExtras(rooms: SyncedRooms, roomId: RoomId, room: SyncedRoom): object {
+  const sticky = rooms.sticky.get(roomId)
   return {
     ...room,
     ...rooms.unread.get(roomId),
     ephemeral: { events: rooms.ephemeral.get(roomId) ?? [] },
     account_data: { events: rooms.accountData.get(roomId) ?? [] },
+    ...(sticky && { [STICKY]: { events: sticky } }),
   }
 }

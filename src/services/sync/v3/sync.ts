@@ -2,7 +2,7 @@ import type { App } from '../../../app.ts'
 import { InvalidParamError } from '../../../core/errors.ts'
 import type { Filter } from '../../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../../core/ids.ts'
-import { acknowledgedIn, lastRoomIn, parseSyncToken, syncToken } from '../../../core/sync-token.ts'
+import { acknowledgedIn, lastRoomIn, parseSyncToken, stickyIn, syncToken } from '../../../core/sync-token.ts'
 import type { PresenceState } from '../../../storage/schema/presence.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { answerBudget, reportDropped } from '../answers/answer-budget.ts'
@@ -102,6 +102,7 @@ async function changesSince(
 ): Promise<Record<string, unknown>> {
   const from = parseSyncToken(since)
   const acknowledged = acknowledgedIn(since)
+  const stickyFrom = stickyIn(since)
   const lastRoom = lastRoomIn(since)
   const deadline = app.clock.now() + Math.min(timeout, MAX_TIMEOUT_MS)
   const connected = app.sync.connectedUsers
@@ -129,6 +130,7 @@ async function changesSince(
           to,
           fullState,
           acknowledged,
+          stickyFrom,
           partial: connected.partialRooms(),
           lastRoom,
         },

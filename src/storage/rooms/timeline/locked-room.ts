@@ -27,6 +27,11 @@ export type AppendedEvent = StoredEvent & {
    * State groups after prev events that are not in the timeline, as other servers returned them; 0: not fetched yet.
    */
   readonly received_states?: ReadonlyMap<EventId, number>
+  /**
+   * It counts as an ordinary event (core/events/sticky.ts): the policy server refused it, or it is history that the
+   * current state does not allow.
+   */
+  readonly is_never_sticky?: boolean
   /** The join with which this server entered a partial room. */
   readonly is_entry?: boolean
 }
@@ -44,7 +49,7 @@ export type AppliedRedaction = {
  * The head of a room as a command sees and advances it; a new object after each event, so that a failed command has no
  * effect.
  */
-export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers' | 'recomputations'> & {
+export type RoomHead = Omit<RoomHeadRow, 'room_version' | 'has_other_servers' | 'recomputations' | 'sticky_until'> & {
   version: RoomVersion
 }
 
@@ -66,6 +71,8 @@ export type LockedRoom = {
   events: AppendedEvent[]
   /** Whether remote servers were in the room before this transaction. */
   readonly hasOtherServers: boolean
+  /** Until when the room has sticky events from before this transaction, in milliseconds since 1970. */
+  readonly stickyUntil: number
   /**
    * The nids of `events` that this server has to send to the other servers in the room: events of local users, and
    * joins, leaves and knocks of remote users through this server.
@@ -95,6 +102,7 @@ export function emptyRoom(db: Db): LockedRoom {
     newRoomId: undefined,
     events: [],
     hasOtherServers: false,
+    stickyUntil: 0,
     outgoing: [],
     nodes: new Map(),
     resolutions: new Map(),

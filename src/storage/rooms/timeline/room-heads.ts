@@ -15,7 +15,7 @@ export async function findRoomHead(db: Db, roomId: RoomId): Promise<RoomHead | u
 export function roomHead(row: RoomHeadRow): RoomHead {
   const version = ROOM_VERSIONS.get(row.room_version)
   if (!version) throw new Error(`room ${row.room_id} has the unknown version ${row.room_version}`)
-  const { has_other_servers: _others, recomputations: _recomputations, ...head } = row
+  const { has_other_servers: _others, recomputations: _recomputations, sticky_until: _sticky, ...head } = row
   return { ...head, version }
 }
 
