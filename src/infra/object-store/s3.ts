@@ -107,7 +107,8 @@ type Place = { Bucket: string; Key: string }
 /** Aborts uploads in parts whose process died: their parts are stored, but nothing lists them. */
 async function abortUploads(client: S3Client, { Bucket, Key }: Place): Promise<void> {
   const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: Key }))
-  for (const { UploadId } of Uploads) await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
+  for (const { Key: key, UploadId } of Uploads)
+    if (key === Key) await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }))
 }
 
 /** Passes on a stream, with the errors that `toError` makes of its own. Destroys it when it is destroyed itself. */
