@@ -26,6 +26,7 @@ create index stream_presence on stream (stream_position) where kind = 'presence'
 create index stream_to_device on stream (ref, stream_position) where kind = 'to_device';
 create index stream_thread_subscription on stream (ref) where kind = 'thread_subscription';
 create index stream_sticky on stream (ref) where kind = 'sticky';
+create index stream_media_quarantine on stream (stream_position) where kind = 'media_quarantine';
 
 -- Only append_to_stream takes values: under its lock, no position becomes visible before a smaller one.
 create sequence stream_positions;

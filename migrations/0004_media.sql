@@ -12,30 +12,60 @@ create table media_files (
   -- media type found in the content; null: not recognised
   detected_type text,
   created_ts bigint not null,
+  -- the scanner of this server has found nothing in it
+  is_scanned boolean not null default false,
   unique (store, object_key)
 );
 
 create table media (
   server_name text not null,
   media_id text not null,
-  -- null for remote media
+  -- null for remote media, and for images of URL previews
   uploader text,
-  -- null: pending upload, until expires_ts
+  -- null: pending upload until expires_ts, or remote media that may not be fetched
   sha256 text references media_files,
   -- as the uploader says
   content_type text not null,
   filename text,
   created_ts bigint not null,
   expires_ts bigint,
-  -- last request for remote media, which expire without requests; the fetch for images of URL previews, which expire
-  -- too; null for other media of this server
+  -- last request, to within a day; at first the upload or the fetch. Media without an uploader expire without requests,
+  -- others if the configuration says so. Null for a pending upload.
   accessed_ts bigint,
+  -- the administrator who quarantined it, if it had no file then. Otherwise a rule for the content does it.
+  quarantined_by text,
+  -- rules for contents with verdict 'quarantine' do not apply to it
+  is_protected boolean not null default false,
+  -- of the content that was fetched, but is denied. It is not fetched again while the rule exists.
+  refused_sha256 text,
   primary key (server_name, media_id)
 );
 create index media_sha256 on media (sha256) where sha256 is not null;
 create index media_uploader on media (uploader, created_ts);
 create index media_reserved on media (expires_ts) where sha256 is null;
-create index media_accessed on media (accessed_ts) where accessed_ts is not null;
+create index media_accessed_local on media (accessed_ts) where uploader is not null;
+create index media_accessed_remote on media (accessed_ts) where uploader is null;
+
+-- Contents that are not served: for downloads, media with such a content do not exist.
+create table media_content_rules (
+  sha256 text primary key,
+  -- quarantine: files with it are stored, and available again when the rule is deleted; deny: files with it are refused
+  verdict text not null check (verdict in ('quarantine', 'deny')),
+  -- an administrator, or 'scanner'
+  set_by text not null,
+  reason text,
+  set_ts bigint not null
+);
+create index media_content_rules_time on media_content_rules (set_ts, sha256);
+
+-- Servers whose media are not served.
+create table media_quarantined_servers (
+  server_name text primary key,
+  set_by text not null,
+  reason text,
+  set_ts bigint not null
+);
+create index media_quarantined_servers_time on media_quarantined_servers (set_ts, server_name);
 
 create table media_thumbnails (
   sha256 text not null references media_files on delete cascade,

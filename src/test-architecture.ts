@@ -28,6 +28,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     ...['users', 'devices', 'media', 'rooms', 'federation', 'lookup', 'membership', 'push', 'appservices'],
     ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'jobs'],
   ],
+  'src/services/media': ['', 'moderation'],
   'src/services/users': ['mail', '', 'settings', 'registration'],
   'src/services/rooms': [
     ...['timeline', 'access', 'reading', 'directory', 'membership', 'sending', 'lifecycle', 'delayed'],

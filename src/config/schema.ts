@@ -166,6 +166,11 @@ const media = z
     remote_cache_lifetime: duration
       .prefault('30d')
       .describe('How long files of other servers stay in the local cache after their last download.'),
+    local_lifetime: duration.optional().meta({
+      description:
+        'How long files of users of this server are kept after their last download. Avatars of users and rooms, quarantined and protected files stay. Absent: for ever.',
+      example: '365d',
+    }),
     async_upload_expiry: duration
       .prefault('24h')
       .describe('How long after a client reserves a media id it may upload the file.'),

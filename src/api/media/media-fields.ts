@@ -1,16 +1,14 @@
 import { z } from 'zod'
+import { isMediaId } from '../../core/content-uri.ts'
 import { queryBoolean, queryInteger, serverName } from '../http/fields.ts'
 
 const DEFAULT_WAIT_MS = 20_000
 const LONGEST_WAIT_MS = 60_000
 
-/**
- * The path of an `mxc://` URI. The restricted characters prevent path traversal:
- * https://spec.matrix.org/v1.19/client-server-api/#content-repo-security-considerations
- */
+/** The path of an `mxc://` URI. */
 export const mediaPath = z.object({
   serverName,
-  mediaId: z.string().regex(/^[A-Za-z0-9_-]{1,255}$/, 'is not a media id'),
+  mediaId: z.string().refine(isMediaId, 'is not a media id'),
 })
 
 /** How long to wait for a pending upload, in milliseconds. */

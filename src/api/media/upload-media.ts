@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
+import { contentUriOf } from '../../core/content-uri.ts'
 import { MatrixError, TooLargeError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { reserveMedia } from '../../services/media/reserve-media.ts'
 import { type Upload, uploadMedia, uploadReservedMedia } from '../../services/media/upload-media.ts'
-import type { MediaName } from '../../storage/media/media.ts'
 import { route, type Session } from '../http/route.ts'
 import { mediaPath } from './media-fields.ts'
 import { readUpload } from './read-upload.ts'
@@ -26,7 +26,7 @@ export const postUpload = route({
     const name = await receive(app, { request: request.raw, session }, (source) =>
       uploadMedia(app, { ...describe(request.raw, query.filename, session.userId), source }),
     )
-    return { content_uri: mxcUri(name) }
+    return { content_uri: contentUriOf(name) }
   },
 })
 
@@ -38,7 +38,7 @@ export const postCreateMedia = route({
   rateLimit: 'media',
   async handle({ session }, app) {
     const { name, expiresTs } = await reserveMedia(app, session.userId)
-    return { content_uri: mxcUri(name), unused_expires_at: expiresTs }
+    return { content_uri: contentUriOf(name), unused_expires_at: expiresTs }
   },
 })
 
@@ -82,8 +82,4 @@ async function receive<Result>(
 
 function describe(request: IncomingMessage, filename: string | undefined, uploader: UserId): Omit<Upload, 'source'> {
   return { uploader, contentType: request.headers['content-type'], filename }
-}
-
-function mxcUri({ serverName, mediaId }: MediaName): string {
-  return `mxc://${serverName}/${mediaId}`
 }

@@ -1,9 +1,11 @@
 import type { App } from '../../app.ts'
+import type { MediaName } from '../../core/content-uri.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
-import type { MediaName } from '../../storage/media/media.ts'
-import { insertRemoteMedia, noteMediaAccess } from '../../storage/media/remote-media.ts'
+import { findQuarantinedServer } from '../../storage/media/quarantined-servers.ts'
+import { insertRefusedMedia, insertRemoteMedia } from '../../storage/media/remote-media.ts'
 import { askForMedia } from '../federation/requests/ask-for-media.ts'
+import { ContentRefusedError } from '../media/content-refused.ts'
 import { acceptedContentType } from '../media/content-type.ts'
 import { safeFileName } from '../media/file-name.ts'
 import { findKeptMedia, findLocalMedia, type Media } from '../media/find-local-media.ts'
@@ -16,8 +18,6 @@ type Wait = {
   allowRemote?: boolean
 }
 
-/** Minimum interval between updates of the access time, which the retention in weeks uses. */
-const NOTE_AFTER_MS = 24 * 3_600_000
 const TURN_MS = 20_000
 
 /**
@@ -27,13 +27,14 @@ const TURN_MS = 20_000
  */
 export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<Media> {
   if (name.serverName === app.serverName) return findLocalMedia(app, name, wait)
-  const known = await findRemote(app, name)
+  const known = await findKeptMedia(app, name)
   if (known) return known
+  if (await findQuarantinedServer(app.database, name.serverName)) throw new NotFoundError('Unknown media')
   if (wait.allowRemote === false) throw new NotFoundError('The remote file is not cached on this server')
   await inTurn(app, wait, () =>
     app.media.fetches(`${name.serverName}/${name.mediaId}`, () => fetchMedia(app, name, wait.timeoutMs)),
   )
-  const fetched = await findRemote(app, name)
+  const fetched = await findKeptMedia(app, name)
   if (!fetched) throw new NotFoundError('Unknown media')
   return fetched
 }
@@ -53,16 +54,6 @@ async function inTurn(app: App, { timeoutMs, signal: gone }: Wait, work: () => P
   }
 }
 
-async function findRemote(app: App, name: MediaName): Promise<Media | undefined> {
-  const media = await findKeptMedia(app, name)
-  const now = app.clock.now()
-  const noteAfter = now - NOTE_AFTER_MS
-  if (media && (media.accessedTs ?? now) < noteAfter) {
-    await app.database.write((tx) => noteMediaAccess(tx, name, { now, noteAfter }))
-  }
-  return media
-}
-
 async function fetchMedia(app: App, name: MediaName, timeoutMs: number): Promise<void> {
   const { contentType, filename, content } = await askForMedia(app, name, timeoutMs).catch((error) => {
     throw asMediaError(error)
@@ -73,7 +64,10 @@ async function fetchMedia(app: App, name: MediaName, timeoutMs: number): Promise
       insertRemoteMedia(tx, { ...name, ...described, sha256, now: app.clock.now() }),
     )
   } catch (error) {
-    throw asMediaError(error)
+    if (!(error instanceof ContentRefusedError)) throw asMediaError(error)
+    const refused = { sha256: error.sha256, now: app.clock.now() }
+    await app.database.write((tx) => insertRefusedMedia(tx, name, refused))
+    throw new NotFoundError('Unknown media')
   }
 }
 

@@ -55,3 +55,13 @@ async function putMark(app: App, store: StoreName, key: string): Promise<void> {
     await discardStagedFile(staged)
   }
 }
+
+/** Whether a store answers and is the server's: in another one, objects of this server could not be deleted. */
+export async function isStoreUsable(app: App, store: StoreName): Promise<boolean> {
+  try {
+    return await checkMediaStore(app, store)
+  } catch (err) {
+    app.logger.error({ err, store }, 'media store not usable for deletion, will retry')
+    return false
+  }
+}

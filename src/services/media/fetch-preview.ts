@@ -2,9 +2,11 @@ import { Readable } from 'node:stream'
 import { fileTypeFromBuffer } from 'file-type'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
+import { contentUriOf } from '../../core/content-uri.ts'
 import type { FetchedPage, PageRequest } from '../../infra/http/page-fetch.ts'
 import { IMAGE_TYPES } from '../../infra/media/thumbnails.ts'
 import { insertRemoteMedia } from '../../storage/media/remote-media.ts'
+import { ContentRefusedError } from './content-refused.ts'
 import { readPageMetadata } from './page-metadata.ts'
 import { isWebUrl, type PagePreview, previewOfPage, resolveUrl, shorten } from './page-preview.ts'
 import { pageText } from './page-text.ts'
@@ -146,7 +148,7 @@ async function firstImage(app: App, urls: readonly URL[], fetching: Fetching): P
   return {}
 }
 
-/** Stores an image as media of this server, which expires as remote media do. Undefined if it is no image. */
+/** Stores an image as media of this server, which expires as remote media do. Undefined if it is no image, or refused. */
 async function storeImage(app: App, { body, isWhole }: FetchedPage): Promise<UrlPreview | undefined> {
   const { max_image_size } = app.config.url_previews
   if (!isWhole || body.length > Math.min(max_image_size, app.config.media.max_upload_size)) return undefined
@@ -155,13 +157,16 @@ async function storeImage(app: App, { body, isWhole }: FetchedPage): Promise<Url
   const size = await app.media.thumbnailer.measure(body)
   if (!size) return undefined
   const name = newMediaName(app)
-  await storeFile(app, Readable.from([body]), (tx, sha256) =>
-    insertRemoteMedia(tx, { ...name, contentType: type, filename: null, sha256, now: app.clock.now() }),
-  ).catch((error) => {
+  try {
+    await storeFile(app, Readable.from([body]), (tx, sha256) =>
+      insertRemoteMedia(tx, { ...name, contentType: type, filename: null, sha256, now: app.clock.now() }),
+    )
+  } catch (error) {
+    if (error instanceof ContentRefusedError) return undefined
     throw new ImageNotStoredError(error)
-  })
+  }
   return {
-    'og:image': `mxc://${name.serverName}/${name.mediaId}`,
+    'og:image': contentUriOf(name),
     'og:image:type': type,
     'og:image:width': size.width,
     'og:image:height': size.height,

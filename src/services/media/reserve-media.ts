@@ -1,7 +1,8 @@
 import type { App } from '../../app.ts'
+import type { MediaName } from '../../core/content-uri.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { type MediaName, reserveMediaName } from '../../storage/media/media.ts'
+import { reserveMediaName } from '../../storage/media/media.ts'
 import { newMediaName } from './upload-media.ts'
 
 /**

@@ -3,23 +3,24 @@ import type { App } from '../../app.ts'
 import { discardStagedFile, type StagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { claimFile, lockFile } from '../../storage/media/media-files.ts'
+import { ContentRefusedError } from './content-refused.ts'
 import { dropObject, putObject } from './objects.ts'
+
+type RecordMedia = (tx: Tx, sha256: string) => Promise<void>
 
 /**
  * Stores the bytes of `source`, once per content, and calls `record` in the transaction that refers to the file; its
- * errors roll everything back. Throws M_TOO_LARGE as soon as the configured size is exceeded.
+ * errors roll everything back. Throws M_TOO_LARGE as soon as the configured size is exceeded, and ContentRefusedError.
  */
-export async function storeFile(
-  app: App,
-  source: AsyncIterable<Buffer>,
-  record: (tx: Tx, sha256: string) => Promise<void>,
-): Promise<void> {
+export async function storeFile(app: App, source: AsyncIterable<Buffer>, record: RecordMedia): Promise<void> {
   const staged = await stageFile(app.media.objects.stagingFolder, source, app.config.media.max_upload_size)
   try {
     const known = await app.database.write(async (tx) => {
-      const found = await lockFile(tx, staged.sha256)
-      if (found) await record(tx, staged.sha256)
-      return found
+      const content = await lockFile(tx, staged.sha256)
+      if (content.verdict === 'deny')
+        throw new ContentRefusedError(staged.sha256, 'The administrators of this server do not allow this file')
+      if (content.isStored) await record(tx, staged.sha256)
+      return content.isStored
     })
     if (!known) await storeNewFile(app, staged, record)
   } finally {
@@ -27,16 +28,13 @@ export async function storeFile(
   }
 }
 
-async function storeNewFile(
-  app: App,
-  staged: StagedFile,
-  record: (tx: Tx, sha256: string) => Promise<void>,
-): Promise<void> {
+async function storeNewFile(app: App, staged: StagedFile, record: RecordMedia): Promise<void> {
   const { sha256, size, head } = staged
   const detectedType = (await fileTypeFromBuffer(head))?.mime ?? null
   const object = await putObject(app, staged)
   const claimed = await app.database.write(async (tx) => {
-    const isFirst = await claimFile(tx, { sha256, size, ...object, detectedType, now: app.clock.now() })
+    const file = { sha256, size, ...object, detectedType, isScanned: false, now: app.clock.now() }
+    const isFirst = await claimFile(tx, file)
     await record(tx, sha256)
     return isFirst
   })

@@ -1,13 +1,8 @@
 import type { App } from '../../app.ts'
+import type { MediaName } from '../../core/content-uri.ts'
 import { ForbiddenError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import {
-  fillReservedMedia,
-  findStoredMedia,
-  insertMedia,
-  type MediaName,
-  type StoredMedia,
-} from '../../storage/media/media.ts'
+import { fillReservedMedia, findStoredMedia, insertMedia, type StoredMedia } from '../../storage/media/media.ts'
 import { acceptedContentType } from './content-type.ts'
 import { safeFileName } from './file-name.ts'
 import { storeFile } from './store-file.ts'

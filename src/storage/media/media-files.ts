@@ -1,21 +1,24 @@
 import { sql } from 'kysely'
 import type { Tx } from '../engine/database.ts'
-import type { StoreName } from '../schema/media.ts'
+import type { StoredObject, StoreName } from '../schema/media.ts'
+import type { Verdict } from './content-rules.ts'
 import type { StoredFile } from './media.ts'
 import { claimObject } from './pending-objects.ts'
 
+/** What is known of a content: whether it is stored, whether the scanner found nothing in it, and its rule. */
+export type KnownContent = { isStored: boolean; isScanned: boolean; verdict: Verdict | null }
+
 /**
- * Whether the content is stored. Locks its row against `deleteUnusedFiles` until the transaction ends, so that media
- * can refer to it.
+ * Returns what is known of a content. If it is stored, locks its row against `deleteUnusedFiles` until the transaction
+ * ends, so that media can refer to it.
  */
-export async function lockFile(tx: Tx, sha256: string): Promise<boolean> {
-  const row = await tx.sql
-    .selectFrom('media_files')
-    .select('sha256')
-    .where('sha256', '=', sha256)
-    .forKeyShare()
-    .executeTakeFirst()
-  return row !== undefined
+export async function lockFile(tx: Tx, sha256: string): Promise<KnownContent> {
+  const { rows } = await sql<{ is_scanned: boolean | null; verdict: Verdict | null }>`
+    with file as (select is_scanned from media_files where sha256 = ${sha256} for key share)
+    select (select is_scanned from file) as is_scanned,
+      (select verdict from media_content_rules where sha256 = ${sha256}) as verdict`.execute(tx.sql)
+  const { is_scanned, verdict } = rows[0]!
+  return { isStored: is_scanned !== null, isScanned: is_scanned ?? false, verdict }
 }
 
 /**
@@ -32,6 +35,7 @@ export async function claimFile(tx: Tx, file: StoredFile & { store: StoreName; n
       store: file.store,
       detected_type: file.detectedType,
       created_ts: file.now,
+      is_scanned: file.isScanned,
     })
     // An update without change, because it locks and returns the existing row.
     .onConflict((conflict) => conflict.column('sha256').doUpdateSet((row) => ({ sha256: row.ref('excluded.sha256') })))
@@ -42,10 +46,7 @@ export async function claimFile(tx: Tx, file: StoredFile & { store: StoreName; n
   return true
 }
 
-/**
- * Deletes up to `limit` files that no media refers to, with their thumbnails; their objects become orphaned
- * immediately.
- */
+/** Deletes up to `limit` files that no media refers to, as `deleteFilesIfUnused`; returns how many it found. */
 export async function deleteUnusedFiles(tx: Tx, limit: number): Promise<number> {
   const candidates = await tx.sql
     .selectFrom('media_files')
@@ -59,19 +60,32 @@ export async function deleteUnusedFiles(tx: Tx, limit: number): Promise<number> 
     .forUpdate()
     .skipLocked()
     .execute()
-  const hashes = candidates.map(({ sha256 }) => sha256)
-  if (hashes.length === 0) return 0
-  // Checks again with the rows locked: media may have been added before the lock.
-  const { rows } = await sql<{ object_key: string }>`
+  await deleteFilesIfUnused(
+    tx,
+    candidates.map(({ sha256 }) => sha256),
+  )
+  return candidates.length
+}
+
+/**
+ * Deletes those of some files that no media refers to, with their thumbnails. Returns their objects, which become
+ * orphaned immediately.
+ */
+export async function deleteFilesIfUnused(tx: Tx, hashes: readonly string[]): Promise<StoredObject[]> {
+  if (hashes.length === 0) return []
+  await sql`select 1 from media_files where sha256 = any(${hashes}::text[]) order by sha256 for update`.execute(tx.sql)
+  // With the rows locked: media may have been added before the lock.
+  const { rows } = await sql<StoredObject>`
     with unused as (
       select sha256, object_key, store from media_files
       where sha256 = any(${hashes}::text[]) and not exists (select from media where media.sha256 = media_files.sha256)
     ), thumbnails as (
       select t.object_key, t.store from media_thumbnails t join unused using (sha256) where t.object_key is not null
-    ), objects as (
-      insert into pending_objects (object_key, store, since_ts)
-        select object_key, store, 0 from unused union all select object_key, store, 0 from thumbnails
+    ), files as (
+      delete from media_files where sha256 in (select sha256 from unused)
     )
-    delete from media_files where sha256 in (select sha256 from unused) returning object_key`.execute(tx.sql)
-  return rows.length
+    insert into pending_objects (object_key, store, since_ts)
+      select object_key, store, 0 from unused union all select object_key, store, 0 from thumbnails
+    returning object_key as "objectKey", store`.execute(tx.sql)
+  return rows
 }

@@ -24,7 +24,7 @@ export function findStoredThumbnail(db: Db, key: ThumbnailKey): Promise<Thumbnai
  * orphaned.
  */
 export async function insertThumbnail(tx: Tx, thumbnail: ThumbnailRow): Promise<boolean> {
-  if (!(await lockFile(tx, thumbnail.sha256))) return false
+  if (!(await lockFile(tx, thumbnail.sha256)).isStored) return false
   const { numInsertedOrUpdatedRows } = await tx.sql
     .insertInto('media_thumbnails')
     .values(thumbnail)

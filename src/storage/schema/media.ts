@@ -1,3 +1,4 @@
+import type { Generated } from 'kysely'
 import type { ServerName, UserId } from '../../core/ids.ts'
 
 /** A place for objects: the folder `media.storage_dir`, or the bucket `media.s3.bucket`. */
@@ -15,8 +16,11 @@ export type MediaTables = {
     store: StoreName
     detected_type: string | null
     created_ts: number
+    is_scanned: Generated<boolean>
   }
   media: MediaRow
+  media_content_rules: ContentRuleRow
+  media_quarantined_servers: { server_name: ServerName; set_by: string; reason: string | null; set_ts: number }
   media_thumbnails: ThumbnailRow
   url_previews: UrlPreviewRow
   pending_objects: { object_key: string; store: StoreName; since_ts: number; is_deleting: boolean }
@@ -32,6 +36,17 @@ export type MediaRow = {
   created_ts: number
   expires_ts: number | null
   accessed_ts: number | null
+  quarantined_by: string | null
+  is_protected: Generated<boolean>
+  refused_sha256: string | null
+}
+
+export type ContentRuleRow = {
+  sha256: string
+  verdict: 'quarantine' | 'deny'
+  set_by: string
+  reason: string | null
+  set_ts: number
 }
 
 export type ThumbnailRow = {

@@ -44,6 +44,8 @@ export type StreamKind =
    * since 1970. Unless it is history, it has a row of kind 'event' too.
    */
   | 'sticky'
+  /** Media was quarantined, or no longer is. `detail`: JSON array of server name, media ID, and whether it is. */
+  | 'media_quarantine'
   /** A user's events are erased. `detail`: the user. */
   | 'erasure'
   /**

@@ -1,6 +1,7 @@
 import { fileTypeFromBuffer } from 'file-type'
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
+import { contentUriOf, parseContentUri } from '../../../core/content-uri.ts'
 import { InvalidParamError, MatrixError, NotFoundError, SuspendedError, TooLargeError } from '../../../core/errors.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { MalformedMultipartError, type Part, readParts } from '../../../infra/http/multipart.ts'
@@ -10,10 +11,8 @@ import { thumbnailMedia } from '../../../services/media/thumbnail-media.ts'
 import { uploadMedia } from '../../../services/media/upload-media.ts'
 import { recognizeBrowser } from '../../../services/sign-in/web-sessions.ts'
 import { getProfile, setProfileField } from '../../../services/users/profile.ts'
-import type { MediaName } from '../../../storage/media/media.ts'
 import type { Profile } from '../../../storage/users/profiles.ts'
 import { route } from '../../http/route.ts'
-import { mediaPath } from '../../media/media-fields.ts'
 import { readUpload } from '../../media/read-upload.ts'
 import { sendContent } from '../../media/send-content.ts'
 import { thumbnailName } from '../../media/thumbnail-media.ts'
@@ -32,12 +31,12 @@ const TIMEOUT_MS = 10_000
 
 /** Returns whether a user has a picture that this server can show. */
 export function hasAvatar({ avatar_url }: Profile): boolean {
-  return mediaNameOf(avatar_url) !== undefined
+  return parseContentUri(avatar_url) !== undefined
 }
 
 /** Renders the picture of a user, or a place for it. */
 export function avatarImage({ avatar_url, displayname }: Profile, texts: Texts): Html {
-  const name = mediaNameOf(avatar_url)
+  const name = parseContentUri(avatar_url)
   const initial = new Intl.Segmenter().segment(String(displayname ?? '')).containing(0)?.segment ?? ''
   if (!name) return html`<span class="avatar" aria-hidden="true">${initial.toUpperCase()}</span>`
   // The path changes with the picture, so that browsers can keep it.
@@ -64,7 +63,7 @@ export const getAvatar = route({
     const { request, signal } = call
     const { ip, userAgent, raw } = request
     const { session } = await recognizeBrowser(app, { cookie: readCookie(app, raw) ?? '', ip, userAgent })
-    const name = session && !session.isLocked && mediaNameOf((await getProfile(app, session.userId)).avatar_url)
+    const name = session && !session.isLocked && parseContentUri((await getProfile(app, session.userId)).avatar_url)
     if (!name) throw new NotFoundError('There is no picture')
     const { file } = await findMedia(app, name, { timeoutMs: TIMEOUT_MS, signal })
     const { contentType, ...content } = await thumbnailMedia(app, file, {
@@ -123,8 +122,7 @@ async function storeImage(
   const contentType = (await fileTypeFromBuffer(head))?.mime
   if (contentType === undefined || !IMAGE_TYPES.includes(contentType)) return 'no image'
   const source = joined(head, bytes)
-  const { serverName, mediaId } = await uploadMedia(app, { uploader, contentType, filename: undefined, source })
-  return `mxc://${serverName}/${mediaId}`
+  return contentUriOf(await uploadMedia(app, { uploader, contentType, filename: undefined, source }))
 }
 
 async function* bounded(content: Part['content']): AsyncGenerator<Buffer> {
@@ -150,9 +148,4 @@ async function readHead(bytes: AsyncIterator<Buffer>): Promise<Buffer> {
 async function* joined(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   yield head
   yield* { [Symbol.asyncIterator]: () => rest }
-}
-
-function mediaNameOf(uri: unknown): MediaName | undefined {
-  const [, serverName, mediaId] = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(String(uri)) ?? []
-  return mediaPath.safeParse({ serverName, mediaId }).data
 }

@@ -1,9 +1,9 @@
 import { parse as parseDisposition } from 'content-disposition'
 import type { App } from '../../../app.ts'
+import type { MediaName } from '../../../core/content-uri.ts'
 import type { FederationStream } from '../../../infra/federation/federation-client.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { MalformedMultipartError, readParts } from '../../../infra/http/multipart.ts'
-import type { MediaName } from '../../../storage/media/media.ts'
 
 /** The stream of a remote file; nothing of it is held in memory. */
 export type RemoteFile = {

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import {
+  listMediaInRoom,
+  protectMedia,
+  quarantineChanges,
+  quarantineMedia,
+  quarantineMediaInRoom,
+  quarantineMediaOfUser,
+  unquarantineMedia,
+} from '../../services/media/moderation/quarantine-media.ts'
+import { queryInteger, roomId, userId } from '../http/fields.ts'
+import { type AnyEndpoint, route } from '../http/route.ts'
+import { mediaPath } from '../media/media-fields.ts'
+
+/** In the form of Synapse's admin API: https://element-hq.github.io/synapse/latest/admin_api/media_admin_api.html */
+const V1 = '/_synapse/admin/v1'
+const CHANGES = 100
+
+const ofRoom = z.object({ roomId })
+const ownMedia = mediaPath.pick({ mediaId: true })
+
+const getRoomMedia = route({
+  method: 'GET',
+  path: `${V1}/room/:roomId/media`,
+  auth: 'admin',
+  params: ofRoom,
+  handle: ({ params }, app) => listMediaInRoom(app, params.roomId),
+})
+
+const postQuarantineRoom = route({
+  method: 'POST',
+  path: [`${V1}/room/:roomId/media/quarantine`, `${V1}/quarantine_media/:roomId`],
+  auth: 'admin',
+  params: ofRoom,
+  async handle({ params, session }, app) {
+    return { num_quarantined: await quarantineMediaInRoom(app, params.roomId, session.userId) }
+  },
+})
+
+const postQuarantineUser = route({
+  method: 'POST',
+  path: `${V1}/user/:userId/media/quarantine`,
+  auth: 'admin',
+  params: z.object({ userId }),
+  async handle({ params, session }, app) {
+    return { num_quarantined: await quarantineMediaOfUser(app, params.userId, session.userId) }
+  },
+})
+
+const postQuarantine = route({
+  method: 'POST',
+  path: `${V1}/media/quarantine/:serverName/:mediaId`,
+  auth: 'admin',
+  params: mediaPath,
+  async handle({ params, session }, app) {
+    await quarantineMedia(app, params, session.userId)
+    return {}
+  },
+})
+
+const postUnquarantine = route({
+  method: 'POST',
+  path: `${V1}/media/unquarantine/:serverName/:mediaId`,
+  auth: 'admin',
+  params: mediaPath,
+  async handle({ params }, app) {
+    await unquarantineMedia(app, params)
+    return {}
+  },
+})
+
+const postProtect = route({
+  method: 'POST',
+  path: `${V1}/media/protect/:mediaId`,
+  auth: 'admin',
+  params: ownMedia,
+  async handle({ params }, app) {
+    await protectMedia(app, params.mediaId, true)
+    return {}
+  },
+})
+
+const postUnprotect = route({
+  method: 'POST',
+  path: `${V1}/media/unprotect/:mediaId`,
+  auth: 'admin',
+  params: ownMedia,
+  async handle({ params }, app) {
+    await protectMedia(app, params.mediaId, false)
+    return {}
+  },
+})
+
+const getQuarantineChanges = route({
+  method: 'GET',
+  path: `${V1}/media/quarantine_changes`,
+  auth: 'admin',
+  query: z.object({ from: queryInteger.default(0) }),
+  async handle({ query }, app) {
+    const { changes, nextBatch } = await quarantineChanges(app, { from: query.from, limit: CHANGES })
+    return {
+      next_batch: nextBatch,
+      changes: changes.map(({ serverName, mediaId, isQuarantined }) => ({
+        origin: serverName,
+        media_id: mediaId,
+        quarantined: isQuarantined,
+      })),
+    }
+  },
+})
+
+export const mediaModerationEndpoints: AnyEndpoint[] = [
+  getRoomMedia,
+  postQuarantineRoom,
+  postQuarantineUser,
+  postQuarantine,
+  postUnquarantine,
+  postProtect,
+  postUnprotect,
+  getQuarantineChanges,
+]
