@@ -5,6 +5,7 @@ import { systemRandom } from '../random.ts'
 import { type ActiveWork, createActiveWork } from './active-work.ts'
 import { type LeasedWork, startLeasedWorker } from './leased-worker.ts'
 import { createLeases } from './leases.ts'
+import type { Wake } from './repeat.ts'
 
 /** The rows that processes share, each with its holder, the end of its lease and its runs. */
 type Row = { holder: string; until: number; runs: string[] }
@@ -128,6 +129,15 @@ test('new work makes the worker look at once, until it stops', async () => {
   expect(work).toHaveBeenCalledTimes(1)
   await worker.stop()
   expect(unsubscribe).toHaveBeenCalledTimes(1)
+})
+
+test('the first look can request further ones', async () => {
+  const look = vi.fn(async ({ within }: Wake) => {
+    if (look.mock.calls.length < 3) within(100)
+  })
+  startProcess('first', never, { look, lookEvery: undefined })
+  await pass(1000)
+  expect(look).toHaveBeenCalledTimes(3)
 })
 
 test('a look that fails is repeated', async () => {

@@ -1,6 +1,6 @@
 import type { Logger } from '../logger.ts'
 import type { ActiveWork } from './active-work.ts'
-import { repeat } from './repeat.ts'
+import { repeat, type Wake } from './repeat.ts'
 
 /** Work that the processes of a server share: each part is performed by one at a time. docs/decisions/0003-leases.md */
 export type LeasedWork = {
@@ -8,7 +8,7 @@ export type LeasedWork = {
   failure: string
   level?: 'warn' | 'error'
   /** Acquires leases of free work, and performs or starts it. Runs when the worker starts, and then on demand. */
-  look(): Promise<unknown>
+  look(wake: Wake): Promise<unknown>
   /**
    * Milliseconds between two looks: another process may have died, or a back-off may have ended. Absent: looks only on
    * demand.
@@ -28,9 +28,6 @@ export type LeasedWork = {
   release?(): Promise<unknown>
 }
 
-/** Makes the worker look, immediately or within some milliseconds. */
-export type Wake = { now(): void; within(ms: number): void }
-
 export type LeasedWorker = Wake & {
   /** Stops looking, waits for active work, then releases the leases. */
   stop(): Promise<void>
@@ -39,7 +36,7 @@ export type LeasedWorker = Wake & {
 /** Starts a worker. `app.stopping` tells active work to end. */
 export function startLeasedWorker(app: { logger: Logger; stopping: AbortSignal }, work: LeasedWork): LeasedWorker {
   const { failure, level, lookEvery, firstLook, retry, renew } = work
-  const looks = repeat(app, { failure, level, every: lookEvery, first: firstLook, retry }, () => work.look())
+  const looks = repeat(app, { failure, level, every: lookEvery, first: firstLook, retry }, (wake) => work.look(wake))
   const pause = renew && renew.leaseMs / 3
   const renewals =
     renew &&

@@ -1,11 +1,15 @@
 import type { Logger } from '../logger.ts'
 
-/** A loop that runs work repeatedly, never concurrently. */
-export type Loop = {
+/** Requests further runs of the work of a loop. */
+export type Wake = {
   /** Runs the work immediately, or again after the current run. */
   now(): void
   /** Runs the work within `ms` milliseconds, unless it runs earlier. */
   within(ms: number): void
+}
+
+/** A loop that runs work repeatedly, never concurrently. */
+export type Loop = Wake & {
   /** Ends the loop; resolves when nothing is running. */
   stop(): Promise<void>
 }
@@ -26,7 +30,7 @@ export type LoopOptions = {
 export function repeat(
   { logger, stopping }: { logger: Logger; stopping: AbortSignal },
   { every, first = 0, retry = every, failure, level = 'warn' }: LoopOptions,
-  work: () => Promise<unknown>,
+  work: (wake: Wake) => Promise<unknown>,
 ): Loop {
   let running: Promise<void> | undefined
   let isCalledAgain = false
@@ -40,7 +44,7 @@ export function repeat(
       delay = every
       alarm.clear()
       try {
-        await work()
+        await work({ now, within })
       } catch (error) {
         delay = retry
         logger[level]({ err: error }, failure)

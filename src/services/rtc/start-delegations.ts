@@ -13,7 +13,7 @@ const LOOK_MS = 5000
 export function startDelegations(app: App): { stop(): Promise<void> } {
   if (app.config.calls.livekit.url === undefined) return { stop: async () => {} }
   const checks = createParticipantChecks(app)
-  const worker = startLeasedWorker(app, {
+  return startLeasedWorker(app, {
     failure: 'acquiring of delegated leave events failed',
     level: 'error',
     lookEvery: LOOK_MS,
@@ -21,12 +21,11 @@ export function startDelegations(app: App): { stop(): Promise<void> } {
       app.stream.subscribe((rows) => {
         if (rows.some((row) => row.kind === 'delegated_leave')) now()
       }),
-    async look() {
-      await checks.begin(worker.now)
+    async look({ now, within }) {
+      await checks.begin(now)
       const next = await firstDueLeave(app.database, checks.rooms())
-      if (next !== null) worker.within(Math.max(0, next - app.clock.now()))
+      if (next !== null) within(Math.max(0, next - app.clock.now()))
     },
     active: checks.active,
   })
-  return worker
 }

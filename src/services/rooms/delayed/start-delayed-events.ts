@@ -9,7 +9,7 @@ const RETRY_MS = 1000
 
 /** Sends delayed events when they are due; every process runs this. `stop` waits for work in progress. */
 export function startDelayedEvents(app: App): { stop(): Promise<void> } {
-  const worker = startLeasedWorker(app, {
+  return startLeasedWorker(app, {
     failure: 'acquiring of delayed events failed',
     level: 'error',
     lookEvery: LOOK_MS,
@@ -18,11 +18,10 @@ export function startDelayedEvents(app: App): { stop(): Promise<void> } {
       app.stream.subscribe((rows) => {
         if (rows.some((row) => row.kind === 'delayed_event')) now()
       }),
-    async look() {
+    async look({ within }) {
       await sendDueEvents(app)
       const next = await firstReady(app.database)
-      if (next !== null) worker.within(Math.max(0, next - app.clock.now()))
+      if (next !== null) within(Math.max(0, next - app.clock.now()))
     },
   })
-  return worker
 }
