@@ -123,6 +123,13 @@ const federation = z
   .prefault({})
   .describe('Other homeservers.')
 
+const uploadLimit = z.strictObject({
+  time_period: duration.optional(),
+  max_size: byteSize,
+  info_uri: z.url({ protocol: /^https?$/, error: "expected a URL such as 'https://example.org/limits'" }).optional(),
+  can_upgrade: z.boolean().optional(),
+})
+
 const media = z
   .strictObject({
     max_upload_size: byteSize.prefault('50M').describe('The largest file that may be uploaded.'),
@@ -174,6 +181,13 @@ const media = z
     async_upload_expiry: duration
       .prefault('24h')
       .describe('How long after a client reserves a media id it may upload the file.'),
+    upload_limits: z
+      .array(uploadLimit)
+      .max(10)
+      .prefault([{ time_period: '24h', max_size: '20G' }])
+      .describe(
+        'How much each user may upload within a period, in addition to max_upload_size; without time_period: how much each user may store. Deleted files do not count. info_uri: a page about the limit, which clients show (default: the account page). can_upgrade: whether that page offers a higher limit.',
+      ),
     max_pending_uploads: count
       .prefault(5)
       .describe('How many media ids each user may have reserved without an upload.'),

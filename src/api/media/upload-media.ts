@@ -3,7 +3,6 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { contentUriOf } from '../../core/content-uri.ts'
 import { MatrixError, TooLargeError } from '../../core/errors.ts'
-import type { UserId } from '../../core/ids.ts'
 import { reserveMedia } from '../../services/media/reserve-media.ts'
 import { type Upload, uploadMedia, uploadReservedMedia } from '../../services/media/upload-media.ts'
 import { route, type Session } from '../http/route.ts'
@@ -24,7 +23,7 @@ export const postUpload = route({
   body: 'stream',
   async handle({ request, query, session }, app) {
     const name = await receive(app, { request: request.raw, session }, (source) =>
-      uploadMedia(app, { ...describe(request.raw, query.filename, session.userId), source }),
+      uploadMedia(app, { ...describe(request.raw, query.filename, session), source }),
     )
     return { content_uri: contentUriOf(name) }
   },
@@ -53,7 +52,7 @@ export const putUpload = route({
   body: 'stream',
   async handle({ request, params, query, session }, app) {
     await receive(app, { request: request.raw, session }, (source) =>
-      uploadReservedMedia(app, params, { ...describe(request.raw, query.filename, session.userId), source }),
+      uploadReservedMedia(app, params, { ...describe(request.raw, query.filename, session), source }),
     )
     return {}
   },
@@ -80,6 +79,12 @@ async function receive<Result>(
   )
 }
 
-function describe(request: IncomingMessage, filename: string | undefined, uploader: UserId): Omit<Upload, 'source'> {
-  return { uploader, contentType: request.headers['content-type'], filename }
+function describe(request: IncomingMessage, filename: string | undefined, session: Session): Omit<Upload, 'source'> {
+  return {
+    uploader: session.userId,
+    contentType: request.headers['content-type'],
+    filename,
+    announcedSize: Number(request.headers['content-length'] ?? 0),
+    isLimited: !session.exemptFromRateLimits,
+  }
 }

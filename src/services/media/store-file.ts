@@ -6,7 +6,7 @@ import { claimFile, lockFile } from '../../storage/media/media-files.ts'
 import { ContentRefusedError } from './content-refused.ts'
 import { dropObject, putObject } from './objects.ts'
 
-type RecordMedia = (tx: Tx, sha256: string) => Promise<void>
+type RecordMedia = (tx: Tx, sha256: string, size: number) => Promise<void>
 
 /**
  * Stores the bytes of `source`, once per content, and calls `record` in the transaction that refers to the file; its
@@ -19,7 +19,7 @@ export async function storeFile(app: App, source: AsyncIterable<Buffer>, record:
       const content = await lockFile(tx, staged.sha256)
       if (content.verdict === 'deny')
         throw new ContentRefusedError(staged.sha256, 'The administrators of this server do not allow this file')
-      if (content.isStored) await record(tx, staged.sha256)
+      if (content.isStored) await record(tx, staged.sha256, staged.size)
       return content.isStored
     })
     if (!known) await storeNewFile(app, staged, record)
@@ -35,7 +35,7 @@ async function storeNewFile(app: App, staged: StagedFile, record: RecordMedia): 
   const claimed = await app.database.write(async (tx) => {
     const file = { sha256, size, ...object, detectedType, isScanned: false, now: app.clock.now() }
     const isFirst = await claimFile(tx, file)
-    await record(tx, sha256)
+    await record(tx, sha256, size)
     return isFirst
   })
   // Not when the transaction throws: it may have committed although its result was lost. The sweep deletes orphaned

@@ -3,6 +3,7 @@ import type { MediaName } from '../../core/content-uri.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import { appendQuarantineChanges } from './quarantine-changes.ts'
+import { lockUploader } from './uploaded-bytes.ts'
 
 /** The metadata of media content. */
 export type MediaContent = { contentType: string; filename: string | null; sha256: string }
@@ -114,7 +115,7 @@ export async function reserveMediaName(
   reservation: MediaName & { uploader: UserId; createdTs: number; expiresTs: number; limit: number },
 ): Promise<boolean> {
   const { uploader, createdTs } = reservation
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`media ${uploader}`}, 0))`.execute(tx.sql)
+  await lockUploader(tx, uploader)
   const { pending } = await tx.sql
     .selectFrom('media')
     .select(({ fn }) => fn.countAll<number>().as('pending'))
