@@ -24,3 +24,9 @@ create table delegated_leaves (
 create index delegated_leaves_ready on delegated_leaves (ready_ts);
 create index delegated_leaves_user on delegated_leaves (user_id);
 create index delegated_leaves_server on delegated_leaves (server_name);
+
+-- The last room in LiveKit that `hearth doctor --calls` has created, and whose webhook has arrived.
+create table livekit_probe (
+  is_only boolean primary key default true check (is_only),
+  room text not null
+);

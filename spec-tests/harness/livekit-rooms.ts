@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { json } from 'node:stream/consumers'
 
 /** The RoomService of a LiveKit, without media. It verifies the tokens of its callers. */
@@ -15,6 +16,10 @@ export type LivekitRooms = {
   listed: string[]
   /** How it answers from now on. */
   behave(how: Behaviour): void
+  /** The address to which it sends the webhook of a new room; absent: none. */
+  webhookUrl: string | undefined
+  /** Whether tokens let clients into rooms that do not exist. */
+  createsRooms: boolean
   /** Participants are in a room from now on, or no longer. */
   connect(room: string, identity: string): void
   disconnect(room: string, identity: string): void
@@ -32,6 +37,7 @@ export async function startLivekitRooms(): Promise<LivekitRooms> {
   const created: LivekitRooms['created'] = []
   const listed: string[] = []
   const participants = new Map<string, Set<string>>()
+  const sockets = new Set<Duplex>()
   let behaviour: Behaviour = 'properly'
 
   /** Returns the answer; undefined if the token does not permit the request. */
@@ -41,7 +47,7 @@ export async function startLivekitRooms(): Promise<LivekitRooms> {
       created.push(body)
       return { sid: 'RM_test', name: body.name }
     }
-    if (url === `${SERVICE}ListRooms` && video?.roomList) return { rooms: [] }
+    if (url === `${SERVICE}DeleteRoom` && video?.roomCreate) return {}
     if (url !== `${SERVICE}ListParticipants` || !video?.roomAdmin || video.room !== body.room) return undefined
     listed.push(body.room)
     const identities = [...(participants.get(body.room) ?? [])]
@@ -49,6 +55,7 @@ export async function startLivekitRooms(): Promise<LivekitRooms> {
   }
 
   const server = createServer(async (request, response) => {
+    if (request.method === 'GET') return void answerClient(rooms, request, response)
     const body = (await json(request)) as RoomRequest
     if (behaviour === 'not at all') return void response.destroy()
     response.setHeader('Content-Type', 'application/json')
@@ -56,15 +63,25 @@ export async function startLivekitRooms(): Promise<LivekitRooms> {
     if (typeof behaviour === 'object') return void response.end(behaviour.text)
     const answer = answerTo(request, body)
     if (!answer) return void response.writeHead(401).end('{"code":"unauthenticated"}')
+    if (request.url === `${SERVICE}CreateRoom`) await announceRoom(rooms, body.name)
     response.end(JSON.stringify(answer))
   })
+  server.on('upgrade', ({ headers }, socket) => {
+    const key = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+    const accept = createHash('sha1').update(key).digest('base64')
+    const fields = ['Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${accept}`]
+    sockets.add(socket.on('error', () => {}))
+    socket.write(['HTTP/1.1 101 Switching Protocols', ...fields, '', ''].join('\r\n'))
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
+  const rooms: LivekitRooms = {
     apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     apiKey: API_KEY,
     secret: SECRET,
     created,
     listed,
+    webhookUrl: undefined,
+    createsRooms: false,
     behave(how) {
       behaviour = how
     },
@@ -72,9 +89,30 @@ export async function startLivekitRooms(): Promise<LivekitRooms> {
     disconnect: (room, identity) => participants.get(room)?.delete(identity),
     stop: () => {
       server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
       return new Promise((resolve) => server.close(() => resolve()))
     },
   }
+  return rooms
+}
+
+/** Answers a client that asks whether its token lets it in. */
+function answerClient(
+  { secret, createsRooms }: LivekitRooms,
+  { url }: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { pathname, searchParams } = new URL(url!, 'http://livekit')
+  if (pathname !== '/rtc/validate') return void response.end('OK')
+  if (!verifiedClaims(searchParams.get('access_token') ?? '', secret)) response.writeHead(401).end('invalid')
+  else if (createsRooms) response.end('success')
+  else response.writeHead(404).end('requested room does not exist')
+}
+
+async function announceRoom(rooms: LivekitRooms, room: string): Promise<void> {
+  if (rooms.webhookUrl === undefined) return
+  const body = webhookBody('room_started', { room })
+  await sendWebhook(rooms.webhookUrl, body, webhookToken(rooms, body))
 }
 
 /** The body of a webhook. `event`: such as `participant_left`. */

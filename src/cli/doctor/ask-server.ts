@@ -11,11 +11,11 @@ export type ServerAnswer =
 const TIMEOUT_MS = 15_000
 const MAX_BYTES = 1024 * 1024
 
-/** A request to a homeserver, unsigned; `body` makes it a POST. */
+/** A request to a homeserver, unsigned; `body` makes it a POST. `expected`: the status of a good answer, 200 by default. */
 export async function askServer(
   connections: FederationConnections,
   serverName: ServerName,
-  { path, body }: { path: string; body?: unknown },
+  { path, body, expected = 200 }: { path: string; body?: unknown; expected?: number },
 ): Promise<ServerAnswer> {
   let target: ServerTarget | undefined
   try {
@@ -30,7 +30,7 @@ export async function askServer(
     })
     const text = (await readBounded(answer.body, MAX_BYTES)).toString()
     const failed = (why: string) => ({ ok: false, target, why, fix: NO_HOMESERVER }) as const
-    if (answer.statusCode !== 200) return failed(`${path} answers ${answer.statusCode}`)
+    if (answer.statusCode !== expected) return failed(`${path.replace(/\?.*/, '')} answers ${answer.statusCode}`)
     const json = parseObject(text)
     if (!json) return failed(`the answer of ${path} is not a JSON object`)
     const date = Date.parse(String(answer.headers.date))

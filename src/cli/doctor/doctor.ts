@@ -1,6 +1,7 @@
 import { type Config, ConfigError, loadConfig } from '../../config.ts'
 import { isServerName, type ServerName } from '../../core/ids.ts'
 import { CONFIG_OPTION, defineCommand, UsageError } from '../command.ts'
+import { checkCalls } from './calls.ts'
 import { checkClients } from './clients.ts'
 import { checkDatabase } from './database.ts'
 import { checkFederation } from './federation.ts'
@@ -14,10 +15,16 @@ const MARKS = { good: '✓', warning: '!', problem: '✗' }
 
 export const doctor = defineCommand({
   about:
-    'Checks the configuration, the machine, the listeners, the database, the media store, and what clients and other servers need. Says how to fix each problem. The exit code is 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it instead tests the way to another homeserver and back.',
+    'Checks the configuration, the machine, the listeners, the database, the media store, and what clients and other servers need. Says how to fix each problem. The exit code is 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it instead tests the way to another homeserver and back, and with --calls everything that calls need.',
   options: {
     ...CONFIG_OPTION,
     federation: { type: 'string', value: 'NAME', about: 'another homeserver, to test federation with it' },
+    calls: { type: 'boolean', about: 'test calls: LiveKit, its webhooks, what clients find, and TURN servers' },
+    'token-file': {
+      type: 'string',
+      value: 'FILE',
+      about: 'with --calls: a file with the access token of a user, to try what clients do',
+    },
   },
   examples: [
     ['doctor', 'check an installation without configuration'],
@@ -26,11 +33,13 @@ export const doctor = defineCommand({
       'doctor --config hearth.yaml --federation matrix.org',
       'find out why a server is unreachable, or cannot reach yours',
     ],
+    ['doctor --config hearth.yaml --calls', 'find out why calls do not work'],
   ],
-  async run({ config: configFile, federation: peer }) {
+  async run({ config: configFile, federation: peer, calls = false, 'token-file': tokenFile }) {
+    if (tokenFile !== undefined && !calls) throw new UsageError('--token-file needs --calls')
     if (peer !== undefined && !isServerName(peer)) throw new UsageError(`${peer} is not a valid server name`)
     const counts = { good: 0, warning: 0, problem: 0 }
-    for await (const { title, findings } of examine(configFile, peer)) {
+    for await (const { title, findings } of examine({ configFile, peer, calls: calls ? { tokenFile } : undefined })) {
       console.log(`\n${title}`)
       for (const finding of findings) {
         counts[finding.level]++
@@ -46,10 +55,13 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
-async function* examine(
-  configFile: string | undefined,
-  peer: ServerName | undefined,
-): AsyncGenerator<{ title: string; findings: Finding[] }> {
+type Wanted = {
+  configFile: string | undefined
+  peer: ServerName | undefined
+  calls: { tokenFile: string | undefined } | undefined
+}
+
+async function* examine({ configFile, peer, calls }: Wanted): AsyncGenerator<{ title: string; findings: Finding[] }> {
   const config = tryConfig(configFile)
   if (config instanceof ConfigError) {
     const findings = config.message
@@ -59,6 +71,11 @@ async function* examine(
   }
   yield { title: 'Configuration', findings: [good(configFile ?? 'No file: defaults and environment variables')] }
   if (peer !== undefined) return yield { title: `Federation with ${peer}`, findings: await checkPeer(config, peer) }
+  if (calls) {
+    const { findings, running } = await checkListeners(config)
+    yield { title: 'Listeners', findings }
+    return yield* await checkCalls(config, { running, ...calls })
+  }
   yield { title: 'Machine', findings: await checkMachine(config, false) }
   const { findings, running } = await checkListeners(config)
   yield { title: 'Listeners', findings }

@@ -9,8 +9,13 @@ type Failure = { ok: false; why: string }
 
 export type Answer = { ok: true; status: number; headers: Headers; body: Record<string, unknown> } | Failure
 
-/** `anyStatus`: whether answers of errors count too. */
-type How = { anyCertificate?: boolean; anyStatus?: boolean; headers?: Record<string, string> }
+/** `anyStatus`: whether answers of errors count too. `body`: sent by POST, as JSON. */
+type How = {
+  anyCertificate?: boolean
+  anyStatus?: boolean
+  headers?: Record<string, string>
+  body?: string
+}
 
 /** Fetches JSON, trusting the configured certificates. Not ok: no connection, no success, or no JSON object; `why` says which. */
 export async function fetchJson(config: Config, url: string, how: How = {}): Promise<Answer> {
@@ -32,13 +37,12 @@ export async function fetchAnswer(
   url: string,
   how: How = {},
 ): Promise<{ ok: true; status: number; headers: Headers; text: string } | Failure> {
-  const trust = createTrust(config.federation.trusted_certificates)
-  const connect = { secureContext: trust(), rejectUnauthorized: !how.anyCertificate }
-  const dispatcher = new Agent({ connect } as Agent.Options)
+  const dispatcher = trustingAgent(config, how)
   try {
     const response = await fetch(url, {
       dispatcher,
-      headers: how.headers ?? {},
+      ...(how.body !== undefined && { method: 'POST', body: how.body }),
+      headers: { ...(how.body !== undefined && { 'content-type': 'application/json' }), ...how.headers },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
     if (!response.ok && !how.anyStatus) return { ok: false, why: `it answers ${response.status}` }
@@ -55,4 +59,11 @@ function reason(error: Error): string {
   if (error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`
   const inner = error instanceof AggregateError ? error.errors[0] : error.cause
   return inner instanceof Error ? reason(inner) : error.message
+}
+
+/** Returns connections that trust the configured certificates. */
+export function trustingAgent(config: Config, { anyCertificate = false }: Pick<How, 'anyCertificate'> = {}): Agent {
+  const trust = createTrust(config.federation.trusted_certificates)
+  const connect = { secureContext: trust(), rejectUnauthorized: !anyCertificate }
+  return new Agent({ connect } as Agent.Options)
 }

@@ -11,7 +11,7 @@ const MAX_LIST_BYTES = 16 * 1024 * 1024
 
 /** A request to the RoomService of LiveKit. `grant`: the permission that it needs. */
 export type LivekitRequest = {
-  method: 'CreateRoom' | 'ListRooms' | 'ListParticipants'
+  method: 'CreateRoom' | 'DeleteRoom' | 'ListParticipants'
   body: object
   grant: object
   timeoutMs: number
@@ -36,7 +36,8 @@ export async function requestLivekit(
     ...(maxBytes !== undefined && { maxBytes }),
   })
   if (answer.status === 200) return answer.body
-  throw new Error(`LiveKit responded with ${answer.status}: ${JSON.stringify(answer.body)?.slice(0, 500)}`)
+  const text = answer.body === undefined ? '' : `: ${JSON.stringify(answer.body).slice(0, 500)}`
+  throw new Error(`LiveKit responded with ${answer.status}${text}`)
 }
 
 const listed = z.object({
@@ -56,15 +57,17 @@ export async function listLivekitIdentities(app: LivekitApp, livekit: Livekit, r
   return new Set(participants.flatMap(({ identity, state }) => (state === 'DISCONNECTED' ? [] : [identity])))
 }
 
-/** Signs a token of LiveKit. `identity`: of the participant whom it lets in. */
+/** `identity`: of the participant whom a token lets in. `sha256`: the hash of the body of a webhook, in Base64. */
+type LivekitToken = { identity?: string; lifetimeSeconds: number; video?: object; sha256?: string }
+
 export async function signLivekitToken(
   { clock }: Pick<App, 'clock'>,
   { apiKey, apiSecret }: Livekit,
-  { identity, lifetimeSeconds, video }: { identity?: string; lifetimeSeconds: number; video: object },
+  { identity, lifetimeSeconds, ...claims }: LivekitToken,
 ): Promise<string> {
   const { SignJWT } = await import('jose')
   const now = Math.floor(clock.now() / 1000)
-  const token = new SignJWT({ video })
+  const token = new SignJWT(claims)
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuer(apiKey)
     .setIssuedAt(now)

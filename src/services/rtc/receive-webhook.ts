@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { BadJsonError } from '../../core/errors.ts'
 import { checkLeavesNow, markParticipantLeft } from '../../storage/rtc/delegated-leaves.ts'
+import { findLivekitProbe, storeLivekitProbe } from '../../storage/rtc/livekit-probe.ts'
 import { requireLivekit } from './livekit.ts'
 import { unauthorized } from './openid-caller.ts'
 
@@ -44,22 +45,30 @@ const webhook = z.object({
   participant: z.object({ identity: z.string(), disconnectReason: z.string().optional() }).optional(),
 })
 
+/** The rooms that `hearth doctor --calls` creates in LiveKit; their webhooks show that webhooks arrive. */
+export const PROBE_ROOM = 'hearth-doctor-'
+/** The event of a webhook that the doctor itself sends, to ask whether that of its room has arrived. */
+export const PROBE_EVENT = 'hearth.doctor'
+
 /**
  * Notes who has left a room in LiveKit, and lets the participants be checked. Webhooks of other kinds change nothing,
- * and repeated ones nothing more. Throws 401 M_UNAUTHORIZED for a body with another hash, M_BAD_JSON.
+ * and repeated ones nothing more. Returns the answer. Throws 401 M_UNAUTHORIZED for a body with another hash, M_BAD_JSON.
  */
 export async function receiveWebhook(
   app: Pick<App, 'database' | 'clock'>,
   { body, sha256 }: { body: string; sha256: string },
-): Promise<void> {
+): Promise<object> {
   if (createHash('sha256').update(body).digest('base64') !== sha256) {
     throw unauthorized('The body of the webhook is not the signed one')
   }
   const { event, room, participant } = parseWebhook(body)
-  const now = app.clock.now()
-  if (room === undefined) return
+  if (room === undefined) return {}
   const { name } = room
-  if (event === 'participant_left' && participant && !mayReturn(participant.disconnectReason)) {
+  if (event === PROBE_EVENT) return { webhook_arrived: (await findLivekitProbe(app.database)) === name }
+  const now = app.clock.now()
+  if (event === 'room_started' && name.startsWith(PROBE_ROOM)) {
+    await app.database.write((tx) => storeLivekitProbe(tx, name))
+  } else if (event === 'participant_left' && participant && !mayReturn(participant.disconnectReason)) {
     const { identity } = participant
     await app.database.write((tx) => markParticipantLeft(tx, { room: name, identity, now }))
   } else if (event === 'room_finished') {
@@ -68,6 +77,7 @@ export async function receiveWebhook(
     const { identity } = participant
     await app.database.write((tx) => checkLeavesNow(tx, { room: name, identity, now }))
   }
+  return {}
 }
 
 function parseWebhook(body: string): z.output<typeof webhook> {

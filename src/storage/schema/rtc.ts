@@ -1,7 +1,10 @@
 import type { ServerName, UserId } from '../../core/ids.ts'
 
 /** The tables of group calls: `migrations/0017_rtc.sql`. */
-export type RtcTables = { delegated_leaves: DelegatedLeaveRow }
+export type RtcTables = {
+  delegated_leaves: DelegatedLeaveRow
+  livekit_probe: { is_only: boolean; room: string }
+}
 
 export type DelegatedLeaveRow = {
   livekit_room: string

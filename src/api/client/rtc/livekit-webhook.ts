@@ -15,7 +15,6 @@ export const postLivekitWebhook = route({
   body: 'stream',
   async handle({ request }, app) {
     const sha256 = await verifyWebhookToken(app, request.headers.authorization)
-    await receiveWebhook(app, { body: await readTextBody(request.raw, app.config.limits), sha256 })
-    return {}
+    return receiveWebhook(app, { body: await readTextBody(request.raw, app.config.limits), sha256 })
   },
 })
