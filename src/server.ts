@@ -25,6 +25,7 @@ import { startDelegations } from './services/rtc/start-delegations.ts'
 import { startIndexing } from './services/search/start-indexing.ts'
 import { startSettling } from './services/sync/sliding/settle-room-lists.ts'
 import { startAccountValidity } from './services/users/account-validity.ts'
+import { startAuditLog } from './services/users/administration/audit-log.ts'
 
 /** A running server. */
 export type RunningServer = {
@@ -89,5 +90,6 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(startDelegations(app))
   started(startTypingExpiry(app))
   started(startAccountValidity(app))
+  started(startAuditLog(app))
   started(startSettling(app))
 }

@@ -29,7 +29,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'jobs'],
   ],
   'src/services/media': ['', 'moderation'],
-  'src/services/users': ['mail', '', 'settings', 'registration'],
+  'src/services/users': ['mail', '', 'settings', 'registration', 'administration'],
   'src/services/rooms': [
     ...['timeline', 'access', 'reading', 'directory', 'membership', 'sending', 'lifecycle', 'delayed'],
   ],
@@ -37,6 +37,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   'src/services/sync': ['waiting', 'answers', 'sections', 'v3', 'sliding'],
   'src/api': ['http', 'well-known', 'media', 'client', 'federation', 'oauth', 'pages', 'admin', ''],
   'src/api/client': ['users', 'devices', 'push', 'presence', 'search', 'appservices', 'rtc', 'rooms', 'sync', ''],
+  'src/api/admin': ['', 'users', 'rooms', 'media', 'federation', 'server'],
   'src/api/pages': ['texts', '', 'fallback', 'mail', 'sign-in', 'registration', 'oauth', 'account'],
   'src/cli': ['', 'doctor'],
 }

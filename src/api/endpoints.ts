@@ -1,10 +1,5 @@
 import type { Config, ListenerConfig } from '../config.ts'
-import { postAccountValidity } from './admin/account-validity.ts'
-import { mediaModerationEndpoints } from './admin/media-moderation.ts'
-import { mediaRecordEndpoints } from './admin/media-records.ts'
-import { mediaRuleEndpoints } from './admin/media-rules.ts'
-import { getAdminRegister, postAdminRegister } from './admin/register.ts'
-import { postServerNotice, putServerNotice } from './admin/server-notices.ts'
+import { adminEndpoints } from './admin-endpoints.ts'
 import { rendezvousEndpoints } from './client/devices/rendezvous.ts'
 import { textRendezvousEndpoints } from './client/devices/text-rendezvous.ts'
 import { encryptionEndpoints } from './client/encryption-endpoints.ts'
@@ -67,16 +62,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo, postFederationLivekitToken],
   media: mediaEndpoints,
-  admin: [
-    postAccountValidity,
-    getAdminRegister,
-    postAdminRegister,
-    postServerNotice,
-    putServerNotice,
-    ...mediaModerationEndpoints,
-    ...mediaRecordEndpoints,
-    ...mediaRuleEndpoints,
-  ],
+  admin: adminEndpoints,
   metrics: [getMetrics],
 }
 

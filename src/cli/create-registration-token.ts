@@ -2,7 +2,7 @@ import { loadConfig } from '../config.ts'
 import { createRegistrationToken } from '../services/users/registration/registration-token-validity.ts'
 import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
 import { EXPIRES_OPTION, parseExpires } from './expires-option.ts'
-import { explainDataFolderLock, withApp } from './open-configured.ts'
+import { explainDataFolderLock, withAuditedApp } from './open-configured.ts'
 
 export const createRegistrationTokenCommand = defineCommand({
   argument: '[TOKEN]',
@@ -20,9 +20,11 @@ export const createRegistrationTokenCommand = defineCommand({
   async run({ config: configFile, uses, expires }, token) {
     const config = loadConfig({ configFile })
     const limits = { usesAllowed: parseUses(uses), lifetimeMs: parseExpires(expires) ?? null }
-    const created = await withApp(config, (app) => createRegistrationToken(app, { token, ...limits })).catch(
-      explainDataFolderLock,
-    )
+    const created = await withAuditedApp(
+      config,
+      { command: 'create-registration-token', target: token ?? null, details: limits },
+      (app) => createRegistrationToken(app, { token, ...limits }),
+    ).catch(explainDataFolderLock)
     if (!config.registration.enabled || !config.registration.requires_token)
       console.error('Set registration.enabled and registration.requires_token: nobody needs this token otherwise.')
     console.log(`${created}\n${config.public_base_url}/register?token=${encodeURIComponent(created)}`)

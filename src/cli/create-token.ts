@@ -4,7 +4,7 @@ import { createPersonalToken, type NewPersonalToken, PERSONAL_TOKEN_SCOPES } fro
 import { askAccount } from './ask-account.ts'
 import { CONFIG_OPTION, defineCommand } from './command.ts'
 import { EXPIRES_OPTION, parseExpires } from './expires-option.ts'
-import { explainDataFolderLock, withApp } from './open-configured.ts'
+import { explainDataFolderLock, withAuditedApp } from './open-configured.ts'
 
 export const createToken = defineCommand({
   argument: '[USERNAME]',
@@ -34,7 +34,8 @@ export const createToken = defineCommand({
     const config = loadConfig({ configFile })
     const lifetimeMs = parseExpires(expires)
     const userId = await askAccount(config, username, 'create-token')
-    const token = await withApp(config, (app) => {
+    const act = { command: 'create-token', target: userId, details: { name, scope, expires, device } }
+    const token = await withAuditedApp(config, act, (app) => {
       const wanted = { userId, name: name ?? new Date(app.clock.now()).toISOString(), scope, lifetimeMs }
       return createPersonalToken(app, { ...wanted, deviceId: device as DeviceId | undefined }, { byOperator: true })
     }).catch(explainDataFolderLock)

@@ -3,7 +3,7 @@ import { createUser as createAccount } from '../services/users/create-user.ts'
 import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import { CONFIG_OPTION, CommandError, defineCommand } from './command.ts'
 import { listenerUrl } from './listener-url.ts'
-import { withApp } from './open-configured.ts'
+import { withAuditedApp } from './open-configured.ts'
 import { ask, PASSWORD_OPTION, readPassword } from './read-password.ts'
 import { registerOverHttp } from './register-over-http.ts'
 import { readRegistrationSecret } from './registration-secret.ts'
@@ -37,8 +37,10 @@ export const createUserCommand = defineCommand({
 
 /** A running server holds the embedded database: ask that server to create the account. */
 async function createAnywhere(config: Config, account: Account): Promise<string> {
+  const { localpart, admin } = account
+  const act = { command: 'create-user', target: `@${localpart}:${config.server_name}`, details: { admin } }
   try {
-    return await withApp(config, (app) => createAccount(app, account))
+    return await withAuditedApp(config, act, (app) => createAccount(app, account))
   } catch (error) {
     if (!(error instanceof DataFolderLockedError)) throw error
     return askRunningServer(config, account)

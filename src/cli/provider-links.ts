@@ -3,7 +3,7 @@ import type { UserId } from '../core/ids.ts'
 import { linkProvider, listLinkedProviders, unlinkProvider } from '../services/sign-in/upstream-links.ts'
 import { askAccount } from './ask-account.ts'
 import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
-import { explainDataFolderLock, withApp } from './open-configured.ts'
+import { explainDataFolderLock, withApp, withAuditedApp } from './open-configured.ts'
 
 const LINK_OPTIONS = {
   ...CONFIG_OPTION,
@@ -73,6 +73,7 @@ async function change(
   if (!providerId || !subject) throw new UsageError('--provider and --subject are needed')
   const config = loadConfig({ configFile })
   const link = { userId: await askAccount(config, username, command), providerId, subject }
-  await withApp(config, (app) => act(app, link)).catch(explainDataFolderLock)
+  const audited = { command, target: link.userId, details: { provider: providerId, subject } }
+  await withAuditedApp(config, audited, (app) => act(app, link)).catch(explainDataFolderLock)
   return link
 }

@@ -2,7 +2,7 @@ import { loadConfig } from '../config.ts'
 import { setPassword } from '../services/users/set-password.ts'
 import { askAccount } from './ask-account.ts'
 import { CONFIG_OPTION, defineCommand } from './command.ts'
-import { explainDataFolderLock, withApp } from './open-configured.ts'
+import { explainDataFolderLock, withAuditedApp } from './open-configured.ts'
 import { PASSWORD_OPTION, readPassword } from './read-password.ts'
 
 export const resetPassword = defineCommand({
@@ -24,7 +24,7 @@ export const resetPassword = defineCommand({
     const config = loadConfig({ configFile })
     const userId = await askAccount(config, username, 'reset-password')
     const password = await readPassword(passwordFile)
-    await withApp(config, (app) =>
+    await withAuditedApp(config, { command: 'reset-password', target: userId }, (app) =>
       setPassword(app, { userId, password, logOutDevices: !keepSessions, leaveDirectory }),
     ).catch(explainDataFolderLock)
     console.log(`${userId} has a new password.`)

@@ -2,7 +2,7 @@ import { loadConfig } from '../config.ts'
 import { resetSecondFactors } from '../services/sign-in/second-factors.ts'
 import { askAccount } from './ask-account.ts'
 import { CONFIG_OPTION, defineCommand } from './command.ts'
-import { explainDataFolderLock, withApp } from './open-configured.ts'
+import { explainDataFolderLock, withAuditedApp } from './open-configured.ts'
 
 export const resetSecondFactor = defineCommand({
   argument: '[USERNAME]',
@@ -16,7 +16,9 @@ export const resetSecondFactor = defineCommand({
   async run({ config: configFile }, username) {
     const config = loadConfig({ configFile })
     const userId = await askAccount(config, username, 'reset-second-factor')
-    const hadAny = await withApp(config, (app) => resetSecondFactors(app, userId)).catch(explainDataFolderLock)
+    const hadAny = await withAuditedApp(config, { command: 'reset-second-factor', target: userId }, (app) =>
+      resetSecondFactors(app, userId),
+    ).catch(explainDataFolderLock)
     console.log(hadAny ? `${userId} has no second factor any more.` : `${userId} has no second factor: nothing to do.`)
     return 0
   },

@@ -1,7 +1,7 @@
 import { loadConfig } from '../config.ts'
 import { revokePersonalToken } from '../services/users/personal-tokens.ts'
 import { CONFIG_OPTION, defineCommand, UsageError } from './command.ts'
-import { explainDataFolderLock, withApp } from './open-configured.ts'
+import { explainDataFolderLock, withAuditedApp } from './open-configured.ts'
 
 export const revokeTokenCommand = defineCommand({
   argument: 'TOKEN_ID',
@@ -12,7 +12,9 @@ export const revokeTokenCommand = defineCommand({
   async run({ config: configFile }, tokenId) {
     if (tokenId === undefined) throw new UsageError('Name the token: hearth revoke-token TOKEN_ID')
     const config = loadConfig({ configFile })
-    await withApp(config, (app) => revokePersonalToken(app, { tokenId })).catch(explainDataFolderLock)
+    await withAuditedApp(config, { command: 'revoke-token', target: tokenId }, (app) =>
+      revokePersonalToken(app, { tokenId }),
+    ).catch(explainDataFolderLock)
     console.log(`The token ${tokenId} is revoked.`)
     return 0
   },

@@ -70,6 +70,13 @@ const listener = z.strictObject({
 
 const thumbnailSize = z.strictObject({ width: count, height: count, method: z.enum(['crop', 'scale']) })
 
+const auditLog = z
+  .strictObject({
+    keep: duration.prefault('730d').describe('How long entries are kept.'),
+  })
+  .prefault({})
+  .describe('The log of what administrators do, which they can read: docs/administration.md.')
+
 const database = z
   .strictObject({
     url: databaseUrl.optional().meta({
@@ -372,6 +379,7 @@ export const configSchema = z.strictObject({
   policy_server: policyServer,
   rate_limits: rateLimits,
   limits,
+  audit_log: auditLog,
   log,
 })
 

@@ -1,3 +1,4 @@
+import { ADMIN_OPERATIONS } from './admin-operations.ts'
 import type { BodyProperty, Operation } from './operations.ts'
 
 const MEMBER_EVENT: Operation['body'] = {
@@ -123,59 +124,7 @@ export const UNSTABLE_OPERATIONS: readonly Operation[] = [
     auth: 'none',
     body: { sid: required('string'), client_secret: required('string'), token: required('string') },
   }),
-  {
-    ...of('POST', '', { body: { user_id: required('string'), expiration_ts: optional('integer') } }),
-    path: '/_synapse/admin/v1/account_validity/validity',
-  },
-  {
-    ...of('POST', '', { body: { user_id: required('string'), content: required('object') } }),
-    path: '/_synapse/admin/v1/send_server_notice',
-  },
-  {
-    ...of('PUT', '', { body: { user_id: required('string'), content: required('object') } }),
-    path: '/_synapse/admin/v1/send_server_notice/{txnId}',
-  },
-  { ...of('GET', ''), path: '/_synapse/admin/v1/room/{roomId}/media' },
-  { ...of('POST', ''), path: '/_synapse/admin/v1/room/{roomId}/media/quarantine' },
-  { ...of('POST', ''), path: '/_synapse/admin/v1/quarantine_media/{roomId}' },
-  { ...of('POST', ''), path: '/_synapse/admin/v1/user/{userId}/media/quarantine' },
-  { ...of('POST', ''), path: '/_synapse/admin/v1/media/quarantine/{serverName}/{mediaId}' },
-  { ...of('POST', ''), path: '/_synapse/admin/v1/media/unquarantine/{serverName}/{mediaId}' },
-  { ...of('POST', ''), path: '/_synapse/admin/v1/media/protect/{mediaId}' },
-  { ...of('POST', ''), path: '/_synapse/admin/v1/media/unprotect/{mediaId}' },
-  { ...of('GET', ''), path: '/_synapse/admin/v1/media/{serverName}/{mediaId}' },
-  { ...of('DELETE', ''), path: '/_synapse/admin/v1/media/{serverName}/{mediaId}' },
-  { ...of('GET', '', { query: ['from'] }), path: '/_synapse/admin/v1/media/quarantine_changes' },
-  { ...of('POST', '', { query: ['before_ts', 'size_gt', 'keep_profiles'] }), path: '/_synapse/admin/v1/media/delete' },
-  {
-    ...of('POST', '', { query: ['before_ts', 'size_gt', 'keep_profiles'] }),
-    path: '/_synapse/admin/v1/media/{serverName}/delete',
-  },
-  { ...of('POST', '', { query: ['before_ts'] }), path: '/_synapse/admin/v1/purge_media_cache' },
-  {
-    ...of('GET', '', { query: ['from', 'limit', 'order_by', 'dir'] }),
-    path: '/_synapse/admin/v1/users/{userId}/media',
-  },
-  {
-    ...of('DELETE', '', { query: ['from', 'limit', 'order_by', 'dir'] }),
-    path: '/_synapse/admin/v1/users/{userId}/media',
-  },
-  {
-    ...of('GET', '', { query: ['from', 'limit', 'order_by', 'dir', 'from_ts', 'until_ts', 'search_term'] }),
-    path: '/_synapse/admin/v1/statistics/users/media',
-  },
-  { ...of('GET', '', { query: ['from', 'limit'] }), path: '/_hearth/admin/v1/media/content_rules' },
-  {
-    ...of('PUT', '', { body: { verdict: required('string'), reason: optional('string') } }),
-    path: '/_hearth/admin/v1/media/content_rules/{sha256}',
-  },
-  { ...of('DELETE', ''), path: '/_hearth/admin/v1/media/content_rules/{sha256}' },
-  { ...of('GET', '', { query: ['from', 'limit'] }), path: '/_hearth/admin/v1/media/quarantined_servers' },
-  {
-    ...of('PUT', '', { body: { reason: optional('string') } }),
-    path: '/_hearth/admin/v1/media/quarantined_servers/{serverName}',
-  },
-  { ...of('DELETE', ''), path: '/_hearth/admin/v1/media/quarantined_servers/{serverName}' },
+  ...ADMIN_OPERATIONS,
 ]
 
 function of(method: string, path: string, more: Partial<Pick<Operation, 'auth' | 'query' | 'body'>> = {}): Operation {

@@ -19,7 +19,8 @@ import { findUser } from '../../storage/users/users.ts'
 import { queryBoolean, queryInteger, serverName, userId } from '../http/fields.ts'
 import { type AnyEndpoint, route } from '../http/route.ts'
 import { mediaPath } from '../media/media-fields.ts'
-import { hexOf, listPage, nextToken } from './media-fields.ts'
+import { listPage, nextToken } from './admin-fields.ts'
+import { hexOf } from './media-fields.ts'
 
 /** In the form of Synapse's admin API: https://element-hq.github.io/synapse/latest/admin_api/media_admin_api.html */
 const V1 = '/_synapse/admin/v1'

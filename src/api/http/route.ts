@@ -125,6 +125,8 @@ export type Endpoint<
   body?: Body
   /** Whether the body is a form instead of JSON; a repeated field becomes a list. */
   isForm?: boolean
+  /** Whether its requests are acts of administrators, for the audit log; default: if `auth` is admin and it changes something. */
+  isAudited?: boolean
   /** The scope that an OAuth 2.0 token needs: the client-server API (the default), or the identity of the user. */
   needsScope?: 'api' | 'openid'
   /**

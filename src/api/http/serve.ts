@@ -5,6 +5,8 @@ import { MatrixError } from '../../core/errors.ts'
 import type { Asker } from '../../infra/federation/asked-lanes.ts'
 import { onBehalfOf } from '../../services/federation/requests/on-behalf-of.ts'
 import type { ServerSession } from '../../services/federation/trust/authenticate-server.ts'
+import { recordAct } from '../../services/users/administration/audit-log.ts'
+import { adminActOf } from './admin-act.ts'
 import { authenticate, authenticateAppservice, recognize } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
 import { readFormBody, readJsonBody } from './body.ts'
@@ -51,8 +53,10 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
       for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
         await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
     }
-    const asked = onBehalfOf(app, askerOf(asking, context.ip))
-    respond(app, context, { result: await handle(asked, endpoint, { call, url: context.url, body }), owner })
+    const perform = (within: App) =>
+      handle(onBehalfOf(within, askerOf(asking, ip)), endpoint, { call, url: context.url, body })
+    const act = adminActOf(endpoint, { ...call, session, ip })
+    respond(app, context, { result: await (act ? recordAct(app, act, perform) : perform(app)), owner })
   }
 }
 

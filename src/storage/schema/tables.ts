@@ -1,3 +1,4 @@
+import type { AdministrationTables } from './administration.ts'
 import type { AppserviceTables } from './appservices.ts'
 import type { DelayedEventTables } from './delayed-events.ts'
 import type { EncryptionTables } from './devices.ts'
@@ -26,6 +27,7 @@ import type { UserTables } from './users.ts'
 
 /** All tables; `migrations/` documents them. bigint columns arrive as numbers: all stay below 2^53. */
 export type Tables = UserTables &
+  AdministrationTables &
   MediaTables &
   EphemeralTables &
   EncryptionTables &

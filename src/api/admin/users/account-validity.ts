@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { setAccountValidity } from '../../services/users/account-validity.ts'
-import { userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import { setAccountValidity } from '../../../services/users/account-validity.ts'
+import { userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
+import { v1 } from '../admin-fields.ts'
 
 /** The last moment that JavaScript can write as a date. */
 const LATEST_DATE = 8_640_000_000_000_000
@@ -12,7 +13,7 @@ const LATEST_DATE = 8_640_000_000_000_000
  */
 export const postAccountValidity = route({
   method: 'POST',
-  path: '/_synapse/admin/v1/account_validity/validity',
+  path: v1('/account_validity/validity'),
   auth: 'admin',
   body: z.object({
     user_id: userId,

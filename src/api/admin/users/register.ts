@@ -2,10 +2,11 @@ import { z } from 'zod'
 import {
   newRegistrationNonce,
   registerBySharedSecret,
-} from '../../services/users/registration/shared-secret-registration.ts'
-import { route } from '../http/route.ts'
+} from '../../../services/users/registration/shared-secret-registration.ts'
+import { route } from '../../http/route.ts'
+import { v1 } from '../admin-fields.ts'
 
-const path = '/_synapse/admin/v1/register'
+const path = v1('/register')
 
 /** Returns the nonce for one registration by shared secret, in the form of Synapse's tools. */
 export const getAdminRegister = route({
@@ -22,6 +23,7 @@ export const postAdminRegister = route({
   path,
   auth: 'none',
   rateLimit: 'registration',
+  isAudited: true,
   body: z.object({
     nonce: z.string(),
     username: z.string(),

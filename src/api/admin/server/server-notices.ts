@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { sendServerNotice } from '../../services/rooms/lifecycle/server-notices.ts'
-import { jsonObject, opaqueText, userId } from '../http/fields.ts'
-import { route } from '../http/route.ts'
+import type { App } from '../../../app.ts'
+import { sendServerNotice } from '../../../services/rooms/lifecycle/server-notices.ts'
+import { jsonObject, opaqueText, userId } from '../../http/fields.ts'
+import { route } from '../../http/route.ts'
+import { v1 } from '../admin-fields.ts'
 
-const path = '/_synapse/admin/v1/send_server_notice'
+const path = v1('/send_server_notice')
 const body = z.object({
   user_id: userId,
   type: opaqueText.default('m.room.message'),

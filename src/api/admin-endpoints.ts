@@ -1,0 +1,21 @@
+import { mediaModerationEndpoints } from './admin/media-moderation.ts'
+import { mediaRecordEndpoints } from './admin/media-records.ts'
+import { mediaRuleEndpoints } from './admin/media-rules.ts'
+import { getAuditLog } from './admin/server/audit-log.ts'
+import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
+import { postAccountValidity } from './admin/users/account-validity.ts'
+import { getAdminRegister, postAdminRegister } from './admin/users/register.ts'
+import type { AnyEndpoint } from './http/route.ts'
+
+/** The endpoints for administrators. */
+export const adminEndpoints: readonly AnyEndpoint[] = [
+  getAuditLog,
+  getAdminRegister,
+  postAdminRegister,
+  postAccountValidity,
+  postServerNotice,
+  putServerNotice,
+  ...mediaModerationEndpoints,
+  ...mediaRecordEndpoints,
+  ...mediaRuleEndpoints,
+]

@@ -1,0 +1,18 @@
+import { z } from 'zod'
+import { queryInteger } from '../http/fields.ts'
+
+/** The paths of Synapse's admin API: https://element-hq.github.io/synapse/latest/usage/administration/admin_api/ */
+export const v1 = (path: string) => `/_synapse/admin/v1${path}`
+
+const MAX_PAGE = 1000
+
+/** The query of a list: an offset and the size of a page. */
+export const listPage = z.object({
+  from: queryInteger.default(0),
+  limit: queryInteger.default(100).transform((limit) => Math.min(limit, MAX_PAGE)),
+})
+
+/** Returns the offset of the next page, if more follow. */
+export function nextToken(from: number, count: number, total: number): { next_token?: number } {
+  return count > 0 && from + count < total ? { next_token: from + count } : {}
+}

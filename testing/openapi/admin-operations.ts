@@ -1,0 +1,46 @@
+import type { Operation } from './operations.ts'
+
+/**
+ * Operations for administrators, by method and path. Their fields have the JSON type that follows the colon; `!`: the
+ * field is required. After `?`: parameters of the query.
+ */
+const ADMIN: Readonly<Record<string, string>> = {
+  'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
+  'POST /_synapse/admin/v1/account_validity/validity': 'user_id:string! expiration_ts:integer',
+  'POST /_synapse/admin/v1/send_server_notice': 'user_id:string! content:object!',
+  'PUT /_synapse/admin/v1/send_server_notice/{txnId}': 'user_id:string! content:object!',
+  'GET /_synapse/admin/v1/room/{roomId}/media': '',
+  'POST /_synapse/admin/v1/room/{roomId}/media/quarantine': '',
+  'POST /_synapse/admin/v1/quarantine_media/{roomId}': '',
+  'POST /_synapse/admin/v1/user/{userId}/media/quarantine': '',
+  'POST /_synapse/admin/v1/media/quarantine/{serverName}/{mediaId}': '',
+  'POST /_synapse/admin/v1/media/unquarantine/{serverName}/{mediaId}': '',
+  'POST /_synapse/admin/v1/media/protect/{mediaId}': '',
+  'POST /_synapse/admin/v1/media/unprotect/{mediaId}': '',
+  'GET /_synapse/admin/v1/media/{serverName}/{mediaId}': '',
+  'DELETE /_synapse/admin/v1/media/{serverName}/{mediaId}': '',
+  'GET /_synapse/admin/v1/media/quarantine_changes ?from': '',
+  'POST /_synapse/admin/v1/media/delete ?before_ts ?size_gt ?keep_profiles': '',
+  'POST /_synapse/admin/v1/media/{serverName}/delete ?before_ts ?size_gt ?keep_profiles': '',
+  'POST /_synapse/admin/v1/purge_media_cache ?before_ts': '',
+  'GET /_synapse/admin/v1/users/{userId}/media ?from ?limit ?order_by ?dir': '',
+  'DELETE /_synapse/admin/v1/users/{userId}/media ?from ?limit ?order_by ?dir': '',
+  'GET /_synapse/admin/v1/statistics/users/media ?from ?limit ?order_by ?dir ?from_ts ?until_ts ?search_term': '',
+  'GET /_hearth/admin/v1/media/content_rules ?from ?limit': '',
+  'PUT /_hearth/admin/v1/media/content_rules/{sha256}': 'verdict:string! reason:string',
+  'DELETE /_hearth/admin/v1/media/content_rules/{sha256}': '',
+  'GET /_hearth/admin/v1/media/quarantined_servers ?from ?limit': '',
+  'PUT /_hearth/admin/v1/media/quarantined_servers/{serverName}': 'reason:string',
+  'DELETE /_hearth/admin/v1/media/quarantined_servers/{serverName}': '',
+}
+
+export const ADMIN_OPERATIONS: readonly Operation[] = Object.entries(ADMIN).map(([operation, fields]) => {
+  const [method = '', path = '', ...query] = operation.split(' ')
+  const body = Object.fromEntries(
+    fields.split(' ').flatMap((field) => {
+      const [, name, type, mark] = /^(\w+):(\w+)(!?)$/.exec(field) ?? []
+      return name && type ? [[name, { types: [type], ...(mark && { required: true as const }) }]] : []
+    }),
+  )
+  return { method, path, auth: 'user', query: query.map((name) => name.slice(1)), ...(fields !== '' && { body }) }
+})
