@@ -66,6 +66,10 @@ test('a page has its tags, and its image as media of this server', async () => {
     headers: { Authorization: `Bearer ${alice.accessToken}` },
   })
   expect(Buffer.from(await download.arrayBuffer()).equals(image)).toBe(true)
+  const thumbnail = await fetch(`${homeserver}/_matrix/client/v1/media/thumbnail/${media}?width=40&height=20`, {
+    headers: { Authorization: `Bearer ${alice.accessToken}` },
+  })
+  expect(await sharp(await thumbnail.arrayBuffer()).metadata()).toMatchObject({ format: 'png' })
 })
 
 test('concurrent requests fetch a page once, at all processes, and later ones not again', async () => {

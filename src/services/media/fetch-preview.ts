@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream'
 import { fileTypeFromBuffer } from 'file-type'
-import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { contentUriOf } from '../../core/content-uri.ts'
 import type { FetchedPage, PageRequest } from '../../infra/http/page-fetch.ts'
 import { IMAGE_TYPES } from '../../infra/media/thumbnails.ts'
 import { insertRemoteMedia } from '../../storage/media/remote-media.ts'
 import { ContentRefusedError } from './content-refused.ts'
+import { type OembedDescription, oembedOfProvider, readOembed } from './oembed.ts'
 import { readPageMetadata } from './page-metadata.ts'
 import { isWebUrl, type PagePreview, previewOfPage, resolveUrl, shorten } from './page-preview.ts'
 import { pageText } from './page-text.ts'
@@ -22,17 +22,11 @@ const MAX_REFRESHES = 2
 const MAX_OEMBED_BYTES = 64 * 1024
 const MAX_TEXT = 300
 const PAGE_ACCEPT = 'text/html,application/xhtml+xml;q=0.9,image/*;q=0.8,*/*;q=0.5'
+const OEMBED_ACCEPT = 'application/json,text/xml;q=0.5'
 const IMAGE = /^image\//i
 const HTML = /^(text\/html|application\/xhtml\+xml)\b/i
-
-const oembed = z.object({
-  title: z.string().optional().catch(undefined),
-  author_name: z.string().optional().catch(undefined),
-  provider_name: z.string().optional().catch(undefined),
-  thumbnail_url: z.string().optional().catch(undefined),
-  type: z.string().optional().catch(undefined),
-  url: z.string().optional().catch(undefined),
-})
+/** Feeds, mostly. */
+const XML = /^(text\/xml|application\/(rss\+|atom\+)?xml)\b/i
 
 /** The image of a preview could not be stored, for the reason `cause`: a fault of this server, not of the page. */
 export class ImageNotStoredError extends Error {
@@ -43,23 +37,28 @@ export class ImageNotStoredError extends Error {
 }
 
 /**
- * Fetches a page or an image, and stores the image of its preview. Rejects if the page cannot be fetched, and with
- * ImageNotStoredError.
+ * Fetches a page, an image or another file, and stores the image of its preview. Rejects if the page cannot be fetched,
+ * and with ImageNotStoredError.
  */
 export async function fetchPreview(app: App, url: URL, fetching: Fetching): Promise<UrlPreview> {
-  const page = await fetchFrom(app, url, {
-    ...fetching,
-    accept: PAGE_ACCEPT,
-    maxBytes: (type) => maxBytesOf(app, type),
-  })
-  const type = page.contentType ?? ''
-  if (IMAGE.test(type)) return (await storeImage(app, page)) ?? {}
-  if (/^video\//i.test(type)) return { 'og:type': 'video', 'og:title': nameOf(page.url) }
-  if (!HTML.test(type) && !looksLikeHtml(page)) return {}
-  const preview = await followRefreshes(app, page, fetching)
-  const described = preview.oembed ? await addOembed(app, preview, fetching) : preview
+  const known = oembedOfProvider(url)
+  const fetched = await fetchAny(app, url, fetching).then(
+    (page) => ({ page }),
+    (error: unknown) => ({ error }),
+  )
+  if ('error' in fetched && !known) throw fetched.error
+  const page = 'page' in fetched ? fetched.page : undefined
+  const type = page?.contentType ?? ''
+  if (page && IMAGE.test(type)) return (await storeImage(app, page)) ?? {}
+  if (page && /^(video|audio)\//i.test(type)) return { 'og:type': type.split('/')[0]!, 'og:title': nameOf(page.url) }
+  const preview = page && isPage(page) ? await followRefreshes(app, page, fetching) : NOTHING
+  const source = known ?? preview.oembed
+  const described = source ? await addOembed(app, preview, { source, isKnown: known !== undefined, fetching }) : preview
+  if ('error' in fetched && described === NOTHING) throw fetched.error
   return { ...described.tags, ...(await firstImage(app, described.images, fetching)) }
 }
+
+const NOTHING: PagePreview = { tags: {}, isTagged: false, images: [], oembed: undefined, refresh: undefined }
 
 /** Whether the configuration allows a page at this place. Its address is checked when a connection is made. */
 export function isAllowedPage({ config }: Pick<App, 'config'>, url: URL): boolean {
@@ -77,14 +76,19 @@ function fetchFrom(
   return app.fetchPage(url, { ...options, acceptLanguage: language, isAllowed: (each) => isAllowedPage(app, each) })
 }
 
+function fetchAny(app: App, url: URL, fetching: Fetching): Promise<FetchedPage> {
+  return fetchFrom(app, url, { ...fetching, accept: PAGE_ACCEPT, maxBytes: (type) => maxBytesOf(app, type) })
+}
+
 /** Only images, pages, and content without a type, which may be a page, are read. */
 function maxBytesOf({ config: { url_previews } }: App, type: string | undefined): number {
   if (IMAGE.test(type ?? '')) return url_previews.max_image_size
-  return type === undefined || HTML.test(type) ? url_previews.max_page_size : 0
+  return type === undefined || HTML.test(type) || XML.test(type) ? url_previews.max_page_size : 0
 }
 
-function looksLikeHtml({ contentType, body }: FetchedPage): boolean {
-  return contentType === undefined && /^\s*<(!doctype\s+html|html|head)\b/i.test(body.toString('latin1', 0, 512))
+function isPage({ contentType, body }: FetchedPage): boolean {
+  if (contentType !== undefined) return HTML.test(contentType) || XML.test(contentType)
+  return /^\s*<(!doctype\s+html|html|head)\b/i.test(body.toString('latin1', 0, 512))
 }
 
 function nameOf(url: URL): string {
@@ -98,43 +102,47 @@ function nameOf(url: URL): string {
 
 /** Pages that only lead to another one have no preview of their own. */
 async function followRefreshes(app: App, first: FetchedPage, fetching: Fetching): Promise<PagePreview> {
-  const options = { ...fetching, accept: PAGE_ACCEPT, maxBytes: () => app.config.url_previews.max_page_size }
   let page = first
   for (let refreshes = 0; ; refreshes++) {
-    const preview = previewOfPage(readPageMetadata(pageText(page.body, page.contentType)), page.url)
+    const isXml = XML.test(page.contentType ?? '')
+    const preview = previewOfPage(readPageMetadata(pageText(page.body, page.contentType), isXml), page.url)
     const target = preview.refresh
     if (!target || target.href === page.url.href || refreshes === MAX_REFRESHES) return preview
-    const next = await fetchFrom(app, target, options).catch(() => undefined)
-    if (!next || !HTML.test(next.contentType ?? '')) return preview
+    const next = await fetchAny(app, target, fetching).catch(() => undefined)
+    if (!next || !isPage(next)) return preview
     page = next
   }
 }
 
-/** Adds what the page's oEmbed description says, where the page itself says nothing. */
-async function addOembed(app: App, preview: PagePreview, fetching: Fetching): Promise<PagePreview> {
-  const { tags, images } = preview
-  if (tags['og:title'] !== undefined && images.length > 0) return preview
-  const options = { ...fetching, accept: 'application/json', maxBytes: () => MAX_OEMBED_BYTES }
-  const answer = await fetchFrom(app, preview.oembed!, options).catch(() => undefined)
-  const found = answer && oembed.safeParse(parse(answer.body)).data
-  if (!answer || !found) return preview
-  const title = shorten(found.title ?? '', MAX_TEXT)
-  const site = shorten(found.provider_name ?? found.author_name ?? '', MAX_TEXT)
-  const address = found.thumbnail_url ?? (found.type === 'photo' ? found.url : undefined)
-  const image = resolveUrl(address, answer.url)
+/** `isKnown`: the page is of a known site, and without tags it may be another one, such as a request for consent. */
+type OembedSource = { source: URL; isKnown: boolean; fetching: Fetching }
+
+/** Adds what an oEmbed description of the page says. Tags of the page count first, and then this description. */
+async function addOembed(app: App, preview: PagePreview, { source, isKnown, fetching }: OembedSource) {
+  const { isTagged } = preview
+  const { tags, images } = isKnown && !isTagged ? NOTHING : preview
+  if (isTagged && images.length > 0) return preview
+  const options = { ...fetching, accept: OEMBED_ACCEPT, maxBytes: () => MAX_OEMBED_BYTES }
+  const answer = await fetchFrom(app, source, options).catch(() => undefined)
+  const found = answer && readOembed(pageText(answer.body, answer.contentType))
+  if (!found) return preview
+  const image = resolveUrl(found.image, answer.url)
+  const added = tagsOf(found)
   return {
     ...preview,
-    tags: { ...(title !== '' && { 'og:title': title }), ...(site !== '' && { 'og:site_name': site }), ...tags },
+    tags: isTagged ? { ...added, ...tags } : { ...tags, ...added },
     images: image ? [image, ...images] : images,
   }
 }
 
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString())
-  } catch {
-    return undefined
-  }
+function tagsOf({ title, siteName, description }: OembedDescription): Record<string, string> {
+  const texts = { 'og:title': title, 'og:site_name': siteName, 'og:description': description }
+  return Object.fromEntries(
+    Object.entries(texts).flatMap(([name, text]) => {
+      const line = shorten(text, MAX_TEXT)
+      return line === '' ? [] : [[name, line]]
+    }),
+  )
 }
 
 /** Returns the tags of the first image that can be fetched and is one. */

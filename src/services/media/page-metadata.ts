@@ -35,9 +35,13 @@ const ASIDE = new Set([
   ...['script', 'style', 'noscript', 'template', 'svg', 'nav', 'header', 'footer', 'aside', 'form', 'button'],
   ...['dialog', 'iframe', 'object', 'select', 'textarea'],
 ])
+const CONSENT = /\b(cookie|consent|gdpr)/i
 
-/** Reads the metadata of a page. Stops early in pages that are nested deeper, or have more elements, than real ones. */
-export function readPageMetadata(html: string): PageMetadata {
+/**
+ * Reads the metadata of a page. Stops early in pages that are nested deeper, or have more elements, than real ones, and
+ * before the body if Open Graph tags have said enough. `isXml`: a feed, for example.
+ */
+export function readPageMetadata(html: string, isXml = false): PageMetadata {
   const reader = createReader()
   let isOver = false
   const parser = new Parser(
@@ -48,7 +52,7 @@ export function readPageMetadata(html: string): PageMetadata {
       ontext: reader.text,
       onclosetag: reader.close,
     },
-    { decodeEntities: true },
+    { decodeEntities: true, xmlMode: isXml },
   )
   for (let at = 0; at < html.length && !isOver; at += CHUNK) parser.write(html.slice(at, at + CHUNK))
   if (!isOver) parser.end()
@@ -70,26 +74,29 @@ function createReader(): Reader {
   }
   let elements = 0
   let depth = 0
-  let aside = 0
-  let collecting: { name: string; text: string } | undefined
+  /** The depths of the elements around that are aside. */
+  const asides: number[] = []
+  let collecting: { name: string; text: string; asides: number } | undefined
 
   return {
     open(name, attributes) {
+      if (name === 'body' && saysEnough(found)) return false
       depth++
       elements++
-      if (ASIDE.has(name)) aside++
-      readElement(found, name, attributes)
-      if (name === 'img' && aside === 0) addImage(found, attributes)
-      if (collecting === undefined && collects(found, { name, attributes, aside })) collecting = { name, text: '' }
+      if (isAside(name, attributes)) asides.push(depth)
+      readElement(found, name, { attributes, isAside: asides.length > 0 })
+      if (collecting === undefined && collects(found, name, { attributes, isAside: asides.length > 0 }))
+        collecting = { name, text: '', asides: asides.length }
       return depth <= MAX_DEPTH && elements <= MAX_ELEMENTS
     },
     text(text) {
       const most = collecting?.name === 'script' ? MAX_DATA_LENGTH : MAX_VALUE
-      if (collecting && collecting.text.length < most) collecting.text += text.slice(0, most)
+      if (collecting && collecting.asides === asides.length && collecting.text.length < most)
+        collecting.text += text.slice(0, most)
     },
     close(name) {
+      if (asides.at(-1) === depth) asides.pop()
       depth--
-      if (ASIDE.has(name)) aside--
       if (collecting?.name !== name) return
       keep(found, collecting)
       collecting = undefined
@@ -98,15 +105,23 @@ function createReader(): Reader {
   }
 }
 
-function collects(
-  found: PageMetadata,
-  { name, attributes, aside }: { name: string; attributes: Record<string, string>; aside: number },
-): boolean {
+function saysEnough({ meta }: PageMetadata): boolean {
+  return ['og:title', 'og:description', 'og:image'].every((name) => meta.has(name))
+}
+
+function isAside(name: string, attributes: Record<string, string>): boolean {
+  const isPart = name === 'div' || name === 'section'
+  return ASIDE.has(name) || (isPart && CONSENT.test(`${attributes.id} ${attributes.class}`))
+}
+
+type InPage = { attributes: Record<string, string>; isAside: boolean }
+
+function collects(found: PageMetadata, name: string, { attributes, isAside }: InPage): boolean {
   if (name === 'script')
     return found.data.length < MAX_DATA && attributes.type?.trim().toLowerCase() === 'application/ld+json'
-  if (name === 'title') return found.title === '' && aside === 0
+  if (name === 'title') return found.title === '' && !isAside
   if (name === 'h1') return found.heading === ''
-  return name === 'p' && found.paragraph === '' && aside === 0
+  return name === 'p' && found.paragraph === '' && !isAside
 }
 
 function keep(found: PageMetadata, { name, text }: { name: string; text: string }): void {
@@ -116,13 +131,15 @@ function keep(found: PageMetadata, { name, text }: { name: string; text: string 
   else if (text.trim().length >= SHORTEST_PARAGRAPH) found.paragraph = text
 }
 
-function readElement(found: PageMetadata, name: string, attributes: Record<string, string>): void {
+function readElement(found: PageMetadata, name: string, { attributes, isAside }: InPage): void {
   if (name === 'meta') {
     addMeta(found, attributes)
-    if (attributes['http-equiv']?.trim().toLowerCase() === 'refresh')
+    // Many pages send browsers without scripts elsewhere, from a noscript element.
+    if (!isAside && attributes['http-equiv']?.trim().toLowerCase() === 'refresh')
       found.refresh ??= refreshTarget(attributes.content)
   } else if (name === 'base') found.base ??= attributes.href
   else if (name === 'link') addLink(found, attributes)
+  else if (name === 'img' && !isAside) addImage(found, attributes)
 }
 
 /** The target of a refresh without a delay, such as `0; url=/new`. */

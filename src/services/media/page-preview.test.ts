@@ -57,6 +57,28 @@ const TAGS: Shape[] = [
   ['a paragraph', `<p>short</p><p>${LONG}</p>`, { 'og:description': LONG }],
   ['a paragraph of the navigation', `<nav><p>${LONG}</p></nav>`, { 'og:description': undefined }],
   ['a consent wall', `<dialog><p>Cookies! ${LONG}</p></dialog><p>${LONG}</p>`, { 'og:description': LONG }],
+  [
+    'a consent wall of its own',
+    `<div class="x cookie-wall"><p>Cookies! ${LONG}</p></div><p>${LONG}</p>`,
+    { 'og:description': LONG },
+  ],
+  [
+    'a section of cookies',
+    `<section id="gdpr"><div><p>We use ${LONG}</p></div></section><p>${LONG}</p>`,
+    { 'og:description': LONG },
+  ],
+  ['a paragraph with a script', `<p><script>var x = "${LONG}"</script></p><p>${LONG}</p>`, { 'og:description': LONG }],
+  [
+    'a paragraph with a style and a button',
+    `<p>${LONG}<style>p { margin: 0 }</style><button>Buy</button></p>`,
+    { 'og:description': LONG },
+  ],
+  ['a heading in the page header', '<header><h1>Site<svg><title>logo</title></svg></h1></header>', title('Site')],
+  [
+    'a body after enough tags',
+    `${og('title', 'A') + og('description', 'B') + og('image', '/i')}<body>${og('type', 'x')}`,
+    { 'og:type': undefined },
+  ],
   ['a page for browsers without scripts', `<noscript><p>${LONG}</p></noscript>`, { 'og:description': undefined }],
   ['nested frames', `<iframe><p>${LONG}</p><title>F</title></iframe><title>A</title>`, title('A')],
   ['a frameset', '<title>A</title><frameset><frame src="a"></frameset>', title('A')],
@@ -137,10 +159,24 @@ test.each(IMAGES)('images %s', (_, html, images) => {
   expect(preview(html).images).toEqual(images)
 })
 
-test('oEmbed is discovered by a link in JSON', () => {
-  const link = (type: string) => `<link rel="alternate" type="${type}" href="/o">`
-  expect(preview(link('application/json+oembed')).oembed).toBe('https://site.example/o')
-  expect(preview(link('text/xml+oembed')).oembed).toBeUndefined()
+test('oEmbed is discovered by a link in JSON, or else in XML', () => {
+  const link = (type: string, href: string) => `<link rel="alternate" type="${type}" href="${href}">`
+  const [xml, json] = [link('text/xml+oembed', '/x'), link('application/json+oembed', '/j')]
+  expect(preview(xml + json).oembed).toBe('https://site.example/j')
+  expect(preview(xml).oembed).toBe('https://site.example/x')
+  expect(preview(link('application/json', '/j')).oembed).toBeUndefined()
+})
+
+test('a refresh does not count for browsers without scripts, or in a page with tags', () => {
+  const refresh = '<meta http-equiv="refresh" content="0;url=/new">'
+  expect(preview(`<noscript>${refresh}</noscript>`).refresh).toBeUndefined()
+  expect(preview(og('title', 'A') + refresh).refresh).toBeUndefined()
+  expect(preview(`<title>Moved</title>${refresh}`).refresh).toBe('https://site.example/new')
+})
+
+test('a feed has the title of its channel', () => {
+  const rss = '<?xml version="1.0"?><rss><channel><title><![CDATA[News & more]]></title><item><title>1</title></item>'
+  expect(previewOfPage(readPageMetadata(rss, true), PAGE).tags).toEqual(title('News & more'))
 })
 
 test('a refresh counts only without a delay, and to the web', () => {
@@ -163,6 +199,11 @@ const CHARSETS: [what: string, body: Buffer, type: string | undefined][] = [
   ['a byte order mark against the header', Buffer.from('\ufeffGröße'), 'text/html; charset=latin1'],
   ['UTF-16', Buffer.from('\ufeffGröße', 'utf16le'), undefined],
   ['UTF-16 that a meta element claims', Buffer.from('<meta charset=utf-16>Größe'), undefined],
+  ['Latin-1 that the header says is UTF-8', latin('Größe'), 'text/html; charset=utf-8'],
+  ['Latin-1 that only its meta element knows', latin('<meta charset=latin1>Größe'), 'text/html; charset=utf-8'],
+  ['Latin-1 that a meta element says is UTF-8', latin('<meta charset="utf-8">Größe'), 'text/html'],
+  ['UTF-8 with one broken character', Buffer.concat([Buffer.from('Größe ö ü '), Buffer.from([0xff])]), undefined],
+  ['an empty charset', Buffer.from('Größe'), 'text/html; charset='],
   ['an unknown set', Buffer.from('Größe'), 'text/html; charset=klingon'],
   ['XML', latin('<?xml version="1.0" encoding="ISO-8859-1"?>Größe'), undefined],
   ['a page that ends within a character', Buffer.from('Größe ö').subarray(0, -1), undefined],

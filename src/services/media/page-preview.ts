@@ -4,10 +4,12 @@ import { readStructuredData, type StructuredData } from './structured-data.ts'
 /** The preview of a page before its image is fetched. `images`: in order of preference. */
 export type PagePreview = {
   tags: Record<string, string>
+  /** Whether Open Graph or Twitter cards name the page. */
+  isTagged: boolean
   images: URL[]
   /** Where an oEmbed description of the page is. */
   oembed: URL | undefined
-  /** The page that replaces this one at once. */
+  /** The page that replaces this one immediately, if this one has no tags of its own. */
   refresh: URL | undefined
 }
 
@@ -28,6 +30,7 @@ export function previewOfPage(page: PageMetadata, pageUrl: URL): PagePreview {
   const base = resolveUrl(page.base, pageUrl) ?? pageUrl
   const data = readStructuredData(page.data)
   const { meta } = page
+  const isTagged = meta.has('og:title') || meta.has('twitter:title')
   const tags: Record<string, string> = {}
   for (const [name, value] of meta) {
     if (!/^og:[a-z0-9:_-]+$/.test(name) || OF_IMAGE.test(name) || Object.keys(tags).length >= MAX_TAGS) continue
@@ -44,9 +47,10 @@ export function previewOfPage(page: PageMetadata, pageUrl: URL): PagePreview {
   if (siteName !== '') tags['og:site_name'] = shorten(siteName, MAX_TITLE)
   return {
     tags: withoutEmpty(tags),
+    isTagged,
     images: imagesOf(page, data, base),
-    oembed: resolveUrl(page.links.find(isOembed)?.href, base),
-    refresh: resolveUrl(page.refresh, base),
+    oembed: resolveUrl(page.links.filter(isOembed).sort(jsonFirst)[0]?.href, base),
+    refresh: isTagged ? undefined : resolveUrl(page.refresh, base),
   }
 }
 
@@ -88,7 +92,11 @@ function imagesOf({ meta, links, images }: PageMetadata, data: StructuredData, b
 }
 
 function isOembed({ rel, type }: PageMetadata['links'][number]): boolean {
-  return rel.split(/\s+/).includes('alternate') && type === 'application/json+oembed'
+  return rel.split(/\s+/).includes('alternate') && /^(application\/json|(text|application)\/xml)\+oembed$/.test(type)
+}
+
+function jsonFirst(one: { type: string }, other: { type: string }): number {
+  return Number(other.type.includes('json')) - Number(one.type.includes('json'))
 }
 
 function firstOf(texts: readonly (string | undefined)[]): string {

@@ -6,19 +6,31 @@ const BOMS: readonly [encoding: string, bytes: number[]][] = [
 ]
 
 /**
- * Decodes a page: its byte order mark counts first, then the header, then what the page itself declares. Without any,
- * it is UTF-8, or windows-1252 if the bytes are no UTF-8.
+ * Decodes a page: its byte order mark counts first, then the header, then what the page itself declares, then UTF-8.
+ * Text that is not the UTF-8 that it claims to be is decoded as what the page declares, or as windows-1252.
  */
 export function pageText(body: Buffer, contentType: string | undefined): string {
-  const bom = BOMS.find(([, bytes]) => bytes.every((byte, place) => body[place] === byte))?.[0]
-  const decoder = decoderFor(bom) ?? decoderFor(charsetIn(contentType)) ?? decoderFor(declared(body))
-  if (decoder) return decoder.decode(body)
+  const bom = decoderFor(BOMS.find(([, bytes]) => bytes.every((byte, place) => body[place] === byte))?.[0])
+  if (bom) return bom.decode(body)
+  const inPage = declared(body)
+  const claimed = decoderFor(charsetIn(contentType)) ?? decoderFor(inPage) ?? new TextDecoder()
   // A page that was cut may end within a character.
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(body, { stream: true })
-  } catch {
-    return new TextDecoder('windows-1252').decode(body)
+  const text = claimed.decode(body, { stream: true })
+  if (claimed.encoding !== 'utf-8' || !isMostlyBroken(text)) return text
+  const other = decoderFor(inPage)
+  return (other && other.encoding !== 'utf-8' ? other : new TextDecoder('windows-1252')).decode(body)
+}
+
+/** Whether more characters were replaced than decoded, not counting ASCII: a few broken ones do not change the set. */
+function isMostlyBroken(text: string): boolean {
+  let broken = 0
+  let decoded = 0
+  for (let place = 0; place < text.length; place++) {
+    const code = text.charCodeAt(place)
+    if (code === 0xfffd) broken++
+    else if (code > 0x7f) decoded++
   }
+  return broken > decoded
 }
 
 function decoderFor(label: string | undefined): InstanceType<typeof TextDecoder> | undefined {

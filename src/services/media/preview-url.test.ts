@@ -36,3 +36,18 @@ test('a media store that cannot be written is no failure of the page, and the ne
   rmSync(stagingFolder)
   expect(JSON.parse(await preview())).toMatchObject({ 'og:image:width': 80 })
 })
+
+test('a failure from the time of the message does not stand in for the page', async () => {
+  let status = 500
+  const flaky = createServer((_, response) => response.writeHead(status).end('<html><title>A</title>'))
+  await new Promise<void>((resolve) => flaky.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(flaky.address() as AddressInfo).port}/`
+  const at = app.clock.now()
+  const preview = () => previewUrl(app, { url, at, language: undefined })
+  await expect(preview()).rejects.toThrow('could not be fetched')
+  status = 200
+  await expect(preview()).rejects.toThrow('could not be fetched')
+  app.clock.advance(61_000)
+  expect(JSON.parse(await preview())).toEqual({ 'og:title': 'A' })
+  flaky.close()
+})

@@ -35,7 +35,9 @@ export async function previewUrl(app: App, request: PreviewRequest): Promise<str
     .digest('base64url')
   const now = app.clock.now()
   const stored = await findUrlPreview(app.database, key)
-  if (stored.expiresTs > Math.max(0, Math.min(request.at ?? now, now))) return textOf(stored)
+  // Only previews that were made are returned from the past: a failure that has expired is tried again.
+  const asOf = stored.preview === null ? now : Math.max(0, Math.min(request.at ?? now, now))
+  if (stored.expiresTs > asOf) return textOf(stored)
   const fetched = inTurn(app, () => app.media.previews(key, () => fetchOnce(app, { key, url, language })))
   return textOf(await fetched)
 }
