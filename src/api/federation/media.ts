@@ -59,5 +59,5 @@ async function sendParts(app: App, recipient: Recipient, content: Content): Prom
     'Content-Type': `multipart/mixed; boundary=${boundary}`,
     'Content-Length': before.length + content.size + after.length,
   })
-  return sendStream(app, recipient, { stream, before, after })
+  return sendStream(app, recipient, { stream, before, after, isFreed: true })
 }

@@ -59,7 +59,7 @@ export async function sendContent(
   if (request.method === 'HEAD') return end(response, status, allHeaders)
   const stream = await openFile(app, content.objectKey, range)
   response.writeHead(status, allHeaders)
-  return sendStream(app, recipient, { stream })
+  return sendStream(app, recipient, { stream, isFreed: true })
 }
 
 async function presignedUrl(app: App, content: Content): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { contentUriOf } from '../../core/content-uri.ts'
 import { MatrixError, TooLargeError } from '../../core/errors.ts'
+import type { ByteSource } from '../../infra/object-store/staged-file.ts'
 import { reserveMedia } from '../../services/media/reserve-media.ts'
 import { type Upload, uploadMedia, uploadReservedMedia } from '../../services/media/upload-media.ts'
 import { route, type Session } from '../http/route.ts'
@@ -61,7 +62,7 @@ export const putUpload = route({
 async function receive<Result>(
   app: App,
   { request, session }: { request: IncomingMessage; session: Session },
-  store: (source: AsyncIterable<Buffer>) => Promise<Result>,
+  store: (source: ByteSource) => Promise<Result>,
 ): Promise<Result> {
   const { max_upload_size: limit, max_concurrent_uploads: most } = app.config.media
   if (Number(request.headers['content-length'] ?? 0) > limit)

@@ -40,3 +40,12 @@ test.each(['../../etc/passwd', 'a/b/c/d/e', '..', '', 'key with space', 'nul\0nu
   await expect(store.get(key)).rejects.toThrow('is not an object key')
   await expect(store.delete(key)).rejects.toThrow('is not an object key')
 })
+
+test('a file of many reads comes back whole, an empty one empty', async () => {
+  for (const size of [0, 1, 128 * 1024, 128 * 1024 + 1, 1_000_000]) {
+    const content = 'x'.repeat(size)
+    await store.put('some-key_2', await stageFile(store.stagingFolder, once(content), size))
+    expect(await read('some-key_2')).toBe(content)
+    await store.delete('some-key_2')
+  }
+})

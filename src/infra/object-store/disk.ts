@@ -3,28 +3,46 @@ import { dirname, join } from 'node:path'
 import { checkObjectKey } from './object-key.ts'
 import type { ObjectStore } from './object-store.ts'
 
+/** Larger reads are hardly faster, and each download in progress has two of them in memory. */
+const READ_BYTES = 128 * 1024
+
 /**
  * Stores objects as files in a folder, which processes on several machines must share. Keys are letters, digits, `-`
  * and `_`.
  */
 export function createDiskStore(folder: string): ObjectStore {
+  const objects = join(folder, 'objects')
+  /** Subfolders that this process knows to be durable. */
+  const durable = new Set<string>()
   const pathOf = (key: string) => {
     checkObjectKey(key)
-    return join(folder, 'objects', key.slice(0, 2), key.slice(2, 4), key)
+    return join(objects, key.slice(0, 2), key)
   }
+  async function prepare(subfolder: string): Promise<void> {
+    if (durable.has(subfolder)) return
+    await mkdir(subfolder, { recursive: true, mode: 0o700 })
+    for (const parent of [objects, folder]) await sync(parent)
+    durable.add(subfolder)
+  }
+
   return {
     name: `the folder ${folder}`,
     // In the same file system, so that `put` is a rename.
     stagingFolder: join(folder, 'staging'),
     async put(key, file) {
       const path = pathOf(key)
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await prepare(dirname(path))
       await rename(file.path, path)
-      for (const parent of [dirname(path), dirname(dirname(path)), join(folder, 'objects')]) await syncFolder(parent)
+      // After the rename, so that the file system commits it together with the content.
+      await Promise.all([sync(path), sync(dirname(path))])
     },
     async get(key, range) {
       const file = await openIfThere(pathOf(key))
-      return file?.createReadStream(range)
+      if (!file) return undefined
+      const { size } = await file.stat()
+      // Without a range, a read at the end would find that nothing follows.
+      const all = size > 0 && { start: 0, end: size - 1 }
+      return file.createReadStream({ ...all, ...range, highWaterMark: READ_BYTES })
     },
     sizeOf: (key) =>
       stat(pathOf(key)).then(
@@ -40,13 +58,13 @@ export function createDiskStore(folder: string): ObjectStore {
   }
 }
 
-/** A new name is durable only when its folder is synced, and so on upwards. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path)
+/** Makes a file durable, or the names in a folder. */
+async function sync(path: string): Promise<void> {
+  const handle = await open(path)
   try {
-    await folder.sync()
+    await handle.sync()
   } finally {
-    await folder.close()
+    await handle.close()
   }
 }
 

@@ -27,6 +27,25 @@ test('writes what comes, with its size, hash and first bytes', async () => {
   rmSync(file.path)
 })
 
+test('gives each chunk back once it is written, in many small and large ones', async () => {
+  const parts = Array.from({ length: 200 }, (_, i) => Buffer.alloc(i % 3 === 0 ? 300_000 : 7, i))
+  const whole = Buffer.concat(parts)
+  const freed: Buffer[] = []
+  const source = Object.assign(chunks(...parts), {
+    free(chunk: Buffer) {
+      freed.push(chunk)
+      chunk.fill(0)
+    },
+  })
+  const file = await stageFile(folder, source, whole.length)
+  expect(freed.every((chunk, i) => chunk === parts[i])).toBe(true)
+  expect(freed).toHaveLength(parts.length)
+  expect(readFileSync(file.path).equals(whole)).toBe(true)
+  expect(file).toMatchObject({ size: whole.length, sha256: createHash('sha256').update(whole).digest('base64url') })
+  expect(file.head).toEqual(whole.subarray(0, 4100))
+  rmSync(file.path)
+})
+
 test('an empty file is a file', async () => {
   const file = await stageFile(folder, chunks(), 10)
   expect([file.size, readFileSync(file.path).length]).toEqual([0, 0])

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { storeNamed } from '../../infra/object-store/object-stores.ts'
 import type { StagedFile } from '../../infra/object-store/staged-file.ts'
 import { StoreUnavailableError } from '../../infra/object-store/store-unavailable.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import {
   announceObject,
   forgetObjects,
@@ -15,9 +16,15 @@ import type { StoredObject, StoreName } from '../../storage/schema/media.ts'
  * that a crash leaves no orphan.
  */
 export async function putObject(app: App, staged: StagedFile): Promise<StoredObject> {
-  const object = { objectKey: app.random.token(32), store: app.media.stores.current }
-  await app.database.write((tx) => announceObject(tx, object, app.clock.now()))
+  const object = await app.database.write((tx) => announceNewObject(app, tx))
   await app.media.objects.put(object.objectKey, staged)
+  return object
+}
+
+/** Returns an object to put into the store for new files after the commit. It counts as orphaned as for `putObject`. */
+export async function announceNewObject(app: App, tx: Tx): Promise<StoredObject> {
+  const object = { objectKey: app.random.token(32), store: app.media.stores.current }
+  await announceObject(tx, object, app.clock.now())
   return object
 }
 

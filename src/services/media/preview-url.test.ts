@@ -32,7 +32,7 @@ test('a media store that cannot be written is no failure of the page, and the ne
   const { stagingFolder } = app.media.objects
   mkdirSync(dirname(stagingFolder), { recursive: true })
   writeFileSync(stagingFolder, 'a file where a folder has to be')
-  await expect(preview()).rejects.toThrow('EEXIST')
+  await expect(preview()).rejects.toThrow('ENOTDIR')
   rmSync(stagingFolder)
   expect(JSON.parse(await preview())).toMatchObject({ 'og:image:width': 80 })
 })

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import type { MediaName } from '../../core/content-uri.ts'
 import { ForbiddenError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import type { ByteSource } from '../../infra/object-store/staged-file.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { fillReservedMedia, findStoredMedia, insertMedia, type StoredMedia } from '../../storage/media/media.ts'
 import { acceptedContentType } from './content-type.ts'
@@ -18,7 +19,7 @@ export type Upload = {
   announcedSize?: number
   /** Whether `media.upload_limits` apply; default: they do. */
   isLimited?: boolean
-  source: AsyncIterable<Buffer>
+  source: ByteSource
 }
 
 const MEDIA_ID_LENGTH = 24
