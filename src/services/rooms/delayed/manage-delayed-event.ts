@@ -13,6 +13,7 @@ export type DelayedEventAction = (typeof DELAYED_EVENT_ACTIONS)[number]
  * throws: the event then stays scheduled. https://github.com/matrix-org/matrix-spec-proposals/pull/4140
  */
 export async function manageDelayedEvent(app: App, delayId: string, action: DelayedEventAction): Promise<void> {
+  if (action === 'restart' && (await restart(app, delayId))) return
   const event = await findDelayedEvent(app.database, delayId)
   if (!event) throw new NotFoundError('Unknown delayed event')
   if (event.finalised_ts === null && (await carryOut(app, event, action))) return
@@ -26,7 +27,12 @@ async function carryOut(app: App, event: DelayedEventRow, action: DelayedEventAc
   const now = app.clock.now()
   if (action === 'send') return sendDelayedEvent(app, event, null)
   if (action === 'cancel') return app.database.write((tx) => finaliseDelayedEvent(tx, { delayId, now }))
-  return app.database.write((tx) => restartDelayedEvent(tx, delayId, now))
+  return restart(app, delayId)
+}
+
+/** Not durable at once: each participant of a call does this every few seconds, so that a lost one does no harm. */
+function restart(app: App, delayId: string): Promise<boolean> {
+  return app.database.writeLazily((tx) => restartDelayedEvent(tx, delayId, app.clock.now()))
 }
 
 function outcomeOf({ event_id: eventId }: DelayedEventRow): DelayedEventAction {
