@@ -142,7 +142,7 @@ export function webhookToken(
 }
 
 /** Returns a token signed by HS256. */
-function signToken(secret: string, claims: object, header: object = { alg: 'HS256', typ: 'JWT' }): string {
+export function signToken(secret: string, claims: object, header: object = { alg: 'HS256', typ: 'JWT' }): string {
   const text = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
   return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`
 }

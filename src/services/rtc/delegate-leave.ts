@@ -79,6 +79,8 @@ async function prepareRemote(
 ): Promise<EventParts> {
   if (delayTimeout === undefined) throw new BadJsonError('delay_timeout: is missing')
   requireLength(delayTimeout)
+  // As segments of a path they would lead upwards.
+  if (['.', '..'].includes(delayId)) throw new BadJsonError('delay_id: is not the ID of a delayed event')
   const server = serverNameOf(userId)
   const base_url = await discoverClientApi(app, server)
   const outcome = await manageRemoteDelayedEvent(app, { base_url, delay_id: delayId }, 'restart')

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { BadJsonError } from '../../core/errors.ts'
+import { isStorableName } from '../../core/ids.ts'
 import { checkLeavesNow, markParticipantLeft } from '../../storage/rtc/delegated-leaves.ts'
 import { findLivekitProbe, storeLivekitProbe } from '../../storage/rtc/livekit-probe.ts'
 import { requireLivekit } from './livekit.ts'
@@ -39,10 +40,12 @@ export async function verifyWebhookToken(
   }
 }
 
+const MAX_NAME_BYTES = 1024
+const name = z.string().refine((value) => isStorableName(value, MAX_NAME_BYTES))
 const webhook = z.object({
   event: z.string(),
-  room: z.object({ name: z.string() }).optional(),
-  participant: z.object({ identity: z.string(), disconnectReason: z.string().optional() }).optional(),
+  room: z.object({ name }).optional(),
+  participant: z.object({ identity: name, disconnectReason: z.string().optional() }).optional(),
 })
 
 /** The rooms that `hearth doctor --calls` creates in LiveKit; their webhooks show that webhooks arrive. */
@@ -63,19 +66,19 @@ export async function receiveWebhook(
   }
   const { event, room, participant } = parseWebhook(body)
   if (room === undefined) return {}
-  const { name } = room
-  if (event === PROBE_EVENT) return { webhook_arrived: (await findLivekitProbe(app.database)) === name }
+  const { name: roomName } = room
+  if (event === PROBE_EVENT) return { webhook_arrived: (await findLivekitProbe(app.database)) === roomName }
   const now = app.clock.now()
-  if (event === 'room_started' && name.startsWith(PROBE_ROOM)) {
-    await app.database.write((tx) => storeLivekitProbe(tx, name))
+  if (event === 'room_started' && roomName.startsWith(PROBE_ROOM)) {
+    await app.database.write((tx) => storeLivekitProbe(tx, roomName))
   } else if (event === 'participant_left' && participant && !mayReturn(participant.disconnectReason)) {
     const { identity } = participant
-    await app.database.write((tx) => markParticipantLeft(tx, { room: name, identity, now }))
+    await app.database.write((tx) => markParticipantLeft(tx, { room: roomName, identity, now }))
   } else if (event === 'room_finished') {
-    await app.database.write((tx) => checkLeavesNow(tx, { room: name, identity: undefined, now }))
+    await app.database.write((tx) => checkLeavesNow(tx, { room: roomName, identity: undefined, now }))
   } else if (/^participant_(joined|left|connection_aborted)$/.test(event) && participant) {
     const { identity } = participant
-    await app.database.write((tx) => checkLeavesNow(tx, { room: name, identity, now }))
+    await app.database.write((tx) => checkLeavesNow(tx, { room: roomName, identity, now }))
   }
   return {}
 }
