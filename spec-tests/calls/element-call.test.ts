@@ -18,7 +18,12 @@ type Call = { mode: RtcMode; delegating: Name[] }
  * LiveKit of their own server. `CALLS=long` holds further calls. With `SCREENSHOTS=folder`, a picture of each is stored.
  */
 const SHORT: Call[] = [{ mode: 'compatibility', delegating: ['Carol'] }]
-const LONG: Call[] = [...SHORT, { mode: 'compatibility', delegating: ['Bob'] }]
+const LONG: Call[] = [
+  ...SHORT,
+  { mode: 'compatibility', delegating: ['Bob'] },
+  { mode: 'matrix_2_0', delegating: ['Carol'] },
+  { mode: 'matrix_2_0', delegating: ['Bob'] },
+]
 const CALLS = process.env.CALLS === 'long' ? LONG : SHORT
 
 /** Within which a participant without a connection is gone for the others. */
@@ -54,9 +59,7 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
     const open = async (name: Name, hearth: TestHearth) => {
       const user = await registerUser(hearth.url)
       await user.put(`${v3}/profile/${encodeURIComponent(user.userId)}/displayname`, { displayname: name })
-      const caller = await openCaller(site, user)
-      federation.onDispose(() => caller.kill())
-      return caller
+      return openCaller(site, user)
     }
     const [Alice, Bob, Carol] = await Promise.all([open('Alice', here), open('Bob', here), open('Carol', there)])
     callers = { Alice, Bob, Carol }
@@ -67,6 +70,8 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
     for (const { user } of [Bob, Carol])
       await user.post(`${v3}/join/${encodeURIComponent(roomId)}?server_name=${here.serverName}`)
   })
+
+  afterAll(() => Promise.all(Object.values(callers ?? {}).map((caller) => caller.kill())))
 
   test('three users of two servers hear and see each other', async () => {
     showLogsOnFailure()
@@ -140,12 +145,17 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
     )
   }
 
-  /** Waits until a participant sees only certain others. */
+  /**
+   * Waits until a participant sees only certain others. Element Call 0.26.1 computes members from sticky events in
+   * parallel, and an old result may come last. Later versions of matrix-js-sdk, such as that of its host, do not.
+   */
   async function seesOnly(name: Name, others: Name[]): Promise<void> {
-    const expected = [name, ...others].sort()
+    const names = [name, ...others].sort()
+    const userIds = names.map((each) => callers[each].user.userId)
     await pollUntil(`${name} sees only ${others}`, async () => {
-      const tiles = await callers[name].tiles()
-      return tiles.join() === expected.join()
+      const members = await callers[name].members(roomId)
+      const tiles = mode === 'matrix_2_0' ? names : await callers[name].tiles()
+      return tiles.join() === names.join() && members.sort().join() === userIds.sort().join()
     })
   }
 })

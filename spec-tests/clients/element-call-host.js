@@ -76,4 +76,8 @@ function feed(roomId) {
   )
 }
 
-globalThis.page = { start, join, actions: () => actions, stop: () => client?.stopClient() }
+/** Returns the users in the call, as the client's own MatrixRTC session has them. */
+const members = (roomId) =>
+  client.matrixRTC.getRoomSession(client.getRoom(roomId)).memberships.map(({ userId }) => userId)
+
+globalThis.page = { start, join, members, actions: () => actions }

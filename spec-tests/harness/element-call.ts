@@ -17,6 +17,8 @@ export type Caller = {
   join(roomId: string, options: JoinOptions): Promise<void>
   /** Returns the names on the tiles, with the own one. */
   tiles(): Promise<string[]>
+  /** Returns the users in a call, as matrix-js-sdk has them. */
+  members(roomId: string): Promise<string[]>
   /** Returns what has come from the others, by the names on their tiles. */
   received(): Promise<Record<string, Received>>
   /** Returns the last lines of the browser's console. */
@@ -110,8 +112,9 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
   await page.goto(site.url)
   await page.waitForFunction('globalThis.page !== undefined')
   const { userId, deviceId, accessToken } = user
-  const run = (action: string, options: object) =>
-    page.evaluate(`globalThis.page.${action}(${JSON.stringify(options)})`)
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
+  const run = (action: string, value?: unknown): Promise<any> =>
+    page.evaluate(`globalThis.page.${action}(${JSON.stringify(value)})`)
   await run('start', { baseUrl: user.url, userId, deviceId, accessToken })
 
   const call = (): Frame => page.frames().find((frame) => frame !== page.mainFrame())!
@@ -122,12 +125,10 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
       // As on servers that cannot take the event over.
       if (!delegates) await context.route('**/delegate_delayed_leave', (route) => route.fulfill({ status: 404 }))
       await run('join', { roomId, elementCall: `/${mode}/` })
-      await pollUntil(`${userId} joins the call`, async () => {
-        const actions = (await page.evaluate('globalThis.page.actions()')) as string[]
-        return actions.includes('io.element.join')
-      })
+      await pollUntil(`${userId} joins the call`, async () => (await run('actions')).includes('io.element.join'))
     },
     tiles: async () => (await call().getByTestId('name_tag').allTextContents()).sort(),
+    members: (roomId) => run('members', roomId),
     received: () => call().evaluate('globalThis.receivedMedia()'),
     log: () => lines.join('\n'),
     async hangUp() {
