@@ -30,6 +30,8 @@ test('capabilities', async () => {
   const { default: usual, available } = capabilities['m.room_versions']
   expect(available[usual]).toBe('stable')
   expect(capabilities['m.change_password']).toEqual({ enabled: true })
+  // MSC4452
+  expect(capabilities['io.element.msc4452.preview_url']).toEqual({ enabled: true })
 })
 
 test('the answers of a server without bridges, TURN and e-mail', async () => {

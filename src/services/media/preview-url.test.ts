@@ -51,3 +51,11 @@ test('a failure from the time of the message does not stand in for the page', as
   expect(JSON.parse(await preview())).toEqual({ 'og:title': 'A' })
   flaky.close()
 })
+
+test('without previews, no page is fetched', async () => {
+  const fetchPage = () => Promise.reject(new Error('a page is fetched'))
+  const without = await createTestApp({ config: { url_previews: { enabled: false } }, fetchPage })
+  const request = { url: 'https://site.example/', at: undefined, language: undefined }
+  await expect(previewUrl(without, request)).rejects.toMatchObject({ status: 403, errcode: 'M_FORBIDDEN' })
+  await without.close()
+})

@@ -55,8 +55,7 @@ async function inTurn(app: App, work: () => Promise<StoredPreview>): Promise<Sto
 }
 
 function pageUrl(app: App, text: string): URL {
-  if (!app.config.url_previews.enabled)
-    throw new MatrixError(404, 'M_UNRECOGNIZED', 'This server does not offer URL previews')
+  if (!app.config.url_previews.enabled) throw new ForbiddenError('This server does not offer URL previews')
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !isWebUrl(url)) throw new InvalidParamError('url must be an http or https URL without credentials')
   url.hash = ''

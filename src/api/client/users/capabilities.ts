@@ -30,6 +30,7 @@ export const getCapabilities = route({
         },
         'm.get_login_token': { enabled: isFree },
         'm.forget_forced_upon_leave': { enabled: false },
+        'io.element.msc4452.preview_url': { enabled: app.config.url_previews.enabled },
         ...(delayed.max_delay > 0 && {
           'org.matrix.msc4140.delayed_events': {
             max_delay_ms: delayed.max_delay,
