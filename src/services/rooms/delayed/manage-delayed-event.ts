@@ -30,9 +30,8 @@ async function carryOut(app: App, event: DelayedEventRow, action: DelayedEventAc
   return restart(app, delayId)
 }
 
-/** Not durable at once: each participant of a call does this every few seconds, so that a lost one does no harm. */
 function restart(app: App, delayId: string): Promise<boolean> {
-  return app.database.writeLazily((tx) => restartDelayedEvent(tx, delayId, app.clock.now()))
+  return app.database.write((tx) => restartDelayedEvent(tx, delayId, app.clock.now()))
 }
 
 function outcomeOf({ event_id: eventId }: DelayedEventRow): DelayedEventAction {
