@@ -83,18 +83,21 @@ function onDisk(): string[] {
 }
 
 /** Sets where new files go, in the file; the processes have to be restarted. */
-function configureStore(store: 'disk' | 's3'): void {
-  for (const { configFile } of hearths) {
+function configureStore(store: 'disk' | 's3', of = hearths): void {
+  for (const { configFile } of of) {
     const config = JSON.parse(readFileSync(configFile, 'utf8'))
     writeFileSync(configFile, JSON.stringify({ ...config, media: { ...config.media, store } }))
   }
 }
 
-function startMove(to: string): {
+function startMove(
+  to: string,
+  { configFile } = hearths[0]!,
+): {
   child: ChildProcess
   ended: Promise<{ code: number; stdout: string; stderr: string }>
 } {
-  const child = spawn(PROGRAM, ['media', 'move', '--to', to, '--json', '--config', hearths[0]!.configFile])
+  const child = spawn(PROGRAM, ['media', 'move', '--to', to, '--json', '--config', configFile])
   const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)])
   return { child, ended: ended.then(([[code], stdout, stderr]) => ({ code, stdout, stderr })) }
 }
@@ -165,4 +168,32 @@ test('files move to the bucket while they are used, although the move and the bu
   expect(onDisk()).toHaveLength(uploads.size + 1)
   await expectNoUnknownObjects()
   await expectAllFiles()
+})
+
+test('a server that holds the embedded database moves the files itself', async () => {
+  const media = { storage_dir: join(folder, 'embedded'), store: 'disk', s3: { ...bucket.config, prefix: 'embedded/' } }
+  const hearth = await startHearth({ config: { media } })
+  try {
+    const owner = alice
+    alice = await registerUser(hearth.url)
+    uploads.clear()
+    for (let count = 0; count < 5; count++) await upload(hearth, randomBytes(1000))
+    expect((await startMove('s3', hearth).ended).stderr).toContain('Set media.store: s3, restart all processes')
+    configureStore('s3', [hearth])
+    const stale = await startMove('s3', hearth).ended
+    expect(stale.stderr).toContain('The running server refuses: New files go to disk')
+    await hearth.kill('SIGTERM')
+    await hearth.restart()
+    const { code, stdout } = await startMove('s3', hearth).ended
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { to: 's3', moved: 5, left: 0, unmovable: [] }])
+    expect(bucket.objects().filter((name) => name.startsWith('embedded/'))).toHaveLength(6)
+    for (const [path, content] of uploads) expect(await download(hearth, path)).toEqual(content)
+    const { nonce } = (await (await fetch(`${hearth.url}/_synapse/admin/v1/register`)).json()) as { nonce: string }
+    const body = JSON.stringify({ to: 's3', nonce, mac: '00'.repeat(32) })
+    const forged = await fetch(`${hearth.url}/_hearth/admin/v1/media/move`, { method: 'POST', body })
+    expect([forged.status, await forged.json()]).toMatchObject([403, { errcode: 'M_FORBIDDEN' }])
+    alice = owner
+  } finally {
+    await hearth.dispose()
+  }
 })

@@ -1,4 +1,5 @@
 import { mediaModerationEndpoints } from './admin/media-moderation.ts'
+import { postMediaMove } from './admin/media-move.ts'
 import { mediaRecordEndpoints } from './admin/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media-rules.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
@@ -17,5 +18,6 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   putServerNotice,
   ...mediaModerationEndpoints,
   ...mediaRecordEndpoints,
+  postMediaMove,
   ...mediaRuleEndpoints,
 ]

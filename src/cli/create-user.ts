@@ -2,11 +2,10 @@ import { type Config, loadConfig } from '../config.ts'
 import { createUser as createAccount } from '../services/users/create-user.ts'
 import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import { CONFIG_OPTION, CommandError, defineCommand } from './command.ts'
-import { listenerUrl } from './listener-url.ts'
 import { withAuditedApp } from './open-configured.ts'
 import { ask, PASSWORD_OPTION, readPassword } from './read-password.ts'
 import { registerOverHttp } from './register-over-http.ts'
-import { readRegistrationSecret } from './registration-secret.ts'
+import { findRunningServer } from './running-server.ts'
 
 type Account = { localpart: string; password: string; admin: boolean }
 
@@ -43,21 +42,9 @@ async function createAnywhere(config: Config, account: Account): Promise<string>
     return await withAuditedApp(config, act, (app) => createAccount(app, account))
   } catch (error) {
     if (!(error instanceof DataFolderLockedError)) throw error
-    return askRunningServer(config, account)
+    const { localpart: username, password, admin } = account
+    return registerOverHttp(findRunningServer(config, 'create the account'), { username, password, admin })
   }
-}
-
-function askRunningServer(config: Config, { localpart, password, admin }: Account): Promise<string> {
-  const sharedSecret = config.registration.shared_secret ?? readRegistrationSecret(config)
-  const listener = config.listeners.find(({ serves }) => serves.includes('admin'))
-  if (sharedSecret === undefined || listener === undefined) {
-    const missing =
-      listener === undefined ? 'none of its listeners serves admin' : 'registration.shared_secret is not set'
-    throw new CommandError(
-      `A running Hearth uses the embedded database and cannot create the account, because ${missing}. Change that, or stop Hearth and run this again.`,
-    )
-  }
-  return registerOverHttp({ url: listenerUrl(listener), sharedSecret, username: localpart, password, admin })
 }
 
 /** Accepts a whole user id too. */

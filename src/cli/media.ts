@@ -1,14 +1,14 @@
-import type { App } from '../app.ts'
+import { createHmac } from 'node:crypto'
 import { type Config, loadConfig } from '../config.ts'
-import { storeNamed } from '../infra/object-store/object-stores.ts'
-import { whyStoreFails } from '../infra/object-store/store-unavailable.ts'
-import { checkMediaStore } from '../services/media/check-media-store.ts'
-import { type Moved, moveMedia, type Reason } from '../services/media/move-media.ts'
+import type { Reason } from '../services/media/move-media.ts'
+import { MOVE_PURPOSE, type MoveResult, runMove, whyNoMove } from '../services/media/run-move.ts'
+import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import { underLock } from '../storage/engine/session-lock.ts'
-import { countObjectsIn } from '../storage/media/stored-objects.ts'
-import type { StoreName } from '../storage/schema/media.ts'
 import { CONFIG_OPTION, CommandError, defineCommand, UsageError } from './command.ts'
-import { explainDataFolderLock, withApp } from './open-configured.ts'
+import { withApp } from './open-configured.ts'
+import { ADMIN_REGISTER_PATH, findRunningServer, withServer } from './running-server.ts'
+
+type Store = MoveResult['to']
 
 const LOCK = 'hearth media move'
 const PROGRESS_MS = 5000
@@ -19,12 +19,10 @@ const REASONS: Readonly<Record<Reason, string>> = {
   busy: 'an earlier copy is being deleted; run the command again in an hour',
 }
 
-type Move = { from: StoreName; to: StoreName }
-
 export const media = defineCommand({
   argument: 'move',
   about:
-    'Moves the files and thumbnails of the server between the folder and the bucket, while the server runs. Both have to be configured, with media.store set to the one that files move to. An interrupted move continues when it is run again. A server on the embedded database must be stopped first.',
+    'Moves the files and thumbnails of the server between the folder and the bucket, whether or not the server runs. Both have to be configured, with media.store set to the one that files move to. An interrupted move continues when it is run again.',
   options: {
     ...CONFIG_OPTION,
     to: { type: 'string', value: 'STORE', about: 's3 or disk' },
@@ -37,90 +35,77 @@ export const media = defineCommand({
   async run({ config: configFile, to, json = false }, action) {
     if (action !== 'move') throw new UsageError('Say what to do: hearth media move --to s3')
     if (to !== 's3' && to !== 'disk') throw new UsageError('Say where to: --to s3 or --to disk')
-    const config = forMove(loadConfig({ configFile }), to)
-    const move: Move = { from: to === 's3' ? 'disk' : 's3', to }
-    const result = await withApp(
-      config,
-      (app) => underLock(app.database, LOCK, () => runMove(app, move)),
-      'fatal',
-    ).catch(explainDataFolderLock)
-    if (!result) throw new CommandError('Another hearth media move is running. Wait for its end, or stop it.')
-    console.log(json ? JSON.stringify(asJson(result, to)) : describe(result))
-    return result.left.count === 0 ? 0 : 1
+    const config = loadConfig({ configFile })
+    const obstacle = whyNoMove(config.media, to)
+    if (obstacle !== undefined) throw new CommandError(`${obstacle}.`)
+    const result = await moveAnywhere(config, to)
+    console.log(json ? JSON.stringify(result) : describe(result))
+    return result.left === 0 ? 0 : 1
   },
 })
 
-type Result = { moved: Moved; left: { count: number; bytes: number } }
-
-/** Returns the configuration for a move: with both stores, no cache, and a connection for the lock. */
-function forMove(config: Config, to: StoreName): Config {
-  const { s3, store } = config.media
-  if (!s3) throw new CommandError('media.s3.bucket is not set. Configure the bucket first; docs/media.md says how.')
-  if (store !== to)
-    throw new CommandError(
-      `New files go to ${store}, so a move to ${to} would not end. Set media.store: ${to}, restart all processes, and run this again.`,
-    )
-  return {
-    ...config,
-    database: { ...config.database, pool_size: Math.max(config.database.pool_size, 2) },
-    media: { ...config.media, s3: { ...s3, cache_size: 0 } },
+/** A running server holds the embedded database: ask that server to move the files. */
+async function moveAnywhere(config: Config, to: Store): Promise<MoveResult> {
+  try {
+    return await moveHere(config, to)
+  } catch (error) {
+    if (!(error instanceof DataFolderLockedError)) throw error
+    return moveOverHttp(config, to)
   }
 }
 
-async function runMove(app: App, move: Move): Promise<Result> {
-  const count = () => countObjectsIn(app.database, move.from)
-  const total = await count()
-  await requireStore(app, move.to)
-  if (total.count > 0) await requireStore(app, move.from)
-  let objects = 0
-  const progress = setInterval(
-    () => console.error(`${objects} of ${total.count} files and thumbnails moved`),
-    PROGRESS_MS,
-  )
+async function moveHere(config: Config, to: Store): Promise<MoveResult> {
+  const { s3 } = config.media
+  const forMove: Config = {
+    ...config,
+    // One for the lock.
+    database: { ...config.database, pool_size: Math.max(config.database.pool_size, 2) },
+    // The cache is the server's.
+    media: { ...config.media, s3: s3 && { ...s3, cache_size: 0 } },
+  }
+  let moved = 0
+  const progress = setInterval(() => reportProgress(moved), PROGRESS_MS)
+  const report = ({ objects }: { objects: number }) => {
+    moved = objects
+  }
   try {
-    const moved = await moveMedia(app, move, (sofar) => (objects = sofar.objects))
-    return { moved, left: await count() }
-  } catch (error) {
-    const { count: left } = await count()
-    throw new CommandError(
-      `${whyStoreFails(error)}\nThe move stopped with ${left} of ${total.count} files and thumbnails left. Nothing is lost: the server finds files in both stores. Correct the cause and run the same command again.`,
+    const result = await withApp(
+      forMove,
+      (app) => underLock(app.database, LOCK, () => runMove(app, to, { report })),
+      'fatal',
     )
+    if (result) return result
+    throw new CommandError('Another hearth media move is running. Wait for its end, or stop it.')
   } finally {
     clearInterval(progress)
   }
 }
 
-/** The folder may not be mounted here, or the bucket be another one. */
-async function requireStore(app: App, store: StoreName): Promise<void> {
-  const { name } = storeNamed(app.media.stores, store)
-  const isRight = await checkMediaStore(app, store).catch((error) => {
-    throw new CommandError(`Cannot use ${name}: ${whyStoreFails(error)}`)
+/** Asks the server again and again: each time it moves files for some seconds. */
+async function moveOverHttp(config: Config, to: Store): Promise<MoveResult> {
+  const { url, sharedSecret } = findRunningServer(config, 'move the files')
+  return withServer(url, async (call) => {
+    for (let moved = 0, moved_bytes = 0; ; ) {
+      const nonce = String((await call(ADMIN_REGISTER_PATH)).nonce)
+      const mac = createHmac('sha256', sharedSecret).update([MOVE_PURPOSE, nonce, to].join('\0')).digest('hex')
+      const body = JSON.stringify({ to, nonce, mac })
+      const slice = (await call('/_hearth/admin/v1/media/move', { method: 'POST', body })) as MoveResult
+      moved += slice.moved
+      moved_bytes += slice.moved_bytes
+      if (slice.left === 0 || slice.moved === 0) return { ...slice, moved, moved_bytes }
+      reportProgress(moved)
+    }
   })
-  if (!isRight)
-    throw new CommandError(
-      `${capitalized(name)} does not contain the files of this server. Run this on a machine that has them, with the same configuration as the server.`,
-    )
 }
 
-function describe({ moved, left }: Result): string {
-  const reasons = [...moved.unmovable].map(([key, reason]) => `  ${key}: ${REASONS[reason]}`)
-  const done = `Moved ${moved.objects} files and thumbnails (${Math.ceil(moved.bytes / 1024 ** 2)} MiB).`
-  if (left.count === 0) return `${done} None are left.`
-  const hint = reasons.length > 0 ? 'These were not moved:' : 'A process still stores files there: restart it.'
-  return [`${done} ${left.count} are left. ${hint}`, ...reasons.slice(0, MAX_REASONS)].join('\n')
+function reportProgress(moved: number): void {
+  console.error(`${moved} files and thumbnails moved`)
 }
 
-function asJson({ moved, left }: Result, to: StoreName): object {
-  return {
-    to,
-    moved: moved.objects,
-    moved_bytes: moved.bytes,
-    left: left.count,
-    left_bytes: left.bytes,
-    unmovable: [...moved.unmovable].map(([object_key, reason]) => ({ object_key, reason })),
-  }
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
+function describe({ moved, moved_bytes, left, unmovable }: MoveResult): string {
+  const done = `Moved ${moved} files and thumbnails (${Math.ceil(moved_bytes / 1024 ** 2)} MiB).`
+  if (left === 0) return `${done} None are left.`
+  const hint = unmovable.length > 0 ? 'These were not moved:' : 'A process still stores files there: restart it.'
+  const reasons = unmovable.map(({ object_key, reason }) => `  ${object_key}: ${REASONS[reason]}`)
+  return [`${done} ${left} are left. ${hint}`, ...reasons.slice(0, MAX_REASONS)].join('\n')
 }

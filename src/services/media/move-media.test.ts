@@ -64,7 +64,7 @@ async function contentOf(where: App, name: MediaName): Promise<string> {
 }
 
 const pending = () => app.database.sql.selectFrom('pending_objects').selectAll().execute()
-const move = (where: App) => moveMedia(where, TO_BUCKET, () => {})
+const move = (where: App) => moveMedia(where, TO_BUCKET)
 
 test('files and thumbnails move there and back, and every process finds them', async () => {
   const image = sharp({ create: { width: 500, height: 500, channels: 3, background: 'red' } })
@@ -80,7 +80,7 @@ test('files and thumbnails move there and back, and every process finds them', a
     expect((await text(await openFile(where, objectKey))).length).toBeGreaterThan(50)
   }
   expect(await move(onBucket)).toMatchObject({ objects: 0 })
-  await moveMedia(onDisk, { from: 's3', to: 'disk' }, () => {})
+  await moveMedia(onDisk, { from: 's3', to: 'disk' })
   expect([objectsIn('disk').length, objectsIn('s3').length]).toEqual([3, 0])
   expect(await contentOf(onBucket, note)).toBe('a note')
   expect(await pending()).toEqual([])
@@ -104,7 +104,7 @@ test('a move that dies at any step loses nothing, and the next one leaves nothin
     expect(await contents(onBucket)).toEqual(['one', 'two'])
     await move(onBucket)
     expect([objectsIn('disk').length, objectsIn('s3').length, await pending()]).toEqual([0, 2, []])
-    await moveMedia(onDisk, { from: 's3', to: 'disk' }, () => {})
+    await moveMedia(onDisk, { from: 's3', to: 'disk' })
     expect(steps).toBeLessThan(50)
   }
 })
@@ -145,7 +145,7 @@ test('a file that is deleted while it is copied stays deleted', async () => {
 test('files that a process still stores there move too', async () => {
   await upload(onDisk, 'first')
   let late: MediaName | undefined
-  const result = await moveMedia(onBucket, TO_BUCKET, () => {})
+  const result = await moveMedia(onBucket, TO_BUCKET)
   const s3 = onBucket.media.stores.s3!
   await upload(onDisk, 'second')
   const put: ObjectStore['put'] = async (key, file) => {

@@ -17,6 +17,7 @@ export type Moved = {
 }
 
 type Move = { from: StoreName; to: StoreName }
+export type MoveControl = { report?(moved: Moved): void; isOver?(): boolean }
 
 const BATCH = 100
 const AT_ONCE = 4
@@ -25,9 +26,9 @@ const ALREADY_UNUSED = 1
 
 /**
  * Moves all files and thumbnails of one store to the other, while servers use both. Throws the error of a store that
- * fails; a later move continues. Only one process may move at a time. `report` receives the same object after each batch.
+ * fails; a later move continues. `report` receives the same object after each batch. `isOver`: whether to stop early.
  */
-export async function moveMedia(app: App, move: Move, report: (moved: Moved) => void): Promise<Moved> {
+export async function moveMedia(app: App, move: Move, { report, isOver }: MoveControl = {}): Promise<Moved> {
   const moved: Moved = { objects: 0, bytes: 0, unmovable: new Map() }
   // Again until there is nothing new: a server may still store files where they come from.
   for (let before = -1; before < moved.objects; ) {
@@ -35,11 +36,12 @@ export async function moveMedia(app: App, move: Move, report: (moved: Moved) => 
     for (const list of [listFilesIn, listThumbnailsIn]) {
       let after = ''
       for (;;) {
+        if (isOver?.()) return moved
         const objects = await list(app.database, { store: move.from, after, limit: BATCH })
         if (objects.length === 0) break
         after = objects.at(-1)!.objectKey
-        await moveBatch(app, objects, { move, moved })
-        report(moved)
+        await moveBatch(app, objects, { move, moved, isOver })
+        report?.(moved)
       }
     }
   }
@@ -52,12 +54,12 @@ export async function moveMedia(app: App, move: Move, report: (moved: Moved) => 
 async function moveBatch(
   app: App,
   objects: readonly ObjectInStore[],
-  { move, moved }: { move: Move; moved: Moved },
+  { move, moved, isOver }: { move: Move; moved: Moved; isOver: MoveControl['isOver'] },
 ): Promise<void> {
   const inTurn = createConcurrencyLimit(AT_ONCE)
   const failures: unknown[] = []
   const moveOne = async (object: ObjectInStore): Promise<void> => {
-    if (failures.length > 0) return
+    if (failures.length > 0 || isOver?.()) return
     const outcome = await moveObject(app, object, move)
     if (outcome === 'moved') {
       moved.objects++

@@ -43,11 +43,12 @@ export async function registerBySharedSecret(
   app: Capabilities,
   request: SharedSecretRegistration,
 ): Promise<LoginResult> {
-  const secret = sharedSecret(app)
-  requireUnambiguous(request)
-  const isKnown = await app.database.write((tx) => takeRegistrationNonce(tx, request.nonce, app.clock.now()))
-  if (!isKnown) throw new InvalidParamError('The nonce is unknown, used or expired. Request a new one.')
-  if (!isMac(request.mac, macOf(secret, request))) throw new ForbiddenError('The mac is wrong')
+  const { nonce, mac } = request
+  const signed = signedParts(request)
+  // NUL separates the parts of the MAC: inside a part it would make one MAC valid for another request.
+  if (signed.some((part) => part.includes('\0')))
+    throw new InvalidParamError('nonce, username, password and user_type cannot contain the character NUL')
+  await requireSharedSecret(app, { nonce, mac, signed, algorithm: 'sha1' })
   const { username: localpart, password, displayname: displayName, admin } = request
   let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined
   const userId = await createUser(app, { localpart, password, displayName, admin }, async (tx, id) => {
@@ -56,25 +57,29 @@ export async function registerBySharedSecret(
   return { user_id: userId, home_server: app.serverName, ...tokens! }
 }
 
+/**
+ * Requires that a caller knows the shared secret: `mac` is its hexadecimal HMAC of the signed parts, separated by NUL,
+ * with a nonce among them that is used up. Throws M_FORBIDDEN for a wrong MAC, M_INVALID_PARAM for an unknown nonce.
+ */
+export async function requireSharedSecret(
+  app: Pick<App, 'config' | 'database' | 'clock'>,
+  proof: { nonce: string; mac: string; signed: readonly string[]; algorithm: 'sha1' | 'sha256' },
+): Promise<void> {
+  const secret = sharedSecret(app)
+  const isKnown = await app.database.write((tx) => takeRegistrationNonce(tx, proof.nonce, app.clock.now()))
+  if (!isKnown) throw new InvalidParamError('The nonce is unknown, used or expired. Request a new one.')
+  const expected = createHmac(proof.algorithm, secret).update(proof.signed.join('\0')).digest()
+  const given = Buffer.from(proof.mac, 'hex')
+  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+    throw new ForbiddenError('The mac is wrong')
+}
+
 function sharedSecret(app: Pick<App, 'config'>): string {
   const secret = app.config.registration.shared_secret
   if (secret === undefined) throw new ForbiddenError('Registration by shared secret is not enabled')
   return secret
 }
 
-/** NUL separates the parts of the MAC: inside a part it would make one MAC valid for another request. */
-function requireUnambiguous({ nonce, username, password, user_type: userType = '' }: SharedSecretRegistration): void {
-  if ([nonce, username, password, userType].some((part) => part.includes('\0')))
-    throw new InvalidParamError('nonce, username, password and user_type cannot contain the character NUL')
-}
-
-function macOf(secret: string, request: SharedSecretRegistration): Buffer {
-  const { nonce, username, password, admin, user_type } = request
-  const signed = [nonce, username, password, admin ? 'admin' : 'notadmin', ...(user_type ? [user_type] : [])]
-  return createHmac('sha1', secret).update(signed.join('\0')).digest()
-}
-
-function isMac(given: string, expected: Buffer): boolean {
-  const bytes = Buffer.from(given, 'hex')
-  return bytes.length === expected.length && timingSafeEqual(bytes, expected)
+function signedParts({ nonce, username, password, admin, user_type }: SharedSecretRegistration): string[] {
+  return [nonce, username, password, admin ? 'admin' : 'notadmin', ...(user_type ? [user_type] : [])]
 }
