@@ -18,6 +18,7 @@ import { createTrust } from './infra/http/trusted-connections.ts'
 import { createUnreadAnswers, type UnreadLimits } from './infra/http/unread-answers.ts'
 import { createLogger } from './infra/logger.ts'
 import { createMailer } from './infra/mail/mailer.ts'
+import { createScan } from './infra/media/scanner.ts'
 import { createMetrics } from './infra/metrics.ts'
 import { openObjectStores } from './infra/object-store/open-object-stores.ts'
 import { systemRandom } from './infra/random.ts'
@@ -89,7 +90,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     passwordHasher: createPasswordHasher(config.passwords),
     rateLimiter,
     unreadAnswers,
-    media: createMediaStore(config.media, await openObjectStores(config.media, logger), logger),
+    media: await openMedia(config.media, { connections, logger }),
     jobs,
     ...configured,
     clock: systemClock,
@@ -158,6 +159,14 @@ function timeLimits({ database }: Config): TimeLimits {
 
 function unreadLimits({ limits: { totals, answer_timeout: timeout } }: Config): UnreadLimits {
   return { ofOwner: totals.unread_answers_of_user, ofAll: totals.unread_answers, timeout }
+}
+
+async function openMedia(
+  config: Config['media'],
+  { connections, logger }: { connections: FederationConnections; logger: App['logger'] },
+): Promise<App['media']> {
+  const stores = await openObjectStores(config, logger)
+  return createMediaStore(config, { stores, scan: createScan(config.scanner, connections.configured), logger })
 }
 
 function createHttpClients(

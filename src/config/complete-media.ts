@@ -17,10 +17,12 @@ type S3Config = Omit<ParsedS3, 'bucket' | 'secret_access_key_file' | 'force_path
 }
 
 /** The section `media`; `store` says where new files go. */
-export type MediaConfig = Omit<Parsed, 's3' | 'store'> & {
+export type MediaConfig = Omit<Parsed, 's3' | 'store' | 'scanner'> & {
   storage_dir: string
   store: 'disk' | 's3'
   s3: S3Config | undefined
+  /** With the token from its file. */
+  scanner: Omit<Parsed['scanner'], 'token_file'>
 }
 
 /** Fills in the section `media`. Throws ConfigError for an unreadable secret, and for a store that is missing. */
@@ -28,7 +30,10 @@ export function completeMedia(parsed: Parsed, dataDir: string, locate: Locate): 
   const s3 = completeS3(parsed.s3, dataDir, locate)
   const store = parsed.store ?? (s3 ? 's3' : 'disk')
   if (store === 's3' && !s3) throw new ConfigError([problemAt(locate, ['media', 'store'], 's3 needs media.s3.bucket')])
-  return { ...parsed, storage_dir: resolve(parsed.storage_dir ?? join(dataDir, 'media')), store, s3 }
+  const { token_file: tokenFile, ...scanner } = parsed.scanner
+  const token = tokenFile === undefined ? scanner.token : readSecret(tokenFile, locate, ['scanner', 'token_file'])
+  const storageDir = resolve(parsed.storage_dir ?? join(dataDir, 'media'))
+  return { ...parsed, storage_dir: storageDir, store, s3, scanner: { ...scanner, token } }
 }
 
 /** Returns the bucket for media; undefined if none is configured. */
@@ -38,15 +43,15 @@ function completeS3(parsed: ParsedS3, dataDir: string, locate: Locate): S3Config
   return {
     ...rest,
     bucket,
-    secret_access_key: file === undefined ? rest.secret_access_key : readSecret(file, locate),
+    secret_access_key:
+      file === undefined ? rest.secret_access_key : readSecret(file, locate, ['s3', 'secret_access_key_file']),
     force_path_style: rest.force_path_style ?? rest.endpoint !== undefined,
     cache_dir: resolve(rest.cache_dir ?? join(dataDir, 'media-cache')),
   }
 }
 
-function readSecret(file: string, locate: Locate): string {
-  const problem = (message: string) =>
-    new ConfigError([problemAt(locate, ['media', 's3', 'secret_access_key_file'], message)])
+function readSecret(file: string, locate: Locate, key: readonly string[]): string {
+  const problem = (message: string) => new ConfigError([problemAt(locate, ['media', ...key], message)])
   let secret: string
   try {
     secret = readFileSync(resolve(file), 'utf8').trim()

@@ -16,6 +16,7 @@ import { phone } from './phone.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
 import { s3 } from './s3.ts'
+import { scanner } from './scanner.ts'
 import { serverNotices } from './server-notices.ts'
 import { signIn } from './sign-in.ts'
 import { turn } from './turn.ts'
@@ -158,6 +159,7 @@ const media = z
       example: 's3',
     }),
     s3,
+    scanner,
     thumbnail_sizes: z
       .array(thumbnailSize)
       .prefault([

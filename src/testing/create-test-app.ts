@@ -132,7 +132,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     fetchPage: createPageFetch(connections.anywhere),
     identityProviders: createUpstreamProviders(config.identity_providers, clock, connections.configured),
     mailer: undefined,
-    media: createMediaStore(config.media, diskOnly(config), logger),
+    media: createMediaStore(config.media, { stores: diskOnly(config), scan: undefined, logger }),
     directory: undefined,
     jwtVerifier: undefined,
     passwordHasher: createPasswordHasher(config.passwords),

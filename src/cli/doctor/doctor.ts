@@ -10,12 +10,13 @@ import { type Finding, good, problem } from './finding.ts'
 import { checkListeners } from './listeners.ts'
 import { checkMachine } from './machine.ts'
 import { checkMedia } from './media.ts'
+import { checkScanner } from './scanner.ts'
 
 const MARKS = { good: '✓', warning: '!', problem: '✗' }
 
 export const doctor = defineCommand({
   about:
-    'Checks the configuration, the machine, the listeners, the database, the media store, and what clients and other servers need. Says how to fix each problem. The exit code is 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it instead tests the way to another homeserver and back, and with --calls everything that calls need.',
+    'Checks the configuration, the machine, the listeners, the database, the media store and its scanner, and what clients and other servers need. Says how to fix each problem. The exit code is 1 when there is a problem. Run it on the machine of the server, while the server runs. With --federation NAME it instead tests the way to another homeserver and back, and with --calls everything that calls need.',
   options: {
     ...CONFIG_OPTION,
     federation: { type: 'string', value: 'NAME', about: 'another homeserver, to test federation with it' },
@@ -80,7 +81,7 @@ async function* examine({ configFile, peer, calls }: Wanted): AsyncGenerator<{ t
   const { findings, running } = await checkListeners(config)
   yield { title: 'Listeners', findings }
   yield { title: 'Database', findings: await checkDatabase(config, running) }
-  yield { title: 'Media', findings: await checkMedia(config, running) }
+  yield { title: 'Media', findings: [...(await checkMedia(config, running)), ...(await checkScanner(config, running))] }
   yield { title: 'Clients', findings: await checkClients(config, running) }
   yield { title: 'Federation', findings: await checkFederation(config, running) }
 }

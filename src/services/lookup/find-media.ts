@@ -9,6 +9,7 @@ import { ContentRefusedError } from '../media/content-refused.ts'
 import { acceptedContentType } from '../media/content-type.ts'
 import { safeFileName } from '../media/file-name.ts'
 import { findKeptMedia, findLocalMedia, type Media } from '../media/find-local-media.ts'
+import { scanStoredFile } from '../media/scan-content.ts'
 import { storeFile } from '../media/store-file.ts'
 
 type Wait = {
@@ -27,7 +28,7 @@ const TURN_MS = 20_000
  */
 export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<Media> {
   if (name.serverName === app.serverName) return findLocalMedia(app, name, wait)
-  const known = await findKeptMedia(app, name)
+  const known = await findScanned(app, name)
   if (known) return known
   if (await findQuarantinedServer(app.database, name.serverName)) throw new NotFoundError('Unknown media')
   if (wait.allowRemote === false) throw new NotFoundError('The remote file is not cached on this server')
@@ -37,6 +38,17 @@ export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<
   const fetched = await findKeptMedia(app, name)
   if (!fetched) throw new NotFoundError('Unknown media')
   return fetched
+}
+
+/** Finds a stored copy. One from before there was a scanner is scanned first. */
+async function findScanned(app: App, name: MediaName): Promise<Media | undefined> {
+  const media = await findKeptMedia(app, name)
+  try {
+    if (media) await scanStoredFile(app, media.file)
+  } catch (error) {
+    throw error instanceof ContentRefusedError ? new NotFoundError('Unknown media') : error
+  }
+  return media
 }
 
 /** Waits for a place in the requester's lane, and holds it until the file is complete. */

@@ -3,6 +3,7 @@ import type { UserId } from '../../core/ids.ts'
 import { createLanes, type Lanes } from '../../infra/concurrency/lanes.ts'
 import { createSingleFlight, type SingleFlight } from '../../infra/concurrency/single-flight.ts'
 import type { Logger } from '../../infra/logger.ts'
+import type { Scan } from '../../infra/media/scanner.ts'
 import { createThumbnailer, type Thumbnailer } from '../../infra/media/thumbnails.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
 import { joinStores, type ObjectStores } from '../../infra/object-store/object-stores.ts'
@@ -21,6 +22,10 @@ export type MediaStore = {
   previews: SingleFlight<StoredPreview>
   /** By media name, so that concurrent requests fetch a remote file once. */
   fetches: SingleFlight<void>
+  /** Scans a file for malware; undefined if no scanner is configured. */
+  scan: Scan | undefined
+  /** By hash, so that concurrent requests scan a stored file once. */
+  scans: SingleFlight<void>
   /** Runs the uploads of a user; undefined if the user has the maximum number in flight. */
   uploads: Lanes<UserId>
 }
@@ -29,8 +34,13 @@ const NO_THUMBNAILS =
   'thumbnails disabled, the library sharp does not load. Run npm install --include=optional on this machine, and restart.'
 
 /** Creates the store over those that `openObjectStores` has opened, without I/O. */
-export function createMediaStore(config: Config['media'], stores: ObjectStores, logger: Logger): MediaStore {
+export function createMediaStore(
+  config: Config['media'],
+  { stores, scan, logger }: { stores: ObjectStores; scan: Scan | undefined; logger: Logger },
+): MediaStore {
   return {
+    scan,
+    scans: createSingleFlight(),
     stores,
     objects: joinStores(stores),
     thumbnailer: createThumbnailer(config.max_image_pixels, (err) => logger.error({ err }, NO_THUMBNAILS)),

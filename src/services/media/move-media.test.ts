@@ -38,7 +38,7 @@ afterEach(() => app.close())
 function withStores(current: StoreName, replace: Partial<ObjectStores> = {}): App {
   const [disk, s3] = ['media', 'bucket'].map((folder) => createDiskStore(join(app.config.data_dir, folder)))
   const stores = { current, disk: disk!, s3: s3!, ...replace }
-  return { ...app, media: createMediaStore(app.config.media, stores, app.logger) }
+  return { ...app, media: createMediaStore(app.config.media, { stores, scan: undefined, logger: app.logger }) }
 }
 
 function objectsIn(store: StoreName): string[] {

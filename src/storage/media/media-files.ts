@@ -21,6 +21,11 @@ export async function lockFile(tx: Tx, sha256: string): Promise<KnownContent> {
   return { isStored: is_scanned !== null, isScanned: is_scanned ?? false, verdict }
 }
 
+/** Records that the scanner found nothing in a file. */
+export async function markFileScanned(tx: Tx, sha256: string): Promise<void> {
+  await sql`update media_files set is_scanned = true where sha256 = ${sha256} and not is_scanned`.execute(tx.sql)
+}
+
 /**
  * Registers an object as the content with this hash, and locks the row like `lockFile`. False if another object came
  * first; then the caller's object stays orphaned.
