@@ -15,7 +15,7 @@ export const getUrlPreview = route({
     '/_matrix/media/v1/preview_url',
   ],
   auth: 'user',
-  rateLimit: 'media',
+  rateLimit: 'preview',
   query: z.object({ url: z.string(), ts: queryInteger.optional() }),
   async handle({ query, request: { headers } }, app) {
     // A page can lead to this endpoint, with a token and a URL that leads here again.

@@ -159,6 +159,13 @@ test.each(IMAGES)('images %s', (_, html, images) => {
   expect(preview(html).images).toEqual(images)
 })
 
+test('many long tags are left out beyond a total', () => {
+  const tags = Array.from({ length: 50 }, (_, n) => og(`x${n}`, `${n}`.repeat(1000))).join('')
+  const found = preview(`${tags}${og('title', 'A')}`).tags
+  expect(found['og:title']).toBe('A')
+  expect(JSON.stringify(found).length).toBeLessThan(12_000)
+})
+
 test('oEmbed is discovered by a link in JSON, or else in XML', () => {
   const link = (type: string, href: string) => `<link rel="alternate" type="${type}" href="${href}">`
   const [xml, json] = [link('text/xml+oembed', '/x'), link('application/json+oembed', '/j')]

@@ -17,6 +17,8 @@ const MAX_TITLE = 300
 const MAX_DESCRIPTION = 1000
 const MAX_TAG = 1000
 const MAX_TAGS = 50
+/** Characters of all tags. */
+const MAX_TAGS_LENGTH = 10_000
 const MAX_IMAGES = 3
 const MAX_URL = 2048
 /** Of the image, which is described as it was stored. */
@@ -31,11 +33,7 @@ export function previewOfPage(page: PageMetadata, pageUrl: URL): PagePreview {
   const data = readStructuredData(page.data)
   const { meta } = page
   const isTagged = meta.has('og:title') || meta.has('twitter:title')
-  const tags: Record<string, string> = {}
-  for (const [name, value] of meta) {
-    if (!/^og:[a-z0-9:_-]+$/.test(name) || OF_IMAGE.test(name) || Object.keys(tags).length >= MAX_TAGS) continue
-    tags[name] = shorten(value, MAX_TAG)
-  }
+  const tags = otherTags(meta)
   const title = firstOf([meta.get('og:title'), meta.get('twitter:title'), data.title, page.title, page.heading])
   const description = firstOf([
     ...[meta.get('og:description'), meta.get('twitter:description'), data.description],
@@ -52,6 +50,19 @@ export function previewOfPage(page: PageMetadata, pageUrl: URL): PagePreview {
     oembed: resolveUrl(page.links.filter(isOembed).sort(jsonFirst)[0]?.href, base),
     refresh: isTagged ? undefined : resolveUrl(page.refresh, base),
   }
+}
+
+/** Returns the tags of Open Graph as they are, except those of the image. */
+function otherTags(meta: PageMetadata['meta']): Record<string, string> {
+  const tags: Record<string, string> = {}
+  let left = MAX_TAGS_LENGTH
+  for (const [name, value] of meta) {
+    if (!/^og:[a-z0-9:_-]+$/.test(name) || OF_IMAGE.test(name) || Object.keys(tags).length >= MAX_TAGS) continue
+    const text = shorten(value, MAX_TAG)
+    left -= name.length + text.length
+    if (left >= 0) tags[name] = text
+  }
+  return tags
 }
 
 /** Returns an address on the web that a page names, or undefined. */

@@ -4,10 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { dirname } from 'node:path'
 import sharp from 'sharp'
 import { Agent } from 'undici'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createPageFetch } from '../../infra/http/page-fetch.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { previewUrl } from './preview-url.ts'
+import { sweepMedia } from './sweep-media.ts'
 
 let app: TestApp
 let image: Buffer
@@ -58,4 +59,41 @@ test('without previews, no page is fetched', async () => {
   const request = { url: 'https://site.example/', at: undefined, language: undefined }
   await expect(previewUrl(without, request)).rejects.toMatchObject({ status: 403, errcode: 'M_FORBIDDEN' })
   await without.close()
+})
+
+describe('a page that changes', () => {
+  let version = 0
+  const changing = createServer((_, response) => response.end(`<html><title>${++version}</title>`))
+  beforeAll(() => new Promise<void>((resolve) => changing.listen(0, '127.0.0.1', resolve)))
+  afterAll(() => changing.close())
+  async function titleAt(at?: number): Promise<string> {
+    const url = `http://127.0.0.1:${(changing.address() as AddressInfo).port}/`
+    return JSON.parse(await previewUrl(app, { url, at, language: undefined }))['og:title']
+  }
+
+  test('is fetched again when its preview has expired, unless the client wants that', async () => {
+    expect(await titleAt()).toBe('1')
+    const then = app.clock.now()
+    app.clock.advance(app.config.url_previews.cache_lifetime - 1)
+    expect(await titleAt()).toBe('1')
+    app.clock.advance(2)
+    expect(await titleAt(then)).toBe('1')
+    expect(await titleAt()).toBe('2')
+  })
+
+  test('is fetched by another process when the one that fetches it dies', async () => {
+    const fetching = { expires_ts: 0, preview: null, lease_holder: 'dead', lease_until_ts: app.clock.now() + 5000 }
+    await app.database.sql.updateTable('url_previews').set(fetching).execute()
+    const title = titleAt()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(version).toBe(2)
+    app.clock.advance(5001)
+    expect(await title).toBe('3')
+  })
+
+  test('has no stored preview after it expired and media were swept', async () => {
+    app.clock.advance(2 * app.config.url_previews.cache_lifetime)
+    await sweepMedia(app)
+    expect(await app.database.sql.selectFrom('url_previews').select('key').execute()).toEqual([])
+  })
 })
