@@ -5,7 +5,7 @@ import { roomPath, v3 } from './rooms.ts'
 export const DELAYED = '/_matrix/client/unstable/org.matrix.msc4140/delayed_events'
 const LIVEKIT_SERVICE = '/livekit/jwt'
 export const SLOT = 'm.call#ROOM'
-const MEMBER_TYPE = 'org.matrix.msc3401.call.member'
+export const CALL_MEMBER = 'org.matrix.msc3401.call.member'
 
 /** Returns the unpadded Base64 of the SHA-256 of names, as LiveKit's rooms and identities are named. */
 export function hashOf(names: string[]): string {
@@ -23,7 +23,7 @@ export type CallMember = {
 }
 
 function memberPath({ userId, deviceId }: TestUser, roomId: string): string {
-  return roomPath(roomId, `state/${MEMBER_TYPE}/${encodeURIComponent(`_${userId}_${deviceId}_m.call`)}`)
+  return roomPath(roomId, `state/${CALL_MEMBER}/${encodeURIComponent(`_${userId}_${deviceId}_m.call`)}`)
 }
 
 /** Joins the call of a room, and schedules the event that ends the membership. `delay` in milliseconds. */

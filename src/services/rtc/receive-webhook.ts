@@ -58,7 +58,7 @@ export const PROBE_EVENT = 'hearth.doctor'
  * and repeated ones nothing more. Returns the answer. Throws 401 M_UNAUTHORIZED for a body with another hash, M_BAD_JSON.
  */
 export async function receiveWebhook(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   { body, sha256 }: { body: string; sha256: string },
 ): Promise<object> {
   if (createHash('sha256').update(body).digest('base64') !== sha256) {
@@ -73,7 +73,8 @@ export async function receiveWebhook(
     await app.database.write((tx) => storeLivekitProbe(tx, roomName))
   } else if (event === 'participant_left' && participant && !mayReturn(participant.disconnectReason)) {
     const { identity } = participant
-    await app.database.write((tx) => markParticipantLeft(tx, { room: roomName, identity, now }))
+    const unseenUntil = now + app.config.calls.livekit.grace_period
+    await app.database.write((tx) => markParticipantLeft(tx, { room: roomName, identity, now, unseenUntil }))
   } else if (event === 'room_finished') {
     await app.database.write((tx) => checkLeavesNow(tx, { room: roomName, identity: undefined, now }))
   } else if (/^participant_(joined|left|connection_aborted)$/.test(event) && participant) {

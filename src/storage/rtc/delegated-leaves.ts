@@ -120,14 +120,17 @@ export async function deleteLeavesOfUser(tx: Tx, userId: UserId): Promise<void> 
   await tx.sql.deleteFrom('delegated_leaves').where('user_id', '=', userId).execute()
 }
 
-/** Records that a connected participant has left a room in LiveKit: the next check decides whether they are back. */
+/**
+ * Records that a participant has left a room in LiveKit: the next check decides whether they are back. If they were
+ * not seen connected, the report may be about an earlier connection; then they have until `unseenUntil` to connect.
+ */
 export async function markParticipantLeft(
   tx: Tx,
-  { room, identity, now }: { room: string; identity: string; now: number },
+  { room, identity, now, unseenUntil }: { room: string; identity: string; now: number; unseenUntil: number },
 ): Promise<void> {
-  const result = await sql`update delegated_leaves set gone_ts = least(gone_ts, ${now}::bigint),
-      ready_ts = ${now}::bigint
-    where livekit_room = ${room} and identity = ${identity} and connected`.execute(tx.sql)
+  const result = await sql`update delegated_leaves set ready_ts = ${now}::bigint,
+      gone_ts = least(gone_ts, case when connected then ${now}::bigint else ${unseenUntil}::bigint end)
+    where livekit_room = ${room} and identity = ${identity}`.execute(tx.sql)
   if (result.numAffectedRows !== 0n) appendToStream(tx, { kind: 'delegated_leave' })
 }
 
