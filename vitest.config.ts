@@ -5,7 +5,7 @@ const STARTING_SERVERS = ['spec-tests/whole', 'spec-tests/server-server', 'spec-
 // Generous, for a machine may be slow and have other things to do.
 const timeouts = { testTimeout: 60_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000, interval: 20 } } }
 
-/** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, against three processes on one PostgreSQL, and against Synapse. `s3`: the tests of media against three processes with an S3-compatible store. `whole`: tests that start servers themselves. */
+/** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, against three processes on one PostgreSQL, and against Synapse. `s3`: the tests of files against three processes with an S3-compatible store. `whole`: tests that start servers themselves. */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -40,7 +40,9 @@ export default defineConfig({
       {
         test: {
           name: 's3',
-          include: ['spec-tests/client-server/content-repository.test.ts'],
+          include: ['content-repository', 'media-*', 'url-previews'].map(
+            (name) => `spec-tests/client-server/${name}.test.ts`,
+          ),
           globalSetup: 'spec-tests/setup/on-s3.ts',
           ...timeouts,
         },

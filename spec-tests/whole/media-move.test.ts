@@ -181,7 +181,7 @@ test('a server that holds the embedded database moves the files itself', async (
     expect((await startMove('s3', hearth).ended).stderr).toContain('Set media.store: s3, restart all processes')
     configureStore('s3', [hearth])
     const stale = await startMove('s3', hearth).ended
-    expect(stale.stderr).toContain('The running server refuses: New files go to disk')
+    expect(stale.stderr).toContain('The running server refuses: It was started with other values of media.store')
     await hearth.kill('SIGTERM')
     await hearth.restart()
     const { code, stdout } = await startMove('s3', hearth).ended

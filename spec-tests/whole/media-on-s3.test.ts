@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { registerUser, type TestUser } from '../harness/client.ts'
+import { registerAdmin, registerUser, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { startVersitygw, type Versitygw } from '../harness/versitygw.ts'
 
@@ -50,6 +50,19 @@ function download(path: string, { query = '', headers = {} } = {}): Promise<Resp
 
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer())
 
+function thumbnail(path: string, query = ''): Promise<Response> {
+  return fetch(`${hearth.url}/_matrix/client/v1/media/thumbnail/${path}?width=32&height=32&method=crop${query}`, {
+    headers: { Authorization: `Bearer ${alice.accessToken}` },
+    redirect: 'manual',
+  })
+}
+
+function image(background: string): Promise<Buffer> {
+  return sharp({ create: { width: 500, height: 500, channels: 3, background } })
+    .png()
+    .toBuffer()
+}
+
 function cached(): string[] {
   return readdirSync(join(dirname(hearth.configFile), 'data', 'media-cache', 'objects'))
 }
@@ -64,18 +77,22 @@ test('files of every size and their thumbnails are objects under the prefix, and
     const part = await download(path, { headers: { Range: `bytes=${size - 1}-` } })
     expect([part.status, await bytesOf(part)]).toEqual([206, bytes.subarray(-1)])
   }
-  const image = await sharp({ create: { width: 500, height: 500, channels: 3, background: 'red' } })
-    .png()
-    .toBuffer()
-  const { path } = await upload(image)
-  const thumbnail = await fetch(
-    `${hearth.url}/_matrix/client/v1/media/thumbnail/${path}?width=32&height=32&method=crop`,
-    { headers: { Authorization: `Bearer ${alice.accessToken}` } },
-  )
-  expect((await sharp(await bytesOf(thumbnail)).metadata()).width).toBe(32)
+  const { path } = await upload(await image('red'))
+  expect((await sharp(await bytesOf(await thumbnail(path))).metadata()).width).toBe(32)
   expect(store.objects().length).toBe(before + 7)
   expect(store.objects().every((name) => /^some\/folder\/[\w-]{32}$/.test(name))).toBe(true)
   expect(store.unfinishedParts()).toEqual([])
+})
+
+test('deleted files and their thumbnails are deleted in the bucket and in the cache', async () => {
+  const before = [store.objects().length, cached().length]
+  const { path } = await upload(await image('green'))
+  expect((await thumbnail(path)).status).toBe(200)
+  expect([store.objects().length, cached().length]).toEqual(before.map((count) => count + 2))
+  const admin = await registerAdmin(hearth.url)
+  expect((await admin.ask('DELETE', `/_synapse/admin/v1/media/${path}`)).status).toBe(200)
+  expect([store.objects().length, cached().length]).toEqual(before)
+  expect((await download(path)).status).toBe(404)
 })
 
 test('small files are read from the cache, also after a restart', async () => {
@@ -169,6 +186,10 @@ test('only clients that allow redirects are sent to the store, and only if that 
     const direct = await fetch(redirect.headers.get('location')!)
     expect(direct.headers.get('content-disposition')).toBe('attachment')
     expect(await bytesOf(direct)).toEqual(bytes)
+    const picture = (await upload(await image('blue'))).path
+    const small = await thumbnail(picture, '&allow_redirect=true')
+    expect(small.status).toBe(307)
+    expect((await sharp(await bytesOf(await fetch(small.headers.get('location')!))).metadata()).width).toBe(32)
   } finally {
     await other.dispose()
     hearth = first

@@ -61,6 +61,9 @@ export async function runMoveSlice(
   { to, nonce, mac }: { to: StoreName; nonce: string; mac: string },
 ): Promise<MoveResult> {
   await requireSharedSecret(app, { nonce, mac, signed: [MOVE_PURPOSE, nonce, to], algorithm: 'sha256' })
+  // The command has checked the configuration file.
+  if (whyNoMove(app.config.media, to) !== undefined)
+    throw unmovable('It was started with other values of media.store or media.s3. Restart it, and run this again')
   const end = app.clock.now() + SLICE_MS
   return runMove(app, to, { isOver: () => app.stopping.aborted || app.clock.now() > end })
 }
