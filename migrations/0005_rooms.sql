@@ -275,9 +275,11 @@ create table sticky_events (
   sender text not null,
   -- sent by a user of this server, which therefore has to send it to every server that joins
   is_ours boolean not null,
+  soft_failed boolean not null,
   expires_ts bigint not null
 );
 create index sticky_events_room on sticky_events (room_id, sender, event_nid);
+create index sticky_events_soft_failed on sticky_events (room_id, event_nid) where soft_failed;
 create index sticky_events_expiry on sticky_events (expires_ts);
 
 -- Delayed events (MSC4140) and their results: docs/decisions/0018-delayed-events.md

@@ -3,6 +3,7 @@ import type { EventId, RoomId, ServerName } from '../../core/ids.ts'
 import type { Tx } from '../engine/database.ts'
 import type { Lease } from '../engine/lease.ts'
 import { allOf } from '../engine/transactions.ts'
+import { queueStickyForCatchUp } from './queue-sticky.ts'
 
 /** A transaction to be sent: events and EDUs by number. `failures`: the destination's consecutive failures. */
 export type OutgoingTransaction = { txnId: string; events: number[]; edus: number[]; failures: number }
@@ -106,14 +107,14 @@ async function forgetSent(tx: Tx, edus: readonly number[]): Promise<void> {
  */
 export async function catchUp(
   tx: Tx,
-  { holder, until }: Lease,
+  { holder, until, now }: Lease,
   { destination, txnId }: Wanted,
 ): Promise<NextStep | undefined> {
   const { rows } =
     await sql`update federation_destinations set leased_until = ${until}::bigint, wake_ts = ${until}::bigint
     where destination = ${destination} and leased_by = ${holder} and txn_id is null returning 1`.execute(tx.sql)
   if (rows.length === 0) return undefined
-  const noted = await takeNotes(tx, destination)
+  const noted = await takeNotes(tx, destination, now)
   return (await chooseNext(tx, [{ destination, txnId }], noted)).get(destination)
 }
 
@@ -184,8 +185,11 @@ async function chooseNext(
   return steps
 }
 
-/** Returns the latest events of some rooms of which a destination missed events; it can request earlier ones itself. */
-async function takeNotes(tx: Tx, destination: ServerName): Promise<number[]> {
+/**
+ * Returns the latest events of some rooms of which a destination missed events; it can request earlier ones itself.
+ * Enqueues the sticky events of these rooms.
+ */
+async function takeNotes(tx: Tx, destination: ServerName, now: number): Promise<number[]> {
   await sql`delete from federation_room_notes as notes where destination = ${destination} and not exists (
     select 1 from room_servers where room_servers.room_id = notes.room_id and server_name = ${destination})`.execute(
     tx.sql,
@@ -196,12 +200,16 @@ async function takeNotes(tx: Tx, destination: ServerName): Promise<number[]> {
   // Waits for transactions that append events, which may rely on a mark that is deleted here. A transaction that holds
   // a room never waits for a destination.
   const { rows: heads } = await sql<{
+    room_id: RoomId
     extremities: EventId[]
-  }>`select forward_extremities as extremities from room_heads
+    sticky_until: number
+  }>`select room_id, forward_extremities as extremities, sticky_until from room_heads
     where room_id = any(${rooms}::text[]) order by room_id for share`.execute(tx.sql)
   await sql`delete from federation_room_notes where destination = ${destination}
     and room_id = any(${rooms}::text[])`.execute(tx.sql)
   const latest = heads.flatMap(({ extremities }) => extremities.slice(-CATCH_UP_EVENTS))
+  const withSticky = heads.filter((head) => head.sticky_until > now).map((head) => head.room_id)
+  await queueStickyForCatchUp(tx, destination, { roomIds: withSticky, latest, now })
   const { rows } = await sql<{ event_nid: number }>`select event_nid from events where event_id = any(${latest}::text[])
     order by depth, event_nid`.execute(tx.sql)
   return rows.map((row) => row.event_nid)

@@ -5,7 +5,7 @@ import type { Db, Tx } from '../engine/database.ts'
 import { sharedLoads } from '../engine/shared-loads.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import { allOf } from '../engine/transactions.ts'
-import { type AppendedEvent, type LockedRoom, roomIdOf } from './timeline/locked-room.ts'
+import { type AppendedEvent, appendedEvents, type LockedRoom, roomIdOf } from './timeline/locked-room.ts'
 
 /** Sticky events of one room, above which the oldest of the users who sent the most are ordinary events. */
 export const MOST_STICKY = 2000
@@ -25,7 +25,8 @@ export async function storeStickyEvents(
   rooms: readonly LockedRoom[],
 ): Promise<void> {
   const sticky = rooms.flatMap((room) =>
-    room.events.flatMap((event) => {
+    // An event that was soft-failed may occur again.
+    [...appendedEvents(room).values()].flatMap((event) => {
       const until = isKept(event) ? stickyUntil(event.pdu, now) : undefined
       return until === undefined ? [] : [{ roomId: roomIdOf(room), event, until }]
     }),
@@ -35,12 +36,13 @@ export async function storeStickyEvents(
   await allOf([
     sql`delete from sticky_events where event_nid = any(array(select event_nid from sticky_events
       where expires_ts <= ${now}::bigint limit ${MOST_STICKY}::int for update skip locked))`.execute(tx.sql),
-    sql`insert into sticky_events (event_nid, room_id, sender, is_ours, expires_ts)
+    sql`insert into sticky_events (event_nid, room_id, sender, is_ours, soft_failed, expires_ts)
       select * from unnest(${sticky.map(({ event }) => event.event_nid)}::bigint[], ${roomIds}::text[],
         ${sticky.map(({ event }) => event.pdu.sender)}::text[],
         ${sticky.map(({ event }) => domainOf(event.pdu.sender) === ourName)}::boolean[],
+        ${sticky.map(({ event }) => event.soft_failed)}::boolean[],
         ${sticky.map(({ until }) => until)}::bigint[])
-      on conflict (event_nid) do nothing`.execute(tx.sql),
+      on conflict (event_nid) do update set soft_failed = excluded.soft_failed`.execute(tx.sql),
     sql`update room_heads set sticky_until = greatest(sticky_until, until) from (
         select room_id, max(until) as until from unnest(${roomIds}::text[], ${sticky.map(({ until }) => until)}::bigint[])
           as sticky(room_id, until) group by room_id) as ends
@@ -87,6 +89,14 @@ export async function loadStickyPlaces(db: Db, { roomIds, after, to, now, limit 
       and stream_position > ${after}::bigint and stream_position <= ${to}::bigint
     order by stream_position limit ${limit}::int`.execute(db.sql)
   return rows
+}
+
+/** Returns the newest soft-failed sticky events of a room. */
+export async function findSoftFailedSticky(db: Db, roomId: RoomId, now: number, limit: number): Promise<number[]> {
+  const { rows } = await sql<{ event_nid: number }>`select event_nid from sticky_events
+    where room_id = ${roomId} and soft_failed and expires_ts > ${now}::bigint
+    order by event_nid desc limit ${limit}::int`.execute(db.sql)
+  return rows.map((row) => row.event_nid)
 }
 
 /** Returns until when events are sticky, in milliseconds since 1970; others are absent. */

@@ -10,6 +10,7 @@ import type { Tx } from '../engine/database.ts'
 import { storableText } from '../engine/storable-text.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import { allOf } from '../engine/transactions.ts'
+import { queueStickyForNewServers } from '../federation/queue-sticky.ts'
 import type { StoredEvent } from '../schema/stored-event.ts'
 import type { NewStreamRow } from '../schema/stream.ts'
 import { noteGuestAccess } from './membership/guest-removals.ts'
@@ -63,7 +64,12 @@ export async function storeAppendedEvents(
       members.filter(isOutside).map(({ room_id, state_key }) => ({ roomId: room_id, userId: state_key })),
     ),
   ])
-  if (members.length > 0) await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
+  if (members.length > 0) {
+    const sticky = new Set(rooms.filter(({ stickyUntil }) => stickyUntil > now).map(roomIdOf))
+    const gains = serverChanges.filter(({ room_id, by }) => by > 0 && sticky.has(room_id))
+    await queueStickyForNewServers(tx, gains, now)
+    await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
+  }
   for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
   await storeStickyEvents(tx, { ourName, now }, rooms)
 }

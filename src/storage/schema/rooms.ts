@@ -17,7 +17,7 @@ export type RoomTables = {
   room_contacts: { room_id: RoomId; user_id: UserId; server_name: ServerName }
   stripped_states: { event_nid: number; events: string }
   out_of_band_rooms: { room_id: RoomId; room_version: string }
-  sticky_events: { event_nid: number; room_id: RoomId; sender: UserId; is_ours: boolean; expires_ts: number }
+  sticky_events: StickyEventRow
   server_notice_rooms: { user_id: UserId; room_id: RoomId }
 }
 
@@ -87,6 +87,15 @@ export type RoomMembershipRow = {
   displayname: string | null
   avatar_url: string | null
   forgotten: boolean
+}
+
+type StickyEventRow = {
+  event_nid: number
+  room_id: RoomId
+  sender: UserId
+  is_ours: boolean
+  soft_failed: boolean
+  expires_ts: number
 }
 
 export type ThreadSubscriptionRow = {

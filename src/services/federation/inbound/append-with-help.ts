@@ -15,7 +15,7 @@ import {
   type Sources,
 } from './fetch-references.ts'
 
-export type IngestApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'stopping'>
+export type IngestApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'clock' | 'stopping'>
 
 /** An event to append; `historyOrder`: its order, if it is history. */
 export type AppendedItem = { event: Event; historyOrder?: number }

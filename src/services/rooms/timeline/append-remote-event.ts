@@ -18,12 +18,13 @@ import {
 } from '../../../storage/rooms/timeline/missing-prev-events.ts'
 import { noteBeginning } from '../../../storage/rooms/timeline/room-heads.ts'
 import { type StoredEvent, withoutUnsigned } from '../../../storage/schema/stored-event.ts'
-import { applyEarlyRedactions, applyRemoteRedaction, releaseRedactions } from './apply-redaction.ts'
+import { applyEarlyRedactions, applyRemoteRedaction } from './apply-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent, type RemoteVerdict } from './judge-remote-event.ts'
 import { stateWithAuthEvents } from './partial-state.ts'
 import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
+import { releaseEvents, releaseHistory } from './release-events.ts'
 import { resolveStates } from './resolve-states.ts'
 
 /** Data that the caller has and the room does not. */
@@ -61,7 +62,7 @@ export class MissingEventsError extends Error {
   }
 }
 
-type Capabilities = Pick<App, 'takeNids' | 'serverName'>
+type Capabilities = Pick<App, 'takeNids' | 'serverName' | 'clock'>
 
 /**
  * Appends a remote event with verified signatures and hash to a room: finds the state before it from its prev events,
@@ -202,7 +203,8 @@ async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promi
   const appended = { ...draft, state_after, room_after: state_after }
   const redactions = await applyEarlyRedactions(room, version, appended)
   const placed = await place(app, room, { judged, event: await withheld(room, appended, judged) })
-  releaseRedactions(room, redactions, placed.is_history ?? false)
+  const release = placed.is_history ? releaseHistory : releaseEvents
+  release(room, redactions)
   return placed
 }
 

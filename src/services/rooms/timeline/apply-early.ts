@@ -3,7 +3,8 @@ import type { App } from '../../../app.ts'
 import type { EventId, RoomId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
 import { findLockedEvents } from '../../../storage/rooms/timeline/locked-room.ts'
-import { applyEarlyRedactions, releaseRedactions } from './apply-redaction.ts'
+import { applyEarlyRedactions } from './apply-redaction.ts'
+import { releaseEvents } from './release-events.ts'
 
 const early = z.object({
   room_id: z.string().transform((id) => id as RoomId),
@@ -19,6 +20,6 @@ export async function applyEarly(app: Pick<App, 'rooms'>, job: Json): Promise<vo
   await app.rooms.run(roomId, async (room) => {
     const [target] = await findLockedEvents(room, [eventId])
     if (!room.head || !target) return
-    releaseRedactions(room, await applyEarlyRedactions(room, room.head.version, target), false)
+    releaseEvents(room, await applyEarlyRedactions(room, room.head.version, target))
   })
 }

@@ -71,7 +71,7 @@ export async function applyRemoteRedaction(
 
 /**
  * Redacts an event that was just added, if redactions of it arrived before. Returns the valid ones, which
- * `releaseRedactions` adds to the timeline after it.
+ * the caller adds to the timeline after it (release-events.ts).
  */
 export async function applyEarlyRedactions(
   room: LockedRoom,
@@ -86,24 +86,6 @@ export async function applyEarlyRedactions(
     room.writes.push((tx) => forgetEarlyRedaction(tx, { redacts: target.event_id, event_id: redaction.event_id }))
   }
   return holding
-}
-
-/**
- * Adds redactions that were withheld from clients to the timeline: as its newest events, or at their place of arrival
- * if they are history, which clients have not seen.
- */
-export function releaseRedactions(room: LockedRoom, redactions: readonly StoredEvent[], isHistory: boolean): void {
-  for (const redaction of redactions) {
-    if (!redaction.soft_failed || !room.head) continue
-    const { next_order: order, state_root: root } = room.head
-    const place = isHistory
-      ? { is_history: true }
-      : { event_order: order, room_before: root, room_after: root, current_changes: [] }
-    const json = JSON.stringify(redaction.pdu)
-    const stored = { json, rejected_reason: null, was_stored: true, is_recomputed: false }
-    room.events.push({ ...redaction, soft_failed: false, ...stored, ...place })
-    if (!isHistory) room.head = { ...room.head, next_order: order + 1 }
-  }
 }
 
 type Redacting = { target: StoredEvent; redaction: StoredEvent }

@@ -42,10 +42,20 @@ export async function judgeRemoteEvent(room: LockedRoom, remote: RemoteEvent): P
   // Check 6 of the specification.
   const current = headOf(room).state_root
   if (skipsCurrent || current === stateBefore || current === 0) return { outcome: 'accepted' }
-  const now = checkEventAuth(version, event, await stateAt(room, version, event, current))
+  const now = await verdictNow(room, event)
   return now.allowed
     ? { outcome: 'accepted' }
     : { outcome: 'soft-failed', reason: `by the current state: ${now.rule} ${now.reason}` }
+}
+
+/** Returns whether the current state of a room allows an event. */
+export async function isAllowedNow(room: LockedRoom, event: Event): Promise<boolean> {
+  return (await verdictNow(room, event)).allowed
+}
+
+async function verdictNow(room: LockedRoom, event: Event): Promise<AuthVerdict> {
+  const { version, state_root } = headOf(room)
+  return checkEventAuth(version, event, await stateAt(room, version, event, state_root))
 }
 
 async function authEventsVerdict(room: LockedRoom, { version, event, authEvents }: RemoteEvent): Promise<AuthVerdict> {

@@ -13,16 +13,30 @@ import { readStateDiff } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { followTombstone } from './follow-upgrade.ts'
 import { resolveStates } from './resolve-states.ts'
+import { reviveSticky } from './revive-sticky.ts'
 import { stateChanges } from './state-changes.ts'
+
+type Placing = { version: RoomVersion; event: AppendedEvent }
 
 /**
  * Appends an accepted event to the end of a room, and advances the room's head. In rooms with forks, the current state
  * before and after it differs from the event's own states, and the changes may be other events.
  */
 export async function placeEvent(
+  app: Pick<App, 'takeNids' | 'serverName' | 'clock'>,
+  room: LockedRoom,
+  placing: Placing,
+): Promise<AppendedEvent> {
+  const before = room.head?.state_root ?? 0
+  const placed = await advance(app, room, placing)
+  await reviveSticky(app, room, before)
+  return placed
+}
+
+async function advance(
   app: Pick<App, 'takeNids' | 'serverName'>,
   room: LockedRoom,
-  { version, event }: { version: RoomVersion; event: AppendedEvent },
+  { version, event }: Placing,
 ): Promise<AppendedEvent> {
   const room_before = room.head?.state_root ?? 0
   const place = room.events.push(event) - 1

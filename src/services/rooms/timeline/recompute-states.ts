@@ -5,9 +5,10 @@ import { loadEvents, loadEventsById } from '../../../storage/rooms/timeline/even
 import { type AppendedEvent, headOf, type LockedRoom, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
 import { readStateDiff } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import { applyEarlyRedactions, applyRemoteRedaction, releaseRedactions } from './apply-redaction.ts'
+import { applyEarlyRedactions, applyRemoteRedaction } from './apply-redaction.ts'
 import { changeLockedState } from './change-locked-state.ts'
 import { judgeRemoteEvent } from './judge-remote-event.ts'
+import { releaseEvents } from './release-events.ts'
 import { resolveStates } from './resolve-states.ts'
 import { stateChanges } from './state-changes.ts'
 
@@ -187,6 +188,6 @@ async function finish(
   if (last) events[events.length - 1] = { ...last, current_changes: stateChanges(removed, added) }
   room.events = events
   const released = progress.redactions.map((redaction) => progress.done.get(redaction.event_id) ?? redaction)
-  releaseRedactions(room, released, false)
+  releaseEvents(room, released)
   return { events, before, after }
 }
