@@ -46,7 +46,8 @@ afterAll(() => federation?.dispose())
 async function hearthWithLivekit(): Promise<TestHearth> {
   const livekit = await createLivekitServer()
   federation.onDispose(() => livekit.stop())
-  const hearth = await federation.hearth({ config: { calls: livekit.calls } })
+  // With the limits that servers have by default.
+  const hearth = await federation.hearth({ config: { calls: livekit.calls, rate_limits: { enabled: true } } })
   await livekit.start({ webhook: `${hearth.url}/livekit/jwt/sfu_webhook` })
   return hearth
 }
@@ -111,8 +112,15 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
     await restarted
   })
 
-  test('no server logged an error', () => {
+  test('the last participant hangs up, and nobody is in the call', async () => {
+    showLogsOnFailure()
+    await callers.Alice.hangUp()
+    await pollUntil('the call is over', async () => (await callers.Alice.members(roomId)).length === 0)
+  })
+
+  test('no server logged an error, and no request met a rate limit', () => {
     for (const { output } of [here, there]) expect(output()).not.toContain('"level":"error"')
+    for (const { limited } of Object.values(callers)) expect(limited()).toEqual([])
   })
 
   function showLogsOnFailure(): void {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { chromium, type Frame, type Page } from 'playwright-core'
+import { type BrowserContext, type BrowserServer, chromium, type Frame, type Page } from 'playwright-core'
 import { rolldown } from 'rolldown'
 import { pollUntil } from '../../testing/poll-until.ts'
 import type { TestUser } from './client.ts'
@@ -21,6 +21,8 @@ export type Caller = {
   members(roomId: string): Promise<string[]>
   /** Returns what has come from the others, by the names on their tiles. */
   received(): Promise<Record<string, Received>>
+  /** Returns the requests that were refused for being too many. */
+  limited(): string[]
   /** Returns the last lines of the browser's console. */
   log(): string
   /** Leaves by Element Call's button. */
@@ -85,21 +87,7 @@ export async function serveElementCall(): Promise<WebSite> {
 
 /** Starts Debian's Chromium headless with a fake camera and microphone, and logs a user in. */
 export async function openCaller(site: WebSite, user: TestUser): Promise<Caller> {
-  if (!existsSync(CHROMIUM))
-    throw new Error('The tests need Debian’s package chromium: bash spec-tests/setup/install.sh')
-  const server = await chromium.launchServer({
-    executablePath: CHROMIUM,
-    args: [
-      '--no-sandbox',
-      '--use-fake-device-for-media-stream=fps=5',
-      '--use-fake-ui-for-media-stream',
-      '--autoplay-policy=no-user-gesture-required',
-      // LiveKit is on this machine.
-      '--allow-loopback-in-peer-connection',
-    ],
-  })
-  const browser = await chromium.connect(server.wsEndpoint())
-  const context = await browser.newContext({ permissions: ['camera', 'microphone'] })
+  const { server, context } = await launchBrowser()
   await context.addInitScript({ path: WATCH_CONNECTIONS })
   const page = await context.newPage()
   // Element Call may ask whether to leave.
@@ -108,6 +96,10 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
   page.on('console', (message) => {
     lines.push(message.text())
     if (lines.length > LOG_LINES) lines.shift()
+  })
+  const limited: string[] = []
+  page.on('response', (response) => {
+    if (response.status() === 429) limited.push(`${response.request().method()} ${response.url()}`)
   })
   await page.goto(site.url)
   await page.waitForFunction('globalThis.page !== undefined')
@@ -130,6 +122,7 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
     tiles: async () => (await call().getByTestId('name_tag').allTextContents()).sort(),
     members: (roomId) => run('members', roomId),
     received: () => call().evaluate('globalThis.receivedMedia()'),
+    limited: () => limited,
     log: () => lines.join('\n'),
     async hangUp() {
       await call().getByTestId('incall_leave').click()
@@ -137,4 +130,23 @@ export async function openCaller(site: WebSite, user: TestUser): Promise<Caller>
     closeTab: () => page.close({ runBeforeUnload: true }),
     kill: () => server.kill(),
   }
+}
+
+async function launchBrowser(): Promise<{ server: BrowserServer; context: BrowserContext }> {
+  if (!existsSync(CHROMIUM))
+    throw new Error('The tests need Debian’s package chromium: bash spec-tests/setup/install.sh')
+  const server = await chromium.launchServer({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--use-fake-device-for-media-stream=fps=5',
+      '--use-fake-ui-for-media-stream',
+      '--autoplay-policy=no-user-gesture-required',
+      // LiveKit is on this machine.
+      '--allow-loopback-in-peer-connection',
+    ],
+  })
+  const browser = await chromium.connect(server.wsEndpoint())
+  const context = await browser.newContext({ permissions: ['camera', 'microphone'] })
+  return { server, context }
 }

@@ -15,6 +15,7 @@ go_program() { # go_program NAME VERSION PACKAGE VARIABLE: of Go's module proxy,
   local folder=$HOME/.cache/hearth/$1-$2
   if [ -n "${!4:-}" ] || [ -x "$folder/${3##*/}" ]; then return; fi
   command -v go > /dev/null || { echo "The tests need Go to build $1 $2. Install Go, or set $4 to the program." >&2; exit 1; }
+  echo "Building $1 $2 with Go, which takes some minutes"
   GOBIN=$folder nice go install "$3@v$2" \
     || { echo "The tests need $1 $2, which could not be built from Go's module proxy into $folder." >&2; exit 1; }
 }
