@@ -22,8 +22,14 @@ create table users (
   -- whether the user wants mails about sign-ins
   sign_in_mails boolean not null default true,
   -- of mails to the user: that of the pages which the user saw last; null: unknown
-  language text
+  language text,
+  -- such as 'bot' or 'support'; null: an ordinary user
+  user_type text,
+  -- the limit that replaces rate_limits.message for the user; null: none does. Events per second: 0: no limit
+  messages_per_second integer,
+  message_burst integer
 );
+create index users_created on users (created_ts, user_id);
 create index users_validity on users (valid_until_ts)
   where deactivated_ts is null and not is_guest and renewal_mailed_ts is null;
 

@@ -102,6 +102,9 @@ create index events_threads on events (room_id, relates_to, event_order) where r
 -- Finds the event at a time.
 create index events_time on events (room_id, origin_server_ts, event_order) where event_order is not null;
 
+-- Counts the invites and joins of a user.
+create index events_members on events (sender, origin_server_ts) where type = 'm.room.member' and event_order is not null;
+
 -- Prev events of accepted timeline events that are not in the timeline: here history has a gap, or begins.
 create table missing_prev_events (
   room_id text not null,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
-import { type Answer, ask, registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { type Answer, ask, registerAdmin, registerUser, sendText, type TestUser } from '../harness/client.ts'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import {
   askOAuth,
@@ -57,6 +57,17 @@ function expectRetry({ body, headers }: Answer): void {
   expect(Number(headers.get('retry-after'))).toBe(Math.ceil(body.retry_after_ms / 1000))
   expect(headers.get('access-control-allow-origin')).toBe('*')
 }
+
+test('an administrator sets another limit of messages for a user, or none', async () => {
+  const [admin, user] = await Promise.all([registerAdmin(hearth.url), registerUser(hearth.url)])
+  const override = `/_synapse/admin/v1/users/${encodeURIComponent(user.userId)}/override_ratelimit`
+  const send = (time: number) => user.ask('PUT', roomPath('!none:hearth.test', `send/m.room.message/${time}`), {})
+  await refusedAfter(SLOW.burst, send)
+  await admin.post(override, { messages_per_second: 0, burst_count: 0 })
+  for (let time = 0; time < 4 * SLOW.burst; time++) expect((await send(time)).status).not.toBe(429)
+  await admin.post(override, { messages_per_second: 1, burst_count: 1 })
+  await pollUntil('it is too often', async () => (await send(1)).status === 429)
+})
 
 test.each<[string, (user: TestUser, time: number) => Promise<Answer>]>([
   ['messages', (user, time) => user.ask('PUT', roomPath('!none:hearth.test', `send/m.room.message/${time}`), {})],

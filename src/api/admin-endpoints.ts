@@ -4,8 +4,13 @@ import { mediaRecordEndpoints } from './admin/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media-rules.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
 import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
+import { accountActEndpoints } from './admin/users/account-acts.ts'
 import { postAccountValidity } from './admin/users/account-validity.ts'
 import { getAdminRegister, postAdminRegister } from './admin/users/register.ts'
+import { userRecordEndpoints } from './admin/users/user.ts'
+import { userDeviceEndpoints } from './admin/users/user-devices.ts'
+import { userFactEndpoints } from './admin/users/user-facts.ts'
+import { userListEndpoints } from './admin/users/user-lists.ts'
 import type { AnyEndpoint } from './http/route.ts'
 
 /** The endpoints for administrators. */
@@ -14,6 +19,11 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   getAdminRegister,
   postAdminRegister,
   postAccountValidity,
+  ...userListEndpoints,
+  ...userRecordEndpoints,
+  ...accountActEndpoints,
+  ...userDeviceEndpoints,
+  ...userFactEndpoints,
   postServerNotice,
   putServerNotice,
   ...mediaModerationEndpoints,

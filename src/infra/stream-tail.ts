@@ -182,6 +182,7 @@ function createHints(database: Database, logger: Logger): { send(): void; stop()
 /** Evicts what changed; otherwise cached data is immutable. */
 function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: StreamRow): void {
   if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
+  if (kind === 'erasure_ended') database.caches.erasedUsers.delete(detail as UserId)
   if (kind === 'room_complete' && room_id !== null) forgetRoomEvents(database, room_id)
   const isEvent = kind === 'event' || kind === 'history'
   if (isEvent && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))

@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { queryInteger } from '../http/fields.ts'
+import { queryInteger, userId } from '../http/fields.ts'
 
 /** The paths of Synapse's admin API: https://element-hq.github.io/synapse/latest/usage/administration/admin_api/ */
 export const v1 = (path: string) => `/_synapse/admin/v1${path}`
+export const v2 = (path: string) => `/_synapse/admin/v2${path}`
 
 const MAX_PAGE = 1000
 
@@ -11,6 +12,9 @@ export const listPage = z.object({
   from: queryInteger.default(0),
   limit: queryInteger.default(100).transform((limit) => Math.min(limit, MAX_PAGE)),
 })
+
+/** The parameter of paths about a user. */
+export const ofUser = z.object({ userId })
 
 /** Returns the offset of the next page, if more follow. */
 export function nextToken(from: number, count: number, total: number): { next_token?: number } {

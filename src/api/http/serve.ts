@@ -41,22 +41,27 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     context.state.userId = session?.userId
     const appservice = authenticateAppservice(app, endpoint, { raw: context.req, query })
     const isLimited = !session?.exemptFromRateLimits && (appservice ?? 'unknown') === 'unknown'
-    if (isLimited) await rateLimiter.take(endpoint.rateLimit ?? 'default', whoOf(endpoint, session, context.ip))
-    const admit = async (bytes: number) => {
-      const count = Math.floor(bytes / COUNTED_BYTES)
-      if (isLimited && count > 0) await rateLimiter.take('default', whoOf(endpoint, session, context.ip), count)
-    }
+    const count = isLimited ? counting(app, whoOf(endpoint, session, ip), session) : async () => {}
+    await count(endpoint.rateLimit ?? 'default', 1)
+    const admit = (bytes: number) => count('default', Math.floor(bytes / COUNTED_BYTES))
     const body = await bodyFor(endpoint, context, { limits: app.config.limits, admit })
     const owner = session?.userId ?? networkOf(context.ip)
     const call = callOf(app, endpoint, context, { query, session, owner, appservice, body })
     if (isLimited) {
-      for (const [category, count] of Object.entries(endpoint.alsoCounts?.(call) ?? {}))
-        await rateLimiter.take(category, whoOf(endpoint, session, context.ip), count)
+      for (const [category, weight] of Object.entries(endpoint.alsoCounts?.(call) ?? {})) await count(category, weight)
     }
     const perform = (within: App) =>
       handle(onBehalfOf(within, askerOf(asking, ip)), endpoint, { call, url: context.url, body })
     const act = adminActOf(endpoint, { ...call, session, ip })
     respond(app, context, { result: await (act ? recordAct(app, act, perform) : perform(app)), owner })
+  }
+}
+
+/** Returns a function that counts requests. Administrators may have set another limit for messages of the user. */
+function counting({ rateLimiter }: App, who: string, session: Session | undefined) {
+  return async (category: string, count: number): Promise<void> => {
+    const rate = category === 'message' ? session?.messageRate : undefined
+    if (rate !== 'unlimited') await rateLimiter.take(category, who, { count, rate })
   }
 }
 

@@ -52,6 +52,17 @@ test('attempts to log in are counted together at once, even when all come at onc
   expect(await take(0, 'login', '@b:hearth.test')).toBe('taken')
 })
 
+test('a rate of its own replaces the rate of the category for a subject, also in other processes', async () => {
+  const [first, second] = limiters as [RateLimiter, RateLimiter]
+  const rate = { per_second: HOUR_TO_REFILL, burst: 3 }
+  for (let time = 0; time < 3; time++) await first.take('message', '@own:hearth.test', { rate })
+  await expect(first.take('message', '@own:hearth.test', { rate })).rejects.toThrow('Too many requests')
+  const refusal = () => second.take('message', '@own:hearth.test', { rate }).catch((error) => error.errcode)
+  await expect.poll(refusal).toBe('M_LIMIT_EXCEEDED')
+  await first.take('message', '@other:hearth.test')
+  await first.take('unlimited', '@own:hearth.test', { rate })
+})
+
 test('counts of one process reach the other soon', async () => {
   for (let time = 0; time < 40; time++) expect(await take(0, 'message', '@a:hearth.test')).toBe('taken')
   expect(await take(0, 'message', '@a:hearth.test')).toEqual(REFUSED)

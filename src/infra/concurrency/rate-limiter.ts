@@ -10,10 +10,10 @@ import { createGrowingCache } from './growing-cache.ts'
 
 export type RateLimiter = {
   /**
-   * Counts a request of a subject (a user id, an address or a server), or one with the weight `count`. Throws
-   * M_LIMIT_EXCEEDED, with `retry_after_ms` unless the weight exceeds the burst.
+   * Counts a request of a subject (a user id, an address or a server), or one with the weight `count`. `rate` replaces
+   * the category's for the subject. Throws M_LIMIT_EXCEEDED, with `retry_after_ms` unless the weight exceeds the burst.
    */
-  take(category: string, subject: string, count?: number): Promise<void>
+  take(category: string, subject: string, how?: { count?: number; rate?: Rate | undefined }): Promise<void>
   stop(): Promise<void>
 }
 
@@ -84,8 +84,8 @@ export function createRateLimiter(parts: Parts): RateLimiter {
   }
 
   return {
-    async take(category, subject, count = 1) {
-      const rate = rates[category]
+    async take(category, subject, { count = 1, rate: own } = {}) {
+      const rate = rates[category] && (own ?? rates[category])
       if (!rate || count === 0) return
       if (count > rate.burst) throw neverEnough(category, rate)
       const key = `${category} ${isStorableName(subject) ? subject : hashOf(subject)}`

@@ -5,6 +5,7 @@ import { requireCount, requireSize } from '../../core/limits.ts'
 import type { JsonObject } from '../../core/pdu.ts'
 import { canonicalAddress, parseEmailAddress } from '../../core/text/email-address.ts'
 import { countPushers, deletePushers, storePusher } from '../../storage/push/pushers.ts'
+import type { PusherRow } from '../../storage/schema/push.ts'
 import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { lockUser } from '../../storage/users/users.ts'
 import type { Session } from '../users/session.ts'
@@ -100,4 +101,18 @@ function checkUrl({ config }: Pick<App, 'config'>, url: unknown): void {
   if (protocol !== 'https:' && !isPlain) throw new InvalidParamError('data.url: must begin with https://')
   if (pathname !== '/_matrix/push/v1/notify')
     throw new InvalidParamError('data.url: its path must be /_matrix/push/v1/notify')
+}
+
+/** Returns a pusher in the form of the client API. */
+export function describePusher(pusher: PusherRow) {
+  return {
+    pushkey: pusher.pushkey,
+    kind: pusher.kind,
+    app_id: pusher.app_id,
+    app_display_name: pusher.app_display_name,
+    device_display_name: pusher.device_display_name,
+    ...(pusher.profile_tag !== null && { profile_tag: pusher.profile_tag }),
+    lang: pusher.lang,
+    data: JSON.parse(pusher.data),
+  }
 }

@@ -70,6 +70,33 @@ export async function linkProvider(
   })
 }
 
+/**
+ * Links exactly these accounts at providers to a user, in the transaction of an administrator's change, which has locked
+ * the user. Throws 409 for one that is linked to another user, and M_INVALID_PARAM for unknown providers and subjects
+ * that no provider can have.
+ */
+export async function replaceLinks(
+  app: Pick<App, 'clock' | 'identityProviders'>,
+  tx: Tx,
+  { userId, links }: { userId: UserId; links: readonly UpstreamAccount[] },
+): Promise<void> {
+  const linked = await loadUpstreamLinks(tx, userId)
+  for (const { provider_id: providerId, subject } of linked) {
+    const isKept = links.some((link) => link.providerId === providerId && link.subject === subject)
+    if (!isKept) await deleteUpstreamLink(tx, { userId, providerId, subject })
+  }
+  for (const { providerId, subject } of links) {
+    if (linked.some((link) => link.provider_id === providerId && link.subject === subject)) continue
+    if (!app.identityProviders.has(providerId) || !isUpstreamName(subject))
+      throw new InvalidParamError(`external_ids: there is no identity provider ${providerId}, or no such subject`)
+    const link = { provider_id: providerId, subject, user_id: userId, label: subject, linked_ts: app.clock.now() }
+    const owner = await findLinkedUser(tx, { providerId, subject })
+    if (owner === userId) continue
+    if (owner !== undefined || !(await insertUpstreamLink(tx, link)))
+      throw new MatrixError(409, 'M_UNKNOWN', 'external_ids: this account of the provider belongs to another user')
+  }
+}
+
 /** Returns the error for an account at a provider that signs in another user. */
 export function linkedElsewhere(): MatrixError {
   return new MatrixError(403, 'M_LINKED_ELSEWHERE', 'This account of the provider belongs to another user')

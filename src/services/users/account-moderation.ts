@@ -1,20 +1,31 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
-import { serverNameOf, type UserId } from '../../core/ids.ts'
+import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
+import type { Db } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
 import { findUser, updateLocked, updateSuspended } from '../../storage/users/users.ts'
 
 type Capabilities = Pick<App, 'database' | 'serverName'>
 
+/** Finds an account of this server. Throws M_INVALID_PARAM for remote users, and M_NOT_FOUND for unknown users. */
+export async function findLocalUser(
+  { serverName, database }: { serverName: ServerName; database: Db },
+  userId: UserId,
+): Promise<UserRow> {
+  if (serverNameOf(userId) !== serverName) throw new InvalidParamError('This user is not on this server')
+  const user = await findUser(database, userId)
+  if (!user) throw new NotFoundError('Unknown user')
+  return user
+}
+
 /**
- * Finds an account that administrators may lock and suspend. Throws M_INVALID_PARAM for remote users, M_NOT_FOUND for
- * unknown users, M_FORBIDDEN for administrators.
+ * Finds an account that administrators may lock and suspend. Throws as findLocalUser, M_NOT_FOUND for deactivated users
+ * and M_FORBIDDEN for administrators.
  * https://spec.matrix.org/v1.19/client-server-api/#server-administration
  */
-export async function findModerated(app: Capabilities, userId: UserId): Promise<UserRow> {
-  if (serverNameOf(userId) !== app.serverName) throw new InvalidParamError('This user is not on this server')
-  const user = await findUser(app.database, userId)
-  if (!user || user.deactivated_ts !== null) throw new NotFoundError('Unknown user')
+export async function findModerated(app: { serverName: ServerName; database: Db }, userId: UserId): Promise<UserRow> {
+  const user = await findLocalUser(app, userId)
+  if (user.deactivated_ts !== null) throw new NotFoundError('Unknown user')
   if (user.is_admin) throw new ForbiddenError('This user is an administrator')
   return user
 }

@@ -38,23 +38,29 @@ export async function deactivateUser(
   { userId, erase }: { userId: UserId; erase: boolean },
 ): Promise<number> {
   const now = app.clock.now()
-  return app.database.write(async (tx) => {
-    await lockUser(tx, userId)
-    await markDeactivated(tx, { userId, erase, now })
-    await endSessions(tx, { userId })
-    await deleteRenewalToken(tx, userId)
-    await deleteOpenIdTokens(tx, userId)
-    await deleteAllThreepids(tx, userId)
-    await deleteCrossSigningReset(tx, userId)
-    await deleteSecondFactors(tx, userId)
-    await deleteDelayedEvents(tx, userId)
-    await deleteLeavesOfUser(tx, userId)
-    if (erase) {
-      await eraseBelongings(tx, userId)
-      await noteErasure(tx, userId)
-    }
-    return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })
-  })
+  return app.database.write((tx) => endAccount(tx, { userId, erase, now }))
+}
+
+/** Deactivates an account within a larger transaction. */
+export async function endAccount(
+  tx: Tx,
+  { userId, erase, now }: { userId: UserId; erase: boolean; now: number },
+): Promise<number> {
+  await lockUser(tx, userId)
+  await markDeactivated(tx, { userId, erase, now })
+  await endSessions(tx, { userId })
+  await deleteRenewalToken(tx, userId)
+  await deleteOpenIdTokens(tx, userId)
+  await deleteAllThreepids(tx, userId)
+  await deleteCrossSigningReset(tx, userId)
+  await deleteSecondFactors(tx, userId)
+  await deleteDelayedEvents(tx, userId)
+  await deleteLeavesOfUser(tx, userId)
+  if (erase) {
+    await eraseBelongings(tx, userId)
+    await noteErasure(tx, userId)
+  }
+  return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })
 }
 
 async function eraseBelongings(tx: Tx, userId: UserId): Promise<void> {

@@ -23,13 +23,13 @@ export async function findAccount(
 ): Promise<NamedAccount> {
   if ('user' in identifier) return findByName(app, identifier.user)
   const { medium } = identifier
-  const address = medium === 'msisdn' ? msisdnOf(identifier.address) : parseEmailAddress(identifier.address)
+  const address = medium === 'msisdn' ? parseMsisdn(identifier.address) : parseEmailAddress(identifier.address)
   const isKnown = (medium === 'email' || medium === 'msisdn') && address !== undefined
   return isKnown ? findByAddress(app, { medium, address }) : { user: undefined, countedAs: undefined, name: undefined }
 }
 
-/** Returns a number in its canonical form, without + and spaces. */
-function msisdnOf(text: string): string | undefined {
+/** Returns a phone number in its canonical form, without + and spaces; undefined if it is none. */
+export function parseMsisdn(text: string): string | undefined {
   const digits = text.replace(/[\s+()./-]/g, '')
   return /^[1-9]\d{4,14}$/.test(digits) ? digits : undefined
 }

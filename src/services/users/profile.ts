@@ -3,6 +3,7 @@ import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors
 import { isWithin255Bytes, type UserId } from '../../core/ids.ts'
 import { canonicalJson } from '../../core/json/canonical-json.ts'
 import type { Json } from '../../core/pdu.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import { storableText } from '../../storage/engine/storable-text.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
 import { loadProfile, type Profile, storeProfile } from '../../storage/users/profiles.ts'
@@ -47,24 +48,33 @@ export async function getProfileField(app: Pick<App, 'database'>, userId: UserId
  */
 export async function setProfileField(
   app: Pick<App, 'database' | 'clock'>,
-  { userId, field, value }: { userId: UserId; field: string; value: Json | undefined },
+  change: ProfileChange,
+): Promise<number | undefined> {
+  return app.database.write((tx) => changeProfile(app, tx, change))
+}
+
+export type ProfileChange = { userId: UserId; field: string; value: Json | undefined }
+
+/** Sets a profile field within a larger transaction. Returns and throws as setProfileField. */
+export async function changeProfile(
+  app: Pick<App, 'clock'>,
+  tx: Tx,
+  { userId, field, value }: ProfileChange,
 ): Promise<number | undefined> {
   checkFieldName(field)
   checkValue(field, value)
-  return app.database.write(async (tx) => {
-    await lockUser(tx, userId)
-    const before = await loadProfile(tx, userId)
-    const profile = withField(before, field, value)
-    const text = canonicalJson(profile, { strict: false })
-    if (text === canonicalJson(before, { strict: false })) return undefined
-    if (Buffer.byteLength(text) > MAX_PROFILE_BYTES) {
-      throw new MatrixError(400, 'M_PROFILE_TOO_LARGE', 'A profile can have 64 KiB at most')
-    }
-    await storeProfile(tx, { userId, profile, changedField: field })
-    if (field !== 'displayname' && field !== 'avatar_url') return undefined
-    const payload = { user_id: userId }
-    return enqueueJob(tx, { kind: UPDATE_MEMBER_PROFILES, key: userId, payload, now: app.clock.now() })
-  })
+  await lockUser(tx, userId)
+  const before = await loadProfile(tx, userId)
+  const profile = withField(before, field, value)
+  const text = canonicalJson(profile, { strict: false })
+  if (text === canonicalJson(before, { strict: false })) return undefined
+  if (Buffer.byteLength(text) > MAX_PROFILE_BYTES) {
+    throw new MatrixError(400, 'M_PROFILE_TOO_LARGE', 'A profile can have 64 KiB at most')
+  }
+  await storeProfile(tx, { userId, profile, changedField: field })
+  if (field !== 'displayname' && field !== 'avatar_url') return undefined
+  const payload = { user_id: userId }
+  return enqueueJob(tx, { kind: UPDATE_MEMBER_PROFILES, key: userId, payload, now: app.clock.now() })
 }
 
 function checkFieldName(field: string): void {

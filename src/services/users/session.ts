@@ -1,5 +1,6 @@
 import type { Appservice } from '../../core/appservice.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { Rate } from '../../core/rate-bucket.ts'
 
 /**
  * The authenticated user and device of a request. `deviceId` is null for application services that act without a
@@ -19,6 +20,8 @@ export type Session = {
   isSuspended: boolean
   /** Exempt from rate limits (application services with `rate_limited: false`, exempted users). */
   exemptFromRateLimits: boolean
+  /** The limit of messages that an administrator set for the user; undefined: the configured one. */
+  messageRate?: Rate | 'unlimited' | undefined
   /** SHA-256 of the access token, its key in storage. */
   tokenHash: string
   /** Scope of the token; null: everything that the user may do. */

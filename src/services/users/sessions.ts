@@ -52,10 +52,17 @@ export async function findSession(
     isExpired: isExpiredAccount(app, holder),
     isSuspended: holder.suspended,
     exemptFromRateLimits: holder.exempt_from_rate_limits,
+    messageRate: messageRateOf(holder),
     tokenHash,
     scope: holder.scope,
     appservice: null,
   }
+}
+
+/** A rate of zero removes the limit, as in Synapse. */
+function messageRateOf({ messages_per_second: perSecond, message_burst: burst }: TokenHolder): Session['messageRate'] {
+  if (perSecond === null || burst === null) return undefined
+  return perSecond === 0 ? 'unlimited' : { per_second: perSecond, burst: Math.max(1, burst) }
 }
 
 /**

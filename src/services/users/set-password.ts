@@ -30,23 +30,32 @@ export async function setPassword(
  */
 export async function setPasswordHash(
   app: Pick<App, 'database' | 'directory'> & NoticeCapabilities,
-  { hash, logOutDevices, leaveDirectory = false, prove, ...sessions }: NewPassword & { hash: string; prove?: Prove },
+  { prove, ...password }: NewPassword & { hash: string; prove?: Prove },
 ): Promise<void> {
   await app.database.write(async (tx) => {
-    const { userId } = sessions
-    await lockUser(tx, userId)
+    await lockUser(tx, password.userId)
     await prove?.(tx)
-    const user = await findUser(tx, userId)
-    if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
-    if (user.in_directory && app.directory && !leaveDirectory)
-      throw new ForbiddenError(
-        'The password of this account is in the LDAP directory of your organisation. Change it there.',
-      )
-    await updatePasswordHash(tx, userId, hash)
-    // In one transaction: after a crash, nobody who knew the old password may keep a session.
-    await enqueueNotice(app, tx, { userId, notice: { kind: 'password_changed' } })
-    if (logOutDevices) await endSessions(tx, sessions)
+    await replacePassword(app, tx, password)
   })
+}
+
+/** Sets a password within a larger transaction, which has locked the user. Throws as setPasswordHash. */
+export async function replacePassword(
+  app: Pick<App, 'directory'> & NoticeCapabilities,
+  tx: Tx,
+  { hash, logOutDevices, leaveDirectory = false, ...sessions }: NewPassword & { hash: string },
+): Promise<void> {
+  const { userId } = sessions
+  const user = await findUser(tx, userId)
+  if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
+  if (user.in_directory && app.directory && !leaveDirectory)
+    throw new ForbiddenError(
+      'The password of this account is in the LDAP directory of your organisation. Change it there.',
+    )
+  await updatePasswordHash(tx, userId, hash)
+  // In one transaction: after a crash, nobody who knew the old password may keep a session.
+  await enqueueNotice(app, tx, { userId, notice: { kind: 'password_changed' } })
+  if (logOutDevices) await endSessions(tx, sessions)
 }
 
 /** Returns whether a user can change the password by the old one: not if the LDAP directory has it, or nobody. */

@@ -1,11 +1,18 @@
 import type { App } from '../../app.ts'
-import { MatrixError } from '../../core/errors.ts'
+import { InvalidParamError, MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
-import { canonicalAddress } from '../../core/text/email-address.ts'
+import { canonicalAddress, parseEmailAddress } from '../../core/text/email-address.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { deleteThreepid, insertThreepid, markThreepidValidated, type Threepid } from '../../storage/users/threepids.ts'
+import {
+  deleteThreepid,
+  insertThreepid,
+  loadThreepids,
+  markThreepidValidated,
+  type Threepid,
+} from '../../storage/users/threepids.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
 import { type EmailProof, findEmailProof, type ThreepidCredentials, takeEmailProof } from './email-proof.ts'
+import { parseMsisdn } from './find-account.ts'
 import { enqueueNotice, type NoticeCapabilities } from './mail/account-notices.ts'
 import type { ProofPurpose } from './mail/email-proof-texts.ts'
 import type { AccountNotice } from './mail/notice-texts.ts'
@@ -51,8 +58,7 @@ async function addProven(
   const isActive = (await findUser(tx, userId))?.deactivated_ts === null
   if (!proven || isOther || !isActive)
     throw new MatrixError(400, 'M_THREEPID_AUTH_FAILED', 'The address has not been confirmed')
-  if (!(await insertThreepid(tx, { ...proven.threepid, user_id: userId, added_ts: now })))
-    throw new MatrixError(400, 'M_THREEPID_IN_USE', 'This address belongs to another account')
+  if (!(await insertThreepid(tx, { ...proven.threepid, user_id: userId, added_ts: now }))) throw threepidInUse()
   await enqueueNotice(app, tx, { userId, notice: addressNotice('added', proven.threepid) })
 }
 
@@ -64,6 +70,42 @@ export async function removeThreepid(app: Capabilities, userId: UserId, threepid
     const isRemoved = await deleteThreepid(tx, userId, canonical)
     if (isRemoved) await enqueueNotice(app, tx, { userId, notice: addressNotice('removed', canonical) })
   })
+}
+
+/**
+ * Gives a user exactly these addresses, in the transaction of an administrator's change, which has locked the user.
+ * Throws M_THREEPID_IN_USE, and M_INVALID_PARAM for an invalid address.
+ */
+export async function replaceThreepids(
+  app: NoticeCapabilities,
+  tx: Tx,
+  { userId, threepids }: { userId: UserId; threepids: readonly Threepid[] },
+): Promise<void> {
+  const wanted = threepids.map(validThreepid)
+  const owned = await loadThreepids(tx, userId)
+  const isIn = (list: readonly Threepid[], { medium, address }: Threepid) =>
+    list.some((other) => other.medium === medium && other.address === address)
+  for (const threepid of owned.filter((each) => !isIn(wanted, each))) {
+    await deleteThreepid(tx, userId, threepid)
+    await enqueueNotice(app, tx, { userId, notice: addressNotice('removed', threepid) })
+  }
+  const now = app.clock.now()
+  for (const threepid of wanted.filter((each) => !isIn(owned, each))) {
+    if (!(await insertThreepid(tx, { ...threepid, user_id: userId, validated_ts: now, added_ts: now })))
+      throw threepidInUse()
+    await enqueueNotice(app, tx, { userId, notice: addressNotice('added', threepid) })
+  }
+}
+
+function threepidInUse(): MatrixError {
+  return new MatrixError(400, 'M_THREEPID_IN_USE', 'This address belongs to another account')
+}
+
+function validThreepid({ medium, address }: Threepid): Threepid {
+  const valid = medium === 'email' ? parseEmailAddress(address) : medium === 'msisdn' ? parseMsisdn(address) : undefined
+  if (valid === undefined)
+    throw new InvalidParamError(`threepids: ${medium} ${address} is not an e-mail address or phone number`)
+  return { medium, address: valid }
 }
 
 function addressNotice(what: 'added' | 'removed', { medium, address }: Threepid): AccountNotice {

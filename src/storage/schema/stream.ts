@@ -46,7 +46,8 @@ export type StreamKind =
   | 'sticky'
   /** Media was quarantined, or no longer is. `detail`: JSON array of server name, media ID, and whether it is. */
   | 'media_quarantine'
-  /** A user's events are erased. `detail`: the user. */
+  /** A user's events are erased, or no longer are. `detail`: the user. */
+  | 'erasure_ended'
   | 'erasure'
   /**
    * This server joined a room (again) and received all its members in bulk. `detail`: the room, whose members are not

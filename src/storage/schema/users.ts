@@ -35,6 +35,9 @@ export type UserRow = {
   sign_in_mails: boolean
   valid_until_ts: number | null
   renewal_mailed_ts: number | null
+  user_type: string | null
+  messages_per_second: number | null
+  message_burst: number | null
 }
 
 /** A device of a user. */

@@ -19,6 +19,8 @@ export type TokenHolder = {
   suspended: boolean
   valid_until_ts: number | null
   exempt_from_rate_limits: boolean
+  messages_per_second: number | null
+  message_burst: number | null
   last_seen_ts: number | null
   /** When a personal token was used last; 0: never; null: it is none. */
   last_used_ts: number | null
@@ -29,7 +31,14 @@ export type TokenHolder = {
 /** The same for a user without a token. */
 type TokenlessHolder = Omit<
   TokenHolder,
-  'scope' | 'expires_ts' | 'valid_until_ts' | 'last_seen_ts' | 'last_used_ts' | 'refresh_token_to_confirm'
+  | 'scope'
+  | 'expires_ts'
+  | 'messages_per_second'
+  | 'message_burst'
+  | 'valid_until_ts'
+  | 'last_seen_ts'
+  | 'last_used_ts'
+  | 'refresh_token_to_confirm'
 >
 
 /**
@@ -41,7 +50,7 @@ export const findTokenHolder = sharedLookUp<string, TokenHolder>(
       TokenHolder & { token_hash: string }
     >`select token.token_hash, token.user_id, token.device_id,
         token.scope, token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits,
-        valid_until_ts, last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm
+        messages_per_second, message_burst, valid_until_ts, last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm
       from access_tokens token join users using (user_id)
       left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
       left join refresh_tokens refresh on refresh.token_hash = token.refresh_token_hash and refresh.replaces is not null
@@ -96,6 +105,12 @@ export async function deleteDeviceTokens(tx: Tx, { userId, deviceId }: DeviceKey
 /** Revokes all access tokens of a user that belong to no device. */
 export async function deleteDevicelessTokens(tx: Tx, userId: UserId): Promise<void> {
   await tx.sql.deleteFrom('access_tokens').where('user_id', '=', userId).where('device_id', 'is', null).execute()
+}
+
+/** Deletes the expired tokens of a user that belong to no device and are no personal tokens. */
+export async function deleteExpiredTokens(tx: Tx, userId: UserId, now: number): Promise<void> {
+  await sql`delete from access_tokens where user_id = ${userId} and device_id is null and last_used_ts is null
+    and refresh_token_hash is null and expires_ts < ${now}::bigint`.execute(tx.sql)
 }
 
 /** Revokes one access token. */

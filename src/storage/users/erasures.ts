@@ -12,6 +12,12 @@ export async function noteErasure(tx: Tx, userId: UserId): Promise<void> {
   appendToStream(tx, { kind: 'erasure', detail: userId })
 }
 
+/** Ends the erasure of a user's events. */
+export async function endErasure(tx: Tx, userId: UserId): Promise<void> {
+  await tx.sql.deleteFrom('erasures').where('user_id', '=', userId).execute()
+  appendToStream(tx, { kind: 'erasure_ended', detail: userId })
+}
+
 export async function loadErasedUsers(db: Db): Promise<UserId[]> {
   const { rows } = await sql<{ user_id: UserId }>`select user_id from users where erased`.execute(db.sql)
   return rows.map((row) => row.user_id)

@@ -64,6 +64,31 @@ export async function markDeactivated(tx: Tx, user: { userId: UserId; erase: boo
     deactivated_ts = coalesce(deactivated_ts, ${user.now}::bigint) where user_id = ${user.userId}`.execute(tx.sql)
 }
 
+/** Lets a deactivated user sign in again. */
+export async function markReactivated(tx: Tx, userId: UserId): Promise<void> {
+  await sql`update users set deactivated_ts = null, erased = false where user_id = ${userId}`.execute(tx.sql)
+}
+
+/** Makes a user an administrator, or ends that. */
+export async function updateAdmin(tx: Tx, userId: UserId, isAdmin: boolean): Promise<void> {
+  await tx.sql.updateTable('users').set({ is_admin: isAdmin }).where('user_id', '=', userId).execute()
+}
+
+/** Stores the type of a user; null: an ordinary one. */
+export async function updateUserType(tx: Tx, userId: UserId, userType: string | null): Promise<void> {
+  await tx.sql.updateTable('users').set({ user_type: userType }).where('user_id', '=', userId).execute()
+}
+
+/** Stores the limit of messages of a user, in place of the configured one; null: the configured one applies. */
+export async function updateMessageLimit(
+  tx: Tx,
+  userId: UserId,
+  limit: { perSecond: number; burst: number } | null,
+): Promise<void> {
+  await sql`update users set messages_per_second = ${limit?.perSecond ?? null}::int,
+    message_burst = ${limit?.burst ?? null}::int where user_id = ${userId}`.execute(tx.sql)
+}
+
 /**
  * Locks a user's row until the transaction ends. Invariant: a transaction that reads and then writes a user's push
  * rules, profile, tags or sessions holds this lock.

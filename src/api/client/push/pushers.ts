@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../../core/pdu.ts'
-import { removePusher, setPusher } from '../../../services/push/set-pusher.ts'
+import { describePusher, removePusher, setPusher } from '../../../services/push/set-pusher.ts'
 import { loadPushers } from '../../../storage/push/pushers.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { jsonObject } from '../../http/fields.ts'
@@ -14,16 +14,7 @@ export const getPushers = route({
   async handle({ session }, app) {
     const pushers = await loadPushers(app.database, session.userId)
     return {
-      pushers: pushers.map((pusher) => ({
-        pushkey: pusher.pushkey,
-        kind: pusher.kind,
-        app_id: pusher.app_id,
-        app_display_name: pusher.app_display_name,
-        device_display_name: pusher.device_display_name,
-        ...(pusher.profile_tag !== null && { profile_tag: pusher.profile_tag }),
-        lang: pusher.lang,
-        data: JSON.parse(pusher.data),
-      })),
+      pushers: pushers.map(describePusher),
     }
   },
 })

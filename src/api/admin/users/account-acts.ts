@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import { NotFoundError } from '../../../core/errors.ts'
+import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
+import { findLocalUser, setSuspended } from '../../../services/users/account-moderation.ts'
+import { logInAs } from '../../../services/users/administration/log-in-as.ts'
+import { findMessageLimit, setMessageLimit } from '../../../services/users/administration/message-limits.ts'
+import { setAdmin } from '../../../services/users/administration/put-user.ts'
+import { deactivateUser } from '../../../services/users/deactivate.ts'
+import { setPassword } from '../../../services/users/set-password.ts'
+import { loadCrossSigningKeys } from '../../../storage/devices/cross-signing-keys.ts'
+import { type AnyEndpoint, route } from '../../http/route.ts'
+import { ofUser, v1 } from '../admin-fields.ts'
+
+const MAX_RATE = 1_000_000
+
+const postDeactivateUser = route({
+  method: 'POST',
+  path: v1('/deactivate/:userId'),
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({ erase: z.boolean().default(false) }),
+  async handle({ params: { userId }, body: { erase } }, app) {
+    await findLocalUser(app, userId)
+    await app.jobs.attend(await deactivateUser(app, { userId, erase }))
+    // Hearth binds nothing at identity servers, so there is nothing to unbind.
+    return { id_server_unbind_result: 'success' }
+  },
+})
+
+const putSuspendUser = route({
+  method: 'PUT',
+  path: v1('/suspend/:userId'),
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({ suspend: z.boolean() }),
+  async handle({ params: { userId }, body: { suspend } }, app) {
+    await setSuspended(app, userId, suspend)
+    return { [`user_${userId}_suspended`]: suspend }
+  },
+})
+
+const adminPath = v1('/users/:userId/admin')
+
+const getIsAdmin = route({
+  method: 'GET',
+  path: adminPath,
+  auth: 'admin',
+  params: ofUser,
+  handle: async ({ params }, app) => ({ admin: (await findLocalUser(app, params.userId)).is_admin }),
+})
+
+const putIsAdmin = route({
+  method: 'PUT',
+  path: adminPath,
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({ admin: z.boolean() }),
+  async handle({ params, body: { admin }, session }, app) {
+    await setAdmin(app, { userId: params.userId, by: session.userId, admin })
+    return {}
+  },
+})
+
+const postResetPassword = route({
+  method: 'POST',
+  path: v1('/reset_password/:userId'),
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({ new_password: z.string(), logout_devices: z.boolean().default(true) }),
+  async handle({ params: { userId }, body: { new_password: password, logout_devices: logOutDevices } }, app) {
+    await findLocalUser(app, userId)
+    await setPassword(app, { userId, password, logOutDevices })
+    return {}
+  },
+})
+
+const postLogInAs = route({
+  method: 'POST',
+  path: v1('/users/:userId/login'),
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({ valid_until_ms: z.int().positive().nullish() }),
+  async handle({ params: { userId }, body: { valid_until_ms: validUntil = null }, session }, app) {
+    return { access_token: await logInAs(app, { userId, by: session.userId, validUntil }) }
+  },
+})
+
+const limitPath = v1('/users/:userId/override_ratelimit')
+
+const getOverride = route({
+  method: 'GET',
+  path: limitPath,
+  auth: 'admin',
+  params: ofUser,
+  handle: async ({ params }, app) => (await findMessageLimit(app, params.userId)) ?? {},
+})
+
+const limit = z.int().min(0).max(MAX_RATE).default(0)
+
+const postOverride = route({
+  method: 'POST',
+  path: limitPath,
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({ messages_per_second: limit, burst_count: limit }),
+  async handle({ params, body }, app) {
+    await setMessageLimit(app, params.userId, body)
+    return body
+  },
+})
+
+const deleteOverride = route({
+  method: 'DELETE',
+  path: limitPath,
+  auth: 'admin',
+  params: ofUser,
+  async handle({ params }, app) {
+    await setMessageLimit(app, params.userId, null)
+    return {}
+  },
+})
+
+const postAllowReset = route({
+  method: 'POST',
+  path: v1('/users/:userId/_allow_cross_signing_replacement_without_uia'),
+  auth: 'admin',
+  params: ofUser,
+  async handle({ params: { userId } }, app) {
+    await findLocalUser(app, userId)
+    const keys = await loadCrossSigningKeys(app.database, [userId])
+    if (!keys.some(({ usage }) => usage === 'master')) throw new NotFoundError('The user has no cross-signing keys')
+    return { updatable_without_uia_before_ms: await allowCrossSigningReset(app, userId) }
+  },
+})
+
+export const accountActEndpoints: readonly AnyEndpoint[] = [
+  postDeactivateUser,
+  putSuspendUser,
+  getIsAdmin,
+  putIsAdmin,
+  postResetPassword,
+  postLogInAs,
+  getOverride,
+  postOverride,
+  deleteOverride,
+  postAllowReset,
+]

@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { replaceLinks } from '../../../services/sign-in/upstream-links.ts'
+import { describeUser } from '../../../services/users/administration/describe-user.ts'
+import { putUser } from '../../../services/users/administration/put-user.ts'
+import { type AnyEndpoint, Reply, route } from '../../http/route.ts'
+import { ofUser, v2 } from '../admin-fields.ts'
+
+const MAX_LIST = 100
+const path = v2('/users/:userId')
+/** Null in a body of Synapse's tools stands for an empty value. */
+const text = z
+  .string()
+  .nullish()
+  .transform((value) => (value === null ? '' : value))
+
+const getUser = route({
+  method: 'GET',
+  path,
+  auth: 'admin',
+  params: ofUser,
+  handle: ({ params }, app) => describeUser(app, params.userId),
+})
+
+const putOneUser = route({
+  method: 'PUT',
+  path,
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({
+    password: z
+      .string()
+      .nullish()
+      .transform((password) => password ?? undefined),
+    logout_devices: z.boolean().default(true),
+    displayname: text,
+    avatar_url: text,
+    threepids: z
+      .array(z.object({ medium: z.string(), address: z.string().max(255) }))
+      .max(MAX_LIST)
+      .optional(),
+    external_ids: z
+      .array(z.object({ auth_provider: z.string().max(255), external_id: z.string() }))
+      .max(MAX_LIST)
+      .optional(),
+    admin: z.boolean().optional(),
+    deactivated: z.boolean().optional(),
+    locked: z.boolean().optional(),
+    user_type: z.enum(['bot', 'support']).nullish(),
+  }),
+  async handle({ params: { userId }, body, session }, app) {
+    const { password, logout_devices: logOutDevices, displayname, avatar_url: avatarUrl, threepids } = body
+    const { admin, deactivated, locked, user_type: userType } = body
+    const links = body.external_ids?.map(({ auth_provider, external_id: subject }) => ({
+      ...{ providerId: auth_provider, subject },
+    }))
+    const isNew = await putUser(app, {
+      userId,
+      by: session.userId,
+      change: {
+        ...{ password, logOutDevices, displayname, avatarUrl, threepids, admin, deactivated, locked, userType },
+        also: links && ((tx) => replaceLinks(app, tx, { userId, links })),
+      },
+    })
+    return new Reply(isNew ? 201 : 200, await describeUser(app, userId))
+  },
+})
+
+export const userRecordEndpoints: readonly AnyEndpoint[] = [getUser, putOneUser]
