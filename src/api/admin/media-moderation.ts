@@ -4,10 +4,9 @@ import {
   protectMedia,
   quarantineChanges,
   quarantineMedia,
-  quarantineMediaInRoom,
-  quarantineMediaOfUser,
   unquarantineMedia,
 } from '../../services/media/moderation/quarantine-media.ts'
+import { quarantineRoom, quarantineUser } from '../../services/media/moderation/resumable-work.ts'
 import { queryInteger, roomId, userId } from '../http/fields.ts'
 import { type AnyEndpoint, route } from '../http/route.ts'
 import { mediaPath } from '../media/media-fields.ts'
@@ -33,7 +32,7 @@ const postQuarantineRoom = route({
   auth: 'admin',
   params: ofRoom,
   async handle({ params, session }, app) {
-    return { num_quarantined: await quarantineMediaInRoom(app, params.roomId, session.userId) }
+    return { num_quarantined: await quarantineRoom(app, params.roomId, session.userId) }
   },
 })
 
@@ -43,7 +42,7 @@ const postQuarantineUser = route({
   auth: 'admin',
   params: z.object({ userId }),
   async handle({ params, session }, app) {
-    return { num_quarantined: await quarantineMediaOfUser(app, params.userId, session.userId) }
+    return { num_quarantined: await quarantineUser(app, params.userId, session.userId) }
   },
 })
 

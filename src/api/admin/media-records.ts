@@ -2,12 +2,8 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import { serverNameOf, type UserId } from '../../core/ids.ts'
-import {
-  deleteLocalMedia,
-  deleteLocalMediaById,
-  deleteOldCopies,
-  deleteOldUploads,
-} from '../../services/media/delete-media.ts'
+import { deleteLocalMedia, deleteLocalMediaById } from '../../services/media/delete-media.ts'
+import { deleteCopies, deleteUploads } from '../../services/media/moderation/resumable-work.ts'
 import {
   findMediaRecord,
   listMediaOfUser,
@@ -66,7 +62,7 @@ const postDeleteMedia = route({
   async handle({ params, query }, app) {
     if (params.serverName !== undefined) requireOwn(app, params.serverName)
     const { before_ts: before, size_gt: sizeAbove, keep_profiles: keepAvatars } = query
-    return deleted(await deleteOldUploads(app, { before, sizeAbove, keepAvatars }))
+    return deleted(await deleteUploads(app, { before, sizeAbove, keepAvatars }))
   },
 })
 
@@ -75,7 +71,7 @@ const postPurgeMediaCache = route({
   path: `${V1}/purge_media_cache`,
   auth: 'admin',
   query: z.object({ before_ts: beforeTs }),
-  handle: async ({ query }, app) => ({ deleted: await deleteOldCopies(app, query.before_ts) }),
+  handle: async ({ query }, app) => ({ deleted: await deleteCopies(app, query.before_ts) }),
 })
 
 const ofUser = z.object({ userId })

@@ -6,6 +6,7 @@ import { mail } from '../../infra/mail/mailer.ts'
 import { EMAIL_DIGEST } from '../../storage/push/email-digests.ts'
 import { REMOVE_GUESTS } from '../../storage/rooms/membership/guest-removals.ts'
 import { APPLY_EARLY_REDACTIONS } from '../../storage/rooms/timeline/early-redactions.ts'
+import { continueMediaWork, MEDIA_WORK } from '../media/moderation/resumable-work.ts'
 import { leaveAllRooms } from '../membership/leave-all-rooms.ts'
 import { sendDigest } from '../push/send-digest.ts'
 import { removeGuests } from '../rooms/access/guest-access.ts'
@@ -29,6 +30,7 @@ export function jobHandlers(app: App): JobHandlers {
     [SEND_MAIL]: (payload) => sendMail(app, payload),
     [SEND_TEXT]: (payload) => sendTextMessage(app, payload),
     [LEAVE_ALL_ROOMS]: (payload) => leaveAllRooms(app, ofUser.parse(payload).user_id),
+    [MEDIA_WORK]: (payload) => continueMediaWork(app, payload),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
     [REMOVE_GUESTS]: (payload) => removeGuests(app, payload),
     [UPDATE_MEMBER_PROFILES]: (payload) => updateMemberProfiles(app, ofUser.parse(payload).user_id),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ServerName, UserId } from '../../core/ids.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
@@ -5,6 +6,13 @@ import { insertRemoteMedia } from '../../storage/media/remote-media.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { storedFiles } from '../../testing/stored-files.ts'
 import { createPeerNetwork } from '../../testing/test-peer.ts'
+import {
+  quarantineServer,
+  removeContentRule,
+  setContentRule,
+  unquarantineServer,
+} from '../media/moderation/media-rules.ts'
+import { quarantineMedia, unquarantineMedia } from '../media/moderation/quarantine-media.ts'
 import { storeFile } from '../media/store-file.ts'
 import { sweepMedia } from '../media/sweep-media.ts'
 import { uploadMedia } from '../media/upload-media.ts'
@@ -76,6 +84,39 @@ test('servers that do not know the endpoint with a signature are asked by the ol
   expect(peer.asked[1]?.uri).toBe(
     `/_matrix/media/v3/download/${peer.serverName}/old40440?timeout_ms=0&allow_remote=false`,
   )
+})
+
+test('denied and quarantined media are not served, and not fetched in vain', async () => {
+  const peer = await network.startPeer()
+  const { serverName } = peer
+  const reaching = { ...app, federation: network.connect() }
+  const admin = '@admin:hearth.test' as UserId
+  const bytes = 'a denied content'
+  const sha256 = createHash('sha256').update(bytes).digest('base64url')
+  peer.answerWith((response) => response.writeHead(200, { 'content-type': MIXED }).end(`${HEAD}\r\n${bytes}\r\n--b--`))
+  const look = (mediaId: string) =>
+    findMedia(reaching, { serverName, mediaId }, { timeoutMs: 0, signal: new AbortController().signal })
+  const unknown = { status: 404, errcode: 'M_NOT_FOUND' }
+
+  await setContentRule(app, sha256, { verdict: 'deny', reason: null, by: admin })
+  const files = storedFiles(app)
+  for (const _ of [1, 2]) await expect(look('first')).rejects.toMatchObject(unknown)
+  expect([peer.asked.length, storedFiles(app)]).toEqual([1, files])
+  await removeContentRule(app, sha256)
+  expect((await look('first')).file.size).toBe(bytes.length)
+
+  await quarantineMedia(app, { serverName, mediaId: 'second' }, admin)
+  await expect(look('second')).rejects.toMatchObject(unknown)
+  await quarantineServer(app, serverName, { by: admin, reason: null })
+  for (const mediaId of ['first', 'third']) await expect(look(mediaId)).rejects.toMatchObject(unknown)
+  expect(peer.asked).toHaveLength(2)
+
+  await unquarantineServer(app, serverName)
+  await unquarantineMedia(app, { serverName, mediaId: 'second' })
+  await quarantineMedia(app, { serverName, mediaId: 'first' }, admin)
+  for (const mediaId of ['second', 'third']) await expect(look(mediaId)).rejects.toMatchObject(unknown)
+  await unquarantineMedia(app, { serverName, mediaId: 'third' })
+  for (const mediaId of ['first', 'second', 'third']) expect((await look(mediaId)).file.size).toBe(bytes.length)
 })
 
 const HEAD = '--b\r\nContent-Type: application/json\r\n\r\n{}\r\n--b\r\n'

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { fileTypeFromBuffer } from 'file-type'
 import type { App } from '../../app.ts'
+import { MatrixError } from '../../core/errors.ts'
 import { type ByteSource, discardStagedFile, type StagedFile, stageFile } from '../../infra/object-store/staged-file.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { claimFile, lockFile, markFileScanned } from '../../storage/media/media-files.ts'
@@ -63,13 +64,19 @@ async function storeNewFile(app: App, { staged, object, isScanned }: NewFile, re
   const { sha256, size, head } = staged
   const detectedType = (await fileTypeFromBuffer(head))?.mime ?? null
   await app.media.objects.put(object.objectKey, staged)
-  const claimed = await app.database.write(async (tx) => {
-    const file = { sha256, size, ...object, detectedType, isScanned, now: app.clock.now() }
-    const isFirst = await claimFile(tx, file)
-    await record(tx, sha256, size)
-    return isFirst
-  })
-  // Not when the transaction throws: it may have committed although its result was lost. The sweep deletes orphaned
-  // objects.
+  let claimed: boolean
+  try {
+    claimed = await app.database.write(async (tx) => {
+      const file = { sha256, size, ...object, detectedType, isScanned, now: app.clock.now() }
+      const isFirst = await claimFile(tx, file)
+      await record(tx, sha256, size)
+      return isFirst
+    })
+  } catch (error) {
+    // At once, so that refused uploads do not fill the store. After errors of the database, the sweep does it: the
+    // transaction may have committed although its result was lost.
+    if (error instanceof MatrixError) await dropObject(app, object)
+    throw error
+  }
   if (!claimed) await dropObject(app, object)
 }

@@ -55,10 +55,11 @@ test('a period, the total, and deletion count', async () => {
 })
 
 test('of parallel uploads, only as many are stored as fit; nothing of the others stays', async () => {
+  const before = storedFiles(app).length
   const results = await Promise.allSettled(Array.from({ length: 8 }, () => uploadMedia(app, upload('bob', 30))))
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
   for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject(exceeded)
-  expect(storedFiles(app).filter((path) => path.includes('staging'))).toEqual([])
+  expect(storedFiles(app)).toHaveLength(before + 3)
 })
 
 test('reserved uploads count when they arrive, also if they were reserved before the period', async () => {

@@ -61,6 +61,11 @@ export async function releaseJob(tx: Tx, { job_nid, leased_by }: JobRow, failedU
     where job_nid = ${job_nid}::bigint and leased_by = ${leased_by}`.execute(tx.sql)
 }
 
+/** Deletes a job that is no longer needed, unless a process runs it. */
+export async function withdrawJob(tx: Tx, jobNid: number): Promise<void> {
+  await sql`delete from jobs where job_nid = ${jobNid}::bigint and leased_by is null`.execute(tx.sql)
+}
+
 /** Whether a job waits or runs. */
 export async function isJobPending(db: Db, jobNid: number): Promise<boolean> {
   const { rows } = await sql`select 1 from jobs where job_nid = ${jobNid}::bigint`.execute(db.sql)
