@@ -26,9 +26,9 @@ const ALREADY_UNUSED = 1
 
 /**
  * Moves all files and thumbnails of one store to the other, while servers use both. Throws the error of a store that
- * fails; a later move continues. `report` receives the same object after each batch. `isOver`: whether to stop early.
+ * fails; a later move continues. `report` receives the same object after each file. `isOver`: whether to stop early.
  */
-export async function moveMedia(app: App, move: Move, { report, isOver }: MoveControl = {}): Promise<Moved> {
+export async function moveMedia(app: App, move: Move, control: MoveControl = {}): Promise<Moved> {
   const moved: Moved = { objects: 0, bytes: 0, unmovable: new Map() }
   // Again until there is nothing new: a server may still store files where they come from.
   for (let before = -1; before < moved.objects; ) {
@@ -36,12 +36,11 @@ export async function moveMedia(app: App, move: Move, { report, isOver }: MoveCo
     for (const list of [listFilesIn, listThumbnailsIn]) {
       let after = ''
       for (;;) {
-        if (isOver?.()) return moved
+        if (control.isOver?.()) return moved
         const objects = await list(app.database, { store: move.from, after, limit: BATCH })
         if (objects.length === 0) break
         after = objects.at(-1)!.objectKey
-        await moveBatch(app, objects, { move, moved, isOver })
-        report?.(moved)
+        await moveBatch(app, objects, { move, moved, control })
       }
     }
   }
@@ -54,12 +53,12 @@ export async function moveMedia(app: App, move: Move, { report, isOver }: MoveCo
 async function moveBatch(
   app: App,
   objects: readonly ObjectInStore[],
-  { move, moved, isOver }: { move: Move; moved: Moved; isOver: MoveControl['isOver'] },
+  { move, moved, control }: { move: Move; moved: Moved; control: MoveControl },
 ): Promise<void> {
   const inTurn = createConcurrencyLimit(AT_ONCE)
   const failures: unknown[] = []
   const moveOne = async (object: ObjectInStore): Promise<void> => {
-    if (failures.length > 0 || isOver?.()) return
+    if (failures.length > 0 || control.isOver?.()) return
     const outcome = await moveObject(app, object, move)
     if (outcome === 'moved') {
       moved.objects++
@@ -67,6 +66,7 @@ async function moveBatch(
     }
     if (outcome === 'moved' || outcome === 'gone') moved.unmovable.delete(object.objectKey)
     else moved.unmovable.set(object.objectKey, outcome)
+    control.report?.(moved)
   }
   await Promise.all(objects.map((object) => inTurn(() => moveOne(object)).catch((error) => failures.push(error))))
   if (failures.length > 0) throw failures[0]
