@@ -175,6 +175,11 @@ const media = z
       .describe(
         'Images with more pixels (width times height) get no thumbnails: decoding them could exhaust the memory.',
       ),
+    ffmpeg: file.optional().meta({
+      description:
+        'The program ffmpeg, for thumbnails of videos: their first frame. Absent: videos have no thumbnails. It reads files that anyone may have made: keep it up to date.',
+      example: '/usr/bin/ffmpeg',
+    }),
     unauthenticated_downloads: z
       .boolean()
       .prefault(false)

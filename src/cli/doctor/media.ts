@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import type { Config } from '../../config.ts'
 import { createLogger } from '../../infra/logger.ts'
 import type { ObjectStore } from '../../infra/object-store/object-store.ts'
@@ -12,6 +14,7 @@ import { withConfiguredDatabase } from '../open-configured.ts'
 import { lacksDatabase } from './database.ts'
 import { type Check, type Finding, good, problem, warning } from './finding.ts'
 
+const FFMPEG_MS = 10_000
 const NONE = { count: 0, bytes: 0 }
 
 /** Writes, reads and deletes an object in the bucket for media, and looks for files that were not moved. */
@@ -24,7 +27,20 @@ export const checkMedia: Check = async (config) => {
     good(`New files go to ${storeNamed(stores, stores.current).name}`),
     ...(stores.s3 ? [await tryBucket(stores.s3)] : []),
     ...(await findUnmoved(config, stores)),
+    ...(media.ffmpeg === undefined ? [] : [await tryFfmpeg(media.ffmpeg)]),
   ]
+}
+
+async function tryFfmpeg(program: string): Promise<Finding> {
+  try {
+    const { stdout } = await promisify(execFile)(program, ['-version'], { timeout: FFMPEG_MS })
+    return good(`Videos have thumbnails, by ${stdout.split(' Copyright')[0]}`)
+  } catch (error) {
+    return problem(
+      `ffmpeg does not run, so videos have no thumbnails: ${(error as Error).message}`,
+      'Install it, and set media.ffmpeg to its path.',
+    )
+  }
 }
 
 /** Says where files are that the configured store does not have. */

@@ -77,6 +77,54 @@ test('photographs are put upright and lose what they tell', async () => {
   expect(greenAt(8, 28)).toBeGreaterThan(200)
 })
 
+const ORIENTATIONS = [1, 2, 3, 4, 5, 6, 7, 8] as const
+/** The corners of the image with each orientation, clockwise from the top left, so that it is upright as `RGBW`. */
+const STORED = ['RGBW', 'GRWB', 'BWRG', 'WBGR', 'RWBG', 'GBWR', 'BGRW', 'WRGB'] as const
+const COLOURS = { R: [255, 0, 0], G: [0, 255, 0], B: [0, 0, 255], W: [255, 255, 255] } as const
+
+test.each(
+  ORIENTATIONS.flatMap((orientation) =>
+    (['jpeg', 'png', 'webp'] as const).map((format) => [orientation, format] as const),
+  ),
+)('orientation %d of a %s is upright, scaled and cropped', async (orientation, format) => {
+  const [width, height] = orientation < 5 ? [200, 100] : [100, 200]
+  const [topLeft, topRight, bottomRight, bottomLeft] = [...STORED[orientation - 1]!] as (keyof typeof COLOURS)[]
+  const rows = [
+    ...Array.from({ length: height / 2 }, () => [topLeft!, topRight!]),
+    ...Array.from({ length: height / 2 }, () => [bottomLeft!, bottomRight!]),
+  ]
+  const pixels = rows.flatMap((row) =>
+    row.flatMap((colour) => Array.from({ length: width / 2 }, () => COLOURS[colour]).flat()),
+  )
+  const stored = sharp(Buffer.from(pixels), { raw: { width, height, channels: 3 } })
+  const image = await stored.toFormat(format).withMetadata({ orientation }).toBuffer()
+  expect((await sharp(image).metadata()).orientation ?? 1).toBe(orientation)
+  for (const [method, expected] of [
+    ['scale', [32, 16]],
+    ['crop', [32, 32]],
+  ] as const) {
+    const { bytes, size, metadata } = await render(image, { method })
+    expect([size, metadata?.orientation]).toEqual([expected, undefined])
+    expect(await cornersOf(bytes!)).toBe('RGBW')
+  }
+})
+
+/** Returns the colours of the corners, clockwise from the top left. */
+async function cornersOf(image: Buffer): Promise<string> {
+  const { data, info } = await sharp(image).removeAlpha().raw().toBuffer({ resolveWithObject: true })
+  const [right, bottom] = [info.width - 3, info.height - 3]
+  const corners = [
+    [2, 2],
+    [right, 2],
+    [right, bottom],
+    [2, bottom],
+  ] as const
+  const bright = (x: number, y: number) => [0, 1, 2].map((channel) => data[(y * info.width + x) * 3 + channel]! > 128)
+  const nameOf = (found: boolean[]) =>
+    Object.entries(COLOURS).find(([, colour]) => colour.every((value, i) => value > 128 === found[i]))?.[0]
+  return corners.map(([x, y]) => nameOf(bright(x, y)) ?? '?').join('')
+}
+
 test.each(['gif', 'webp'] as const)('an animated %s moves only when asked for', async (format) => {
   const image = await frames(100, 50)
     .toFormat(format, { delay: [100, 200, 100, 100] })

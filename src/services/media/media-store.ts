@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Config } from '../../config.ts'
 import type { UserId } from '../../core/ids.ts'
 import { createLanes, type Lanes } from '../../infra/concurrency/lanes.ts'
@@ -16,6 +17,8 @@ export type MediaStore = {
   /** The stores as one. */
   objects: ObjectStore
   thumbnailer: Thumbnailer
+  /** ffmpeg runs for one video at a time. `failed`: hashes of files of which it made no frame in the last hour. */
+  posters: { turns: Lanes<'ffmpeg'>; failed: LRUCache<string, true> }
   /** By thumbnail key, so that concurrent requests make a thumbnail once. */
   thumbnailsUnderWay: SingleFlight<ThumbnailRow>
   /** By key of the preview, so that concurrent requests fetch a page once. */
@@ -29,6 +32,10 @@ export type MediaStore = {
   /** Runs the uploads of a user; undefined if the user has the maximum number in flight. */
   uploads: Lanes<UserId>
 }
+
+const POSTERS_WAITING = 100
+const POSTERS_FAILED = 10_000
+const POSTERS_FAILED_MS = 3_600_000
 
 const NO_THUMBNAILS =
   'thumbnails disabled, the library sharp does not load. Run npm install --include=optional on this machine, and restart.'
@@ -44,6 +51,10 @@ export function createMediaStore(
     stores,
     objects: joinStores(stores),
     thumbnailer: createThumbnailer(config.max_image_pixels, (err) => logger.error({ err }, NO_THUMBNAILS)),
+    posters: {
+      turns: createLanes({ each: 1, waiting: POSTERS_WAITING }),
+      failed: new LRUCache({ max: POSTERS_FAILED, ttl: POSTERS_FAILED_MS }),
+    },
     thumbnailsUnderWay: createSingleFlight(),
     previews: createSingleFlight(),
     fetches: createSingleFlight(),

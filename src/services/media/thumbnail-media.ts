@@ -9,18 +9,21 @@ import type { ThumbnailRow } from '../../storage/schema/media.ts'
 import { dropObject, putObject } from './objects.ts'
 import { openFile } from './open-file.ts'
 import { thumbnailStep } from './thumbnail-step.ts'
+import { grabPoster, isVideoWithPoster } from './video-poster.ts'
 
 /** A thumbnail in the object store; `etag` is unique among all files and thumbnails. */
 export type Thumbnail = { objectKey: string; contentType: string; size: number; etag: string }
 
 /**
- * Returns the thumbnail of a file, which the first request creates. Throws M_UNKNOWN for a file that is not an image,
- * and M_TOO_LARGE for an image with too many pixels. https://spec.matrix.org/v1.19/client-server-api/#thumbnails
+ * Returns the thumbnail of a file, which the first request creates. Throws M_UNKNOWN for a file that is neither an image
+ * nor a video with a poster, and M_TOO_LARGE for an image with too many pixels. https://spec.matrix.org/v1.19/client-server-api/#thumbnails
  */
 export async function thumbnailMedia(app: App, file: StoredFile, request: ThumbnailSpec): Promise<Thumbnail> {
-  if (!IMAGE_TYPES.includes(file.detectedType ?? ''))
-    throw new MatrixError(400, 'M_UNKNOWN', 'Only images have thumbnails')
-  const key = { sha256: file.sha256, ...thumbnailStep(request, app.config.media.thumbnail_sizes) }
+  const isImage = IMAGE_TYPES.includes(file.detectedType ?? '')
+  if (!isImage && !isVideoWithPoster(app, file))
+    throw new MatrixError(400, 'M_UNKNOWN', 'This server makes no thumbnails of this type of file')
+  const wanted = { ...request, animated: request.animated && isImage }
+  const key = { sha256: file.sha256, ...thumbnailStep(wanted, app.config.media.thumbnail_sizes) }
   const etag = `${key.sha256}.${key.width}x${key.height}${key.method}${key.animated ? '.animated' : ''}`
   const stored =
     (await findStoredThumbnail(app.database, key)) ??
@@ -29,7 +32,10 @@ export async function thumbnailMedia(app: App, file: StoredFile, request: Thumbn
 }
 
 async function makeThumbnail(app: App, file: StoredFile, key: ThumbnailKey): Promise<ThumbnailRow> {
-  const { bytes, contentType } = await app.media.thumbnailer.render(() => openFile(app, file.objectKey), key)
+  const frame = isVideoWithPoster(app, file) ? await grabPoster(app, file) : undefined
+  const load = async () => (frame ? Readable.from([frame]) : openFile(app, file.objectKey))
+  const { bytes: smaller, contentType } = await app.media.thumbnailer.render(load, key)
+  const bytes = smaller ?? frame
   const row = { ...key, object_key: null, store: null, content_type: contentType, size: bytes?.length ?? file.size }
   if (bytes) return storeThumbnail(app, bytes, row)
   await app.database.write((tx) => insertThumbnail(tx, row))
