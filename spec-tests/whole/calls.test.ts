@@ -194,8 +194,12 @@ test('the token service is there for browsers, says that it is well, and is unkn
   expect((await ask(here.url, { method: 'GET', path: '/livekit/jwt/healthz' })).status).toBe(200)
   const preflight = await fetch(`${here.url}/livekit/jwt/get_token`, { method: 'OPTIONS' })
   expect([preflight.ok, preflight.headers.get('access-control-allow-origin')]).toEqual([true, '*'])
-  const answer = await ask(there.url, { method: 'POST', path: '/livekit/jwt/sfu/get', body: {} })
-  expect(answer).toMatchObject({ status: 404, body: { errcode: 'M_UNRECOGNIZED' } })
+  // By this, clients know that they cannot hand over their leave events.
+  const handOver = ['/livekit/jwt/delegate_delayed_leave', '/_matrix/client/v1/rtc/livekit/delegate_delayed_leave']
+  for (const path of ['/livekit/jwt/sfu/get', ...handOver]) {
+    const answer = await ask(there.url, { method: 'POST', path, body: {} })
+    expect(answer).toMatchObject({ status: 404, body: { errcode: 'M_UNRECOGNIZED' } })
+  }
 })
 
 describe('the LiveKit of another server', () => {

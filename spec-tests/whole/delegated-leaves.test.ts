@@ -175,14 +175,9 @@ test('another one of the same participant replaces it, and the first is cancelle
   await left(second)
 })
 
-test('clients find out whether it can be handed over by a request without body and token', async () => {
-  const there = await federation.hearth()
+test('clients find out that it can be handed over by a request without body and token', async () => {
   for (const path of [UNSTABLE, '/livekit/jwt/delegate_delayed_leave']) {
     expect([400, 401]).toContain((await ask(here.url, { method: 'POST', path })).status)
-    expect(await ask(there.url, { method: 'POST', path })).toMatchObject({
-      status: 404,
-      body: { errcode: 'M_UNRECOGNIZED' },
-    })
   }
 })
 

@@ -198,14 +198,10 @@ const HANDOVERS: Attack[] = [
   ),
   ...[
     { delay_timeout: -1 },
-    { delay_timeout: 1.5 },
     { delay_timeout: Number.MAX_VALUE },
-    { delay_timeout: '1' },
     { delay_id: '' },
     { delay_id: 'x'.repeat(256) },
     { delay_id: '\0' },
-    { delay_id: ['a'] },
-    { slot_id: 'x'.repeat(10_000) },
     { room_id: '!x\0:y' },
   ].map((changes) =>
     refusedHandover(`an event with ${JSON.stringify(changes).slice(0, 40)}`, BAD, (world, { delayId }, attacker) =>

@@ -91,3 +91,10 @@ test('without OAuth 2.0 nothing of it is mounted, so that clients get M_UNRECOGN
   expect([...off].filter((path) => /oauth|auth_metadata|openid-configuration|consent|^\/device/.test(path))).toEqual([])
   expect(off).toContain('/_matrix/client/v3/login')
 })
+
+test('without federation, token services of calls elsewhere can still verify users, on listeners for clients', () => {
+  const config = defaultConfig({ federation: { enabled: false } })
+  const paths = endpointsFor(['client', 'federation'], config).flatMap(({ path }) => path as string[])
+  expect(paths).toContain('/_matrix/federation/v1/openid/userinfo')
+  expect(paths.filter((path) => path.startsWith('/_matrix/federation/'))).toHaveLength(1)
+})

@@ -13,15 +13,25 @@ const wellKnown = z.object({
 type RemoteApp = Pick<App, 'http' | 'stopping'>
 
 /**
- * Returns the base URL of a server's client-server API, from its well-known file, or else at its name.
+ * Returns the base URL of a server's client-server API, from the well-known file at its name, or at its host, where
+ * clients look; without such a file at its name.
  * https://spec.matrix.org/v1.19/client-server-api/#server-discovery
  */
-export async function discoverClientApi({ http, stopping }: RemoteApp, server: ServerName): Promise<string> {
-  const url = `https://${server}/.well-known/matrix/client`
+export async function discoverClientApi(app: RemoteApp, server: ServerName): Promise<string> {
+  for (const host of new Set([server, server.replace(/:\d+$/, '')])) {
+    const found = await baseUrlAt(app, host)
+    if (found !== undefined) return found
+  }
+  return `https://${server}`
+}
+
+async function baseUrlAt({ http, stopping }: RemoteApp, host: string): Promise<string | undefined> {
+  const url = `https://${host}/.well-known/matrix/client`
   const answer = await http.getJson(url, { timeoutMs: TIMEOUT_MS, signal: stopping }).catch(() => undefined)
-  const { data } = wellKnown.safeParse(answer?.status === 200 ? answer.body : undefined)
-  const base = new URL(data?.['m.homeserver'].base_url ?? `https://${server}`)
-  return withoutTrailingSlashes(`${base.origin}${base.pathname}`)
+  const { success, data } = wellKnown.safeParse(answer?.status === 200 ? answer.body : undefined)
+  if (!success) return undefined
+  const { origin, pathname } = new URL(data['m.homeserver'].base_url)
+  return withoutTrailingSlashes(`${origin}${pathname}`)
 }
 
 /** `done`: the event is restarted or sent. `ended`: it is no longer scheduled, or the server refuses. */

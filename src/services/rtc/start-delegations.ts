@@ -5,6 +5,8 @@ import { createParticipantChecks } from './check-participants.ts'
 
 /** The maximum time between two looks: another process may have died. */
 const LOOK_MS = 5000
+/** The minimum time: due events that a look leaves are locked by another process, or beyond the limit. */
+const PAUSE_MS = 100
 
 /**
  * Restarts or sends the leave events that participants of calls have handed over; every process runs this. Does nothing
@@ -24,7 +26,7 @@ export function startDelegations(app: App): { stop(): Promise<void> } {
     async look({ now, within }) {
       await checks.begin(now)
       const next = await firstDueLeave(app.database, checks.rooms())
-      if (next !== null) within(Math.max(0, next - app.clock.now()))
+      if (next !== null) within(Math.max(PAUSE_MS, next - app.clock.now()))
     },
     active: checks.active,
   })
