@@ -68,6 +68,8 @@ export type Capabilities = {
   /** Lanes that limit concurrent requests to other servers, one for each user, server or network that causes them. */
   readonly lanes: AskedLanes
   readonly transfers: AskedLanes
+  /** Lanes that limit the pages fetched concurrently for previews. */
+  readonly pageLanes: AskedLanes
   /** Causes the requests of this app; absent: this server itself. */
   readonly asker?: Asker
   /** Requests to application services. */

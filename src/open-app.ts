@@ -28,6 +28,7 @@ import { createDirectory } from './infra/users/directory.ts'
 import { createJwtVerifier } from './infra/users/jwt-verifier.ts'
 import { createPasswordHasher } from './infra/users/password-hasher.ts'
 import { createMediaStore } from './services/media/media-store.ts'
+import { createPageLanes } from './services/media/preview-url.ts'
 import { migrate } from './storage/engine/migrate.ts'
 import { createNidSource } from './storage/engine/nids.ts'
 import { openDatabase } from './storage/engine/open-database.ts'
@@ -83,6 +84,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     federation,
     lanes,
     transfers: createAskedLanes(config.limits.remote_requests),
+    pageLanes: createPageLanes(config),
     ...createHttpClients(connections, logger),
     fetchPage: openPageFetch(config, opened, connections),
     identityProviders: createUpstreamProviders(config.identity_providers, systemClock, connections.configured),

@@ -25,10 +25,11 @@ export async function startPageWorld(federation: TestFederation): Promise<Hearth
   return {
     nodeArguments: resolver.nodeArguments,
     config: {
-      limits: { remote_requests: REQUEST_LIMITS },
       url_previews: {
         allow_private_addresses: false,
         timeout: '2s',
+        max_concurrent: 20,
+        max_concurrent_per_user: PAGES_PER_USER,
         max_image_size: '1M',
         deny: ['denied.public.test', 'bücher.public.test'],
       },
@@ -36,7 +37,8 @@ export async function startPageWorld(federation: TestFederation): Promise<Hearth
   }
 }
 
-export const REQUEST_LIMITS = { user: 4, users: 20, server: 4, servers: 8, network: 3, networks: 6, waiting: 100 }
+/** Pages that each process fetches concurrently for one user. */
+export const PAGES_PER_USER = 4
 /** The response to every failure. */
 export const UNAVAILABLE = { errcode: 'M_UNKNOWN', error: 'The page could not be fetched. Try again later.' }
 

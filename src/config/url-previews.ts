@@ -33,6 +33,16 @@ export const urlPreviews = z
       .prefault('1M')
       .describe('How much of a page is read, after decompression; the preview is made of that part.'),
     max_image_size: byteSize.prefault('10M').describe('The largest image of a preview; larger ones are left out.'),
+    max_concurrent: z
+      .int()
+      .positive()
+      .prefault(40)
+      .describe('How many pages each process fetches concurrently. The images of these are held in memory.'),
+    max_concurrent_per_user: z
+      .int()
+      .positive()
+      .prefault(8)
+      .describe('How many pages each process fetches concurrently for one user; further ones wait.'),
     timeout: duration.prefault('15s').describe('How long the fetch of a page with its image may take.'),
     cache_lifetime: duration.prefault('24h').describe('How long a preview is kept before the page is fetched again.'),
   })

@@ -29,6 +29,7 @@ import { createUpstreamProviders } from '../infra/sign-in/upstream-providers.ts'
 import { startStreamTail } from '../infra/stream-tail.ts'
 import { createPasswordHasher } from '../infra/users/password-hasher.ts'
 import { createMediaStore } from '../services/media/media-store.ts'
+import { createPageLanes } from '../services/media/preview-url.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { createNidSource } from '../storage/engine/nids.ts'
 import { createRoomTransactions } from '../storage/rooms/room-transactions.ts'
@@ -124,6 +125,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
     federation,
     lanes,
     transfers: createAskedLanes(config.limits.remote_requests),
+    pageLanes: createPageLanes(config),
     keyRing: createKeyRing({ ...peers, federation, lanes, notaries: config.federation.trusted_notaries }),
     appservices: createAppserviceClient(clock, connections.configured),
     identity: createIdentityClient(connections.anywhere, logger),

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../core/errors.ts'
 import { createLeases } from '../../infra/concurrency/leases.ts'
+import { type AskedLanes, createAskedLanes } from '../../infra/federation/asked-lanes.ts'
 import {
   claimUrlPreview,
   findUrlPreview,
@@ -42,12 +43,18 @@ export async function previewUrl(app: App, request: PreviewRequest): Promise<str
   return textOf(await fetched)
 }
 
-/** Waits for a place in the requester's lane, as downloads of remote media do. */
+/** Returns the lanes of fetched pages: their images are held in memory, so fewer run than other requests. */
+export function createPageLanes({ limits, url_previews }: App['config']): AskedLanes {
+  const { max_concurrent: users, max_concurrent_per_user: user } = url_previews
+  return createAskedLanes({ ...limits.remote_requests, user, users })
+}
+
+/** Waits for a place in the requester's lane. */
 async function inTurn(app: App, work: () => Promise<StoredPreview>): Promise<StoredPreview> {
   if (!app.asker) return work()
   const signal = AbortSignal.timeout(app.config.url_previews.timeout)
   try {
-    return await app.transfers(app.asker, work, signal)
+    return await app.pageLanes(app.asker, work, signal)
   } catch (error) {
     if (error === signal.reason) throw unavailable()
     throw error
