@@ -1,6 +1,7 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFailed, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres } from '../../testing/postgres.ts'
 import { registerUser } from '../harness/client.ts'
 import { type Caller, openCaller, type RtcMode, serveElementCall } from '../harness/element-call.ts'
 import { startFederation, type TestFederation } from '../harness/federation.ts'
@@ -10,19 +11,24 @@ import { createRoom, v3 } from '../harness/rooms.ts'
 import type { WebSite } from '../harness/web-site.ts'
 
 type Name = 'Alice' | 'Bob' | 'Carol'
-/** A call, and the callers who hand their leave events over to the server. Element Call restarts those of the others. */
-type Call = { mode: RtcMode; delegating: Name[] }
+/**
+ * A call. `delegating`: callers who hand their leave events over to the server; Element Call restarts those of the
+ * others. `processes`: of the server of Alice and Bob.
+ */
+type Call = { mode: RtcMode; delegating: Name[]; processes: 1 | 2 }
 
 /**
  * Element Call in three browsers, with two Hearths that each have a LiveKit. Each participant publishes through the
  * LiveKit of their own server. `CALLS=long` holds further calls. With `SCREENSHOTS=folder`, a picture of each is stored.
  */
-const SHORT: Call[] = [{ mode: 'compatibility', delegating: ['Carol'] }]
+const SHORT: Call[] = [{ mode: 'compatibility', delegating: ['Carol'], processes: 1 }]
 const LONG: Call[] = [
   ...SHORT,
-  { mode: 'compatibility', delegating: ['Bob'] },
-  { mode: 'matrix_2_0', delegating: ['Carol'] },
-  { mode: 'matrix_2_0', delegating: ['Bob'] },
+  { mode: 'compatibility', delegating: ['Bob'], processes: 1 },
+  { mode: 'compatibility', delegating: ['Carol'], processes: 2 },
+  { mode: 'compatibility', delegating: ['Bob'], processes: 2 },
+  { mode: 'matrix_2_0', delegating: ['Carol'], processes: 1 },
+  { mode: 'matrix_2_0', delegating: ['Bob'], processes: 1 },
 ]
 const CALLS = process.env.CALLS === 'long' ? LONG : SHORT
 
@@ -32,47 +38,42 @@ const GONE_MS = 15_000
 const GONE_FOR_LIVEKIT_MS = 30_000
 const UNSTABLE = '/_matrix/client/unstable/org.matrix.msc4140'
 
-let federation: TestFederation
-let here: TestHearth
-let there: TestHearth
 let site: WebSite
 beforeAll(async () => {
-  federation = await startFederation()
-  ;[here, there, site] = await Promise.all([hearthWithLivekit(), hearthWithLivekit(), serveElementCall()])
-  federation.onDispose(() => site.close())
+  site = await serveElementCall()
 })
-afterAll(() => federation?.dispose())
+afterAll(() => site?.close())
 
-async function hearthWithLivekit(): Promise<TestHearth> {
-  const livekit = await createLivekitServer()
-  federation.onDispose(() => livekit.stop())
-  // With the limits that servers have by default.
-  const hearth = await federation.hearth({ config: { calls: livekit.calls, rate_limits: { enabled: true } } })
-  await livekit.start({ webhook: `${hearth.url}/livekit/jwt/sfu_webhook` })
-  return hearth
-}
-
-describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) => {
+describe.each(CALLS)('$mode, delegating: $delegating, processes: $processes', ({ mode, delegating, processes }) => {
+  let federation: TestFederation
+  /** The server of Alice and Bob; Bob's client uses the last process. */
+  let here: TestHearth[]
+  /** The server of Carol. */
+  let there: TestHearth[]
   let roomId: string
-  /** Alice and Bob are of one server, Carol of the other. */
   let callers: Record<Name, Caller>
   beforeAll(async () => {
+    federation = await startFederation()
+    ;[here, there] = await Promise.all([startServer(federation, processes), startServer(federation, 1)])
     const open = async (name: Name, hearth: TestHearth) => {
       const user = await registerUser(hearth.url)
       await user.put(`${v3}/profile/${encodeURIComponent(user.userId)}/displayname`, { displayname: name })
       return openCaller(site, user)
     }
-    const [Alice, Bob, Carol] = await Promise.all([open('Alice', here), open('Bob', here), open('Carol', there)])
+    const opening = [open('Alice', here[0]!), open('Bob', here.at(-1)!), open('Carol', there[0]!)] as const
+    const [Alice, Bob, Carol] = await Promise.all(opening)
     callers = { Alice, Bob, Carol }
     roomId = await createRoom(Alice.user, {
       preset: 'public_chat',
       initial_state: [{ type: 'm.room.encryption', state_key: '', content: { algorithm: 'm.megolm.v1.aes-sha2' } }],
     })
     for (const { user } of [Bob, Carol])
-      await user.post(`${v3}/join/${encodeURIComponent(roomId)}?server_name=${here.serverName}`)
+      await user.post(`${v3}/join/${encodeURIComponent(roomId)}?server_name=${here[0]!.serverName}`)
   })
-
-  afterAll(() => Promise.all(Object.values(callers ?? {}).map((caller) => caller.kill())))
+  afterAll(async () => {
+    await Promise.all(Object.values(callers ?? {}).map((caller) => caller.kill()))
+    await federation?.dispose()
+  })
 
   test('three users of two servers hear and see each other', async () => {
     showLogsOnFailure()
@@ -89,11 +90,11 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
     expect(hours).toEqual([delegating.includes(name) ? 1 : expect.closeTo(0)])
   })
 
-  test('a killed browser is gone for the others, though its server restarts in the meantime', async () => {
+  test('a killed browser is gone for the others, though its process ends in the meantime', async () => {
     showLogsOnFailure()
     const killedAt = Date.now()
     await callers.Bob.kill()
-    const restarted = restart(here)
+    const restarted = processes === 1 ? restart(here[0]!) : here[1]!.kill('SIGKILL')
     await seesOnly('Carol', ['Alice'])
     expect(Date.now() - killedAt).toBeLessThan(delegating.includes('Bob') ? GONE_FOR_LIVEKIT_MS : GONE_MS)
     await restarted
@@ -106,7 +107,7 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
     showLogsOnFailure()
     const closedAt = Date.now()
     await callers.Carol.closeTab()
-    const restarted = restart(there)
+    const restarted = restart(there[0]!)
     await seesOnly('Alice', [])
     expect(Date.now() - closedAt).toBeLessThan(GONE_MS)
     await restarted
@@ -119,14 +120,14 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
   })
 
   test('no server logged an error, and no request met a rate limit', () => {
-    for (const { output } of [here, there]) expect(output()).not.toContain('"level":"error"')
+    for (const { output } of [...here, ...there]) expect(output()).not.toContain('"level":"error"')
     for (const { limited } of Object.values(callers)) expect(limited()).toEqual([])
   })
 
   function showLogsOnFailure(): void {
     onTestFailed(() => {
       for (const [name, caller] of Object.entries(callers)) console.error(`${name}: ${caller.log()}`)
-      console.error(here.output(), there.output())
+      for (const { output } of [...here, ...there]) console.error(output())
     })
   }
 
@@ -171,4 +172,21 @@ describe.each(CALLS)('$mode, delegating: $delegating', ({ mode, delegating }) =>
 async function restart(hearth: TestHearth): Promise<void> {
   await hearth.kill('SIGKILL')
   await hearth.restart()
+}
+
+/** Starts a Hearth with a LiveKit. Two processes use PostgreSQL. */
+async function startServer(federation: TestFederation, processes: 1 | 2): Promise<TestHearth[]> {
+  const livekit = await createLivekitServer()
+  federation.onDispose(() => livekit.stop())
+  const postgres = processes > 1 ? await startPostgres() : undefined
+  federation.onDispose(() => postgres?.stop())
+  // With the limits that servers have by default.
+  const config = { calls: livekit.calls, rate_limits: { enabled: true } }
+  const database = postgres && { databaseUrl: await postgres.createDatabase() }
+  const first = await federation.hearth({ ...database, config })
+  await livekit.start({ webhook: `${first.url}/livekit/jwt/sfu_webhook` })
+  if (!database) return [first]
+  const media = { storage_dir: join(dirname(first.configFile), 'data', 'media') }
+  const second = { ...config, media, public_base_url: first.url }
+  return [first, await federation.hearth({ ...database, serverName: first.serverName, config: second })]
 }
