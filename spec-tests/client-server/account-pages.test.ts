@@ -73,7 +73,7 @@ const PAGES = [
   ...['/reset-identity', '/deactivate', '/second-factor'],
 ].map((path) => `/account${path}`)
 
-test.each(PAGES)('%s needs a sign-in, and leads back after it', async (path) => {
+test.each([...PAGES, '/account/uploads'])('%s needs a sign-in, and leads back after it', async (path) => {
   const form = await newVisitor(url).open(path)
   expect([form.url.pathname, form.url.searchParams.get('continue')]).toEqual(['/login', path])
 })
@@ -295,6 +295,17 @@ describe('clients that sign in by OAuth 2.0', () => {
     await visitor.submit(await visitor.open(page.pathname + page.search))
     expect((await upload('B', auth)).status).toBe(200)
   })
+})
+
+test('uploads: the limits of the user, and what is used', async () => {
+  const { user, visitor } = await enter()
+  await fetch(`${url}/_matrix/media/v3/upload`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${user.accessToken}` },
+    body: new Uint8Array(2048),
+  })
+  const page = await visitor.open('/account/uploads')
+  expect(page.text).toMatch(/2 KiB of 20 GiB/)
 })
 
 describe('browsers', () => {

@@ -200,7 +200,7 @@ const media = z
       .max(10)
       .prefault([{ time_period: '24h', max_size: '20G' }])
       .describe(
-        'How much each user may upload within a period, in addition to max_upload_size; without time_period: how much each user may store. Deleted files do not count. info_uri: a page about the limit, which clients show (default: the account page). can_upgrade: whether that page offers a higher limit.',
+        'How much each user may upload within a period, in addition to max_upload_size; without time_period: how much each user may store. Deleted files do not count. info_uri: a page about the limit, which clients show (default: the page Uploads of the account). can_upgrade: whether that page offers a higher limit.',
       ),
     max_pending_uploads: count
       .prefault(5)

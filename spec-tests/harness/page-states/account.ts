@@ -124,6 +124,8 @@ const browsers: PageState[] = [
   },
 ]
 
+const uploads: PageState[] = [simple('uploads', '/account/uploads')]
+
 const emails: PageState[] = [
   simple('e-mail addresses, none', '/account/emails'),
   {
@@ -247,5 +249,5 @@ const secrets = [...password, ...tokens, ...identity]
 
 /** The pages on which users manage their accounts. */
 export const ACCOUNT_PAGES: readonly PageStates[] = [
-  { states: [...overview, ...profile, ...devices, ...browsers, ...emails, ...secrets, ...deactivation] },
+  { states: [...overview, ...profile, ...devices, ...browsers, ...uploads, ...emails, ...secrets, ...deactivation] },
 ]

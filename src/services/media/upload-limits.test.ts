@@ -41,7 +41,7 @@ test('a period, the total, and deletion count', async () => {
   const first = await send(60)
   const { reason } = (await Promise.allSettled([send(41)]))[0] as PromiseRejectedResult
   expect(reason).toMatchObject({ ...exceeded, message: 'You can upload 100 bytes within 60 minutes. Try again later.' })
-  expect(reason.extra).toEqual({ info_uri: expect.stringMatching(/^https?:.*account/) })
+  expect(reason.extra).toEqual({ info_uri: expect.stringMatching(/^https?:.*\/account\/uploads$/) })
   await send(40)
   app.clock.advance(HOUR_MS + 1)
   await send(100)

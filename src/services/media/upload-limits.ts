@@ -1,11 +1,15 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
+import { byteSizeText } from '../../core/text/byte-size.ts'
 import type { Db, Tx } from '../../storage/engine/database.ts'
 import { loadUploadedBytes, lockUploader } from '../../storage/media/uploaded-bytes.ts'
-import { accountUrl } from '../users/account-management.ts'
 
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+/** The page that shows users their limits. */
+export const UPLOADS_PATH = '/account/uploads'
+
+/** How much of a limit is used; `period` undefined: of all time. */
+export type UploadUsage = { used: number; max: number; period: number | undefined }
 
 /**
  * Throws M_USER_LIMIT_EXCEEDED if the user has not as many bytes left in every configured period. Uploads of the user in
@@ -25,12 +29,10 @@ export async function checkUploadLimits(
 ): Promise<void> {
   const limits = app.config.media.upload_limits
   if (limits.length === 0) return
-  const now = app.clock.now()
-  const starts = limits.map(({ time_period }) => (time_period === undefined ? 0 : now - time_period))
-  const used = await loadUploadedBytes(db, uploader, starts)
+  const used = await loadUsed(app, db, uploader)
   const exceeded = limits.find(({ max_size }, place) => used[place]! + size > max_size)
   if (!exceeded) return
-  const { info_uri = accountUrl(app), can_upgrade } = exceeded
+  const { info_uri = `${app.config.public_base_url}${UPLOADS_PATH}`, can_upgrade } = exceeded
   // https://github.com/matrix-org/matrix-spec-proposals/pull/4335
   throw new MatrixError(403, 'M_USER_LIMIT_EXCEEDED', describe(exceeded), {
     info_uri,
@@ -38,9 +40,26 @@ export async function checkUploadLimits(
   })
 }
 
+/** Returns how much of each limit a user has used. */
+export async function loadUploadUsage(app: App, uploader: UserId): Promise<UploadUsage[]> {
+  const used = await loadUsed(app, app.database, uploader)
+  return app.config.media.upload_limits.map(({ max_size: max, time_period: period }, place) => ({
+    used: used[place]!,
+    max,
+    period,
+  }))
+}
+
+function loadUsed(app: App, db: Db, uploader: UserId): Promise<number[]> {
+  const now = app.clock.now()
+  const limits = app.config.media.upload_limits
+  const starts = limits.map(({ time_period }) => (time_period === undefined ? 0 : now - time_period))
+  return loadUploadedBytes(db, uploader, starts)
+}
+
 function describe({ max_size, time_period }: App['config']['media']['upload_limits'][number]): string {
   if (time_period === undefined)
-    return `You can store ${sizeText(max_size)} on this server. Ask its administrators to delete files.`
+    return `You can store ${byteSizeText(max_size)} on this server. Ask its administrators to delete files.`
   const hours = time_period / 3_600_000
   const period =
     hours >= 48
@@ -48,10 +67,5 @@ function describe({ max_size, time_period }: App['config']['media']['upload_limi
       : hours >= 2
         ? `${Math.round(hours)} hours`
         : `${Math.round(hours * 60)} minutes`
-  return `You can upload ${sizeText(max_size)} within ${period}. Try again later.`
-}
-
-function sizeText(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
-  return `${Number((bytes / 1024 ** power).toFixed(1))} ${UNITS[power]}`
+  return `You can upload ${byteSizeText(max_size)} within ${period}. Try again later.`
 }

@@ -13,6 +13,7 @@ import { getResetIdentityPage, postResetIdentityPage } from './reset-identity.ts
 import { getSecondFactorPage, postSecondFactorPage } from './second-factor.ts'
 import { getTokensPage, postTokensPage } from './tokens.ts'
 import { getTotpPage, postTotpPage } from './totp.ts'
+import { getUploadsPage } from './uploads.ts'
 
 /** The pages on which users manage their accounts. */
 export const accountPages: AnyEndpoint[] = [
@@ -28,6 +29,7 @@ export const accountPages: AnyEndpoint[] = [
   postAccountDevicePage,
   getBrowsersPage,
   postBrowsersPage,
+  getUploadsPage,
   getEmailsPage,
   postEmailsPage,
   getPasswordPage,

@@ -1,4 +1,5 @@
 import type { App } from '../../../app.ts'
+import { UPLOADS_PATH } from '../../../services/media/upload-limits.ts'
 import { SECOND_FACTOR_PATH } from '../own-path.ts'
 import type { Texts } from '../texts/en.ts'
 
@@ -30,6 +31,11 @@ export const ACCOUNT_SECTIONS: readonly AccountSection[] = [
     path: '/account/providers',
     texts: ({ providers }) => providers,
     isOffered: ({ identityProviders }) => identityProviders.size > 0,
+  },
+  {
+    path: UPLOADS_PATH,
+    texts: ({ uploads }) => uploads,
+    isOffered: ({ config }) => config.media.upload_limits.length > 0,
   },
   { path: '/account/tokens', texts: ({ tokens }) => tokens },
   { path: '/account/reset-identity', texts: ({ resetIdentity }) => resetIdentity },

@@ -392,6 +392,15 @@ export const en = {
     signOutOthers: 'Sign out all other browsers',
     done: 'Signed out.',
   },
+  uploads: {
+    title: 'Uploads',
+    hint: 'How much you may upload, and have',
+    explanation: 'Every file that you upload counts, until it is deleted.',
+    none: 'This server does not limit how much you upload.',
+    total: 'All your files',
+    within: (period: string) => `Within ${period}`,
+    used: (used: string, max: string) => `${used} of ${max}`,
+  },
   emails: {
     title: 'E-mail addresses',
     hint: 'With which you can set a new password if you forget yours',

@@ -366,6 +366,15 @@ export const zhHans: Texts = {
     othersSignedOut: '所有其他设备和浏览器均已退出登录。',
     unknown: '没有这台设备，它可能已经退出登录。',
   },
+  uploads: {
+    title: '上传',
+    hint: '您可以上传多少，以及已上传多少',
+    explanation: '您上传的每个文件都计算在内，直到它被删除。',
+    none: '本服务器不限制您的上传量。',
+    total: '您的所有文件',
+    within: (period) => `${period}内`,
+    used: (used, max) => `${used}，上限 ${max}`,
+  },
   browsers: {
     title: '浏览器',
     hint: '您登录了这些页面的浏览器',

@@ -18,17 +18,14 @@ export async function quarantineMedia(app: App, name: MediaName, by: UserId): Pr
 
 /** Ends the quarantine of media. Throws M_NOT_FOUND, and 400 if another rule still prevents that they are served. */
 export async function unquarantineMedia(app: App, name: MediaName): Promise<void> {
-  const still = await app.database.write(async (tx) => {
+  await app.database.write(async (tx) => {
     await unquarantineName(tx, name)
-    return findStoredMedia(tx, name)
+    const media = await findStoredMedia(tx, name)
+    if (!media) throw unknownMedia()
+    if (media.quarantinedBy === null) return
+    const rule = `a rule of ${media.quarantinedBy} for their server or content`
+    throw new MatrixError(400, 'M_UNKNOWN', `The media are also blocked by ${rule}. Delete it first.`)
   })
-  if (!still) throw unknownMedia()
-  if (still.quarantinedBy === null) return
-  throw new MatrixError(
-    400,
-    'M_UNKNOWN',
-    `The media stay blocked by a rule of ${still.quarantinedBy} for the server or the content. Delete that rule.`,
-  )
 }
 
 /** Quarantines all media that a user uploaded to this server, and returns how many that were. */
