@@ -3,10 +3,14 @@ import { postMediaMove } from './admin/media-move.ts'
 import { mediaRecordEndpoints } from './admin/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media-rules.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
+import { serverFactEndpoints } from './admin/server/server-facts.ts'
 import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
 import { accountActEndpoints } from './admin/users/account-acts.ts'
 import { postAccountValidity } from './admin/users/account-validity.ts'
+import { userRedactionEndpoints } from './admin/users/redact-user.ts'
 import { getAdminRegister, postAdminRegister } from './admin/users/register.ts'
+import { registrationTokenEndpoints } from './admin/users/registration-tokens.ts'
+import { reportEndpoints } from './admin/users/reports.ts'
 import { userRecordEndpoints } from './admin/users/user.ts'
 import { userDeviceEndpoints } from './admin/users/user-devices.ts'
 import { userFactEndpoints } from './admin/users/user-facts.ts'
@@ -20,6 +24,10 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   postAdminRegister,
   postAccountValidity,
   ...userListEndpoints,
+  ...userRedactionEndpoints,
+  ...reportEndpoints,
+  ...registrationTokenEndpoints,
+  ...serverFactEndpoints,
   ...userRecordEndpoints,
   ...accountActEndpoints,
   ...userDeviceEndpoints,

@@ -39,6 +39,28 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_synapse/admin/v1/threepid/{medium}/users/{address}': '',
   'GET /_synapse/admin/v1/experimental_features/{userId}': '',
   'PUT /_synapse/admin/v1/experimental_features/{userId}': 'features:object!',
+  'POST /_synapse/admin/v1/user/{userId}/redact':
+    'rooms:array! reason:string limit:integer use_admin:boolean before_ts:integer after_ts:integer',
+  'GET /_synapse/admin/v1/user/redact_status/{redactId}': '',
+  'GET /_synapse/admin/v1/event_reports ?from ?limit ?dir ?user_id ?room_id ?event_sender_user_id': '',
+  'GET /_synapse/admin/v1/event_reports/{reportId}': '',
+  'DELETE /_synapse/admin/v1/event_reports/{reportId}': '',
+  'GET /_synapse/admin/v1/user_reports ?from ?limit ?dir ?user_id ?target_user_id': '',
+  'GET /_synapse/admin/v1/user_reports/{reportId}': '',
+  'DELETE /_synapse/admin/v1/user_reports/{reportId}': '',
+  'GET /_synapse/admin/v1/registration_tokens ?valid': '',
+  'POST /_synapse/admin/v1/registration_tokens/new':
+    'token:string length:integer uses_allowed:integer expiry_time:integer',
+  'GET /_synapse/admin/v1/registration_tokens/{token}': '',
+  'PUT /_synapse/admin/v1/registration_tokens/{token}': 'uses_allowed:integer expiry_time:integer',
+  'DELETE /_synapse/admin/v1/registration_tokens/{token}': '',
+  'GET /_synapse/admin/v1/username_available ?username': '',
+  'GET /_synapse/admin/v1/statistics/database/rooms': '',
+  'GET /_synapse/admin/v1/background_updates/status': '',
+  'GET /_synapse/admin/v1/background_updates/enabled': '',
+  'POST /_synapse/admin/v1/background_updates/enabled': 'enabled:boolean!',
+  'GET /_synapse/admin/v1/scheduled_tasks ?action_name ?resource_id ?status ?max_timestamp': '',
+  'GET /_synapse/admin/v1/server_version': '',
   'POST /_synapse/admin/v1/account_validity/validity': 'user_id:string! expiration_ts:integer',
   'POST /_synapse/admin/v1/send_server_notice': 'user_id:string! content:object!',
   'PUT /_synapse/admin/v1/send_server_notice/{txnId}': 'user_id:string! content:object!',
@@ -75,5 +97,6 @@ export const ADMIN_OPERATIONS: readonly Operation[] = Object.entries(ADMIN).map(
       return name && type ? [[name, { types: [type], ...(mark && { required: true as const }) }]] : []
     }),
   )
-  return { method, path, auth: 'user', query: query.map((name) => name.slice(1)), ...(fields !== '' && { body }) }
+  const auth = path.endsWith('/server_version') ? 'none' : 'user'
+  return { method, path, auth, query: query.map((name) => name.slice(1)), ...(fields !== '' && { body }) }
 })

@@ -13,6 +13,7 @@ import { removeGuests } from '../rooms/access/guest-access.ts'
 import { updateMemberProfiles } from '../rooms/reading/member-profiles.ts'
 import { REDACT_RELATED } from '../rooms/sending/redact-event.ts'
 import { redactRelated } from '../rooms/sending/redact-related.ts'
+import { REDACT_USER, runUserRedaction } from '../rooms/sending/redact-user.ts'
 import { applyEarly } from '../rooms/timeline/apply-early.ts'
 import { LEAVE_ALL_ROOMS } from '../users/deactivate.ts'
 import { SEND_MAIL } from '../users/mail/compose-mail.ts'
@@ -31,6 +32,7 @@ export function jobHandlers(app: App): JobHandlers {
     [SEND_TEXT]: (payload) => sendTextMessage(app, payload),
     [LEAVE_ALL_ROOMS]: (payload) => leaveAllRooms(app, ofUser.parse(payload).user_id),
     [MEDIA_WORK]: (payload) => continueMediaWork(app, payload),
+    [REDACT_USER]: (payload) => runUserRedaction(app, payload),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
     [REMOVE_GUESTS]: (payload) => removeGuests(app, payload),
     [UPDATE_MEMBER_PROFILES]: (payload) => updateMemberProfiles(app, ofUser.parse(payload).user_id),

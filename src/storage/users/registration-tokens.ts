@@ -15,17 +15,52 @@ export async function insertRegistrationToken(
 /** Whether a token is usable now. */
 export async function isRegistrationTokenUsable(db: Db, token: string, now: number): Promise<boolean> {
   const { rows } = await sql`select 1 from registration_tokens where token = ${token}
-    and (uses_allowed is null or uses_completed < uses_allowed) and (expires_ts is null or expires_ts > ${now}::bigint)`.execute(
-    db.sql,
-  )
+    and ${isUsable(now)}`.execute(db.sql)
   return rows.length === 1
 }
 
 /** Counts one use of a token; false if it is not usable. */
 export async function takeRegistrationToken(tx: Tx, token: string, now: number): Promise<boolean> {
   const result = await sql`update registration_tokens set uses_completed = uses_completed + 1 where token = ${token}
-    and (uses_allowed is null or uses_completed < uses_allowed) and (expires_ts is null or expires_ts > ${now}::bigint)`.execute(
-    tx.sql,
-  )
+    and ${isUsable(now)}`.execute(tx.sql)
   return result.numAffectedRows === 1n
+}
+
+/**
+ * Returns registration tokens by name, at most `limit`; `valid`: only those that are usable at `now`, or only the
+ * others.
+ */
+export async function listRegistrationTokens(
+  db: Db,
+  { valid, now, limit }: { valid: boolean | null; now: number; limit: number },
+): Promise<RegistrationTokenRow[]> {
+  const { rows } = await sql<RegistrationTokenRow>`select * from registration_tokens
+    ${valid === null ? sql`` : sql`where ${isUsable(now)} = ${valid}::boolean`}
+    order by token limit ${limit}::int`.execute(db.sql)
+  return rows
+}
+
+/** Finds a registration token. */
+export async function findRegistrationToken(db: Db, token: string): Promise<RegistrationTokenRow | undefined> {
+  return db.sql.selectFrom('registration_tokens').selectAll().where('token', '=', token).executeTakeFirst()
+}
+
+/** Changes the limits of a token. */
+export async function updateRegistrationToken(
+  tx: Tx,
+  { token, uses_allowed, expires_ts }: Omit<RegistrationTokenRow, 'uses_completed'>,
+): Promise<void> {
+  await sql`update registration_tokens set uses_allowed = ${uses_allowed}::int, expires_ts = ${expires_ts}::bigint
+    where token = ${token}`.execute(tx.sql)
+}
+
+/** Deletes a token; false if there is none. */
+export async function deleteRegistrationToken(tx: Tx, token: string): Promise<boolean> {
+  const { numAffectedRows } = await sql`delete from registration_tokens where token = ${token}`.execute(tx.sql)
+  return numAffectedRows === 1n
+}
+
+function isUsable(now: number) {
+  return sql`((uses_allowed is null or uses_completed < uses_allowed)
+    and (expires_ts is null or expires_ts > ${now}::bigint))`
 }

@@ -1,0 +1,196 @@
+import { beforeAll, describe, expect, inject, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { ask, registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { createRoom, eventPath, joinRoom, roomPath } from '../harness/rooms.ts'
+
+/** Reports, redaction of users, registration tokens and facts about the server, in Synapse's admin API. */
+const { url, sharedSecret } = inject('homeserver')
+const v1 = (path: string) => `/_synapse/admin/v1/${path}`
+const of = ({ userId }: { userId: string }) => encodeURIComponent(userId)
+const outcome = async (user: TestUser, method: string, path: string, body?: unknown) => {
+  const answer = await user.ask(method, path, body)
+  return [answer.status, answer.body.errcode]
+}
+
+let admin: TestUser
+beforeAll(async () => {
+  admin = await registerAdmin(url, sharedSecret)
+})
+
+describe('reports', () => {
+  test('of events are listed, shown and deleted', async () => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    const roomId = await createRoom(alice, { name: 'Tea' })
+    await joinRoom(roomId, bob)
+    const eventIds = [await sendText(alice, roomId, 'one'), await sendText(alice, roomId, 'two')]
+    for (const eventId of eventIds)
+      await bob.post(roomPath(roomId, eventPath('report', eventId)), { reason: 'spam', score: -100 })
+    const report = (eventId: string) => ({
+      ...{ id: expect.any(Number), received_ts: expect.any(Number), room_id: roomId, name: 'Tea' },
+      ...{ canonical_alias: null, event_id: eventId, user_id: bob.userId, sender: alice.userId },
+      ...{ reason: 'spam', score: -100 },
+    })
+    const list = (query: string) => admin.get(v1(`event_reports?room_id=${encodeURIComponent(roomId)}&${query}`))
+    const all = await list('dir=f')
+    expect(all).toEqual({ event_reports: eventIds.map(report), total: 2 })
+    expect(await list('limit=1')).toEqual({ event_reports: [report(eventIds[1]!)], total: 2, next_token: 1 })
+    expect((await list('limit=1&from=1')).event_reports).toEqual([report(eventIds[0]!)])
+    expect((await list(`user_id=${of(alice)}`)).total).toBe(0)
+    expect((await list(`event_sender_user_id=${of(alice)}&user_id=${of(bob)}&order_by=x`)).total).toBe(2)
+    const { id } = all.event_reports[0]
+    const one = await admin.get(v1(`event_reports/${id}`))
+    expect(one).toMatchObject({
+      ...report(eventIds[0]!),
+      event_json: { content: { body: 'one' }, sender: alice.userId },
+    })
+    expect(await outcome(admin, 'DELETE', v1(`user_reports/${id}`))).toEqual([404, 'M_NOT_FOUND'])
+    expect((await admin.ask('DELETE', v1(`event_reports/${id}`))).body).toEqual({})
+    expect(await outcome(admin, 'DELETE', v1(`event_reports/${id}`))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcome(admin, 'GET', v1('event_reports/x'))).toEqual([400, 'M_INVALID_PARAM'])
+  })
+
+  test('of users are listed, shown and deleted', async () => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    await bob.post(`/_matrix/client/v3/users/${of(alice)}/report`, { reason: 'rude' })
+    const report = {
+      ...{ id: expect.any(Number), received_ts: expect.any(Number), target_user_id: alice.userId },
+      ...{ user_id: bob.userId, reason: 'rude' },
+    }
+    const list = v1(`user_reports?target_user_id=${of(alice)}&user_id=${of(bob)}`)
+    const { user_reports: reports, total } = await admin.get(list)
+    expect([reports, total]).toEqual([[report], 1])
+    expect(await admin.get(v1(`user_reports/${reports[0].id}`))).toEqual(report)
+    expect(await outcome(admin, 'GET', v1(`event_reports/${reports[0].id}`))).toEqual([404, 'M_NOT_FOUND'])
+    await admin.ask('DELETE', v1(`user_reports/${reports[0].id}`))
+    expect((await admin.get(list)).total).toBe(0)
+  })
+})
+
+describe('the redaction of a user', () => {
+  const ended = (redactId: string) =>
+    pollUntil('the redaction ends', async () => {
+      const state = await admin.get(v1(`user/redact_status/${redactId}`))
+      return !['scheduled', 'active'].includes(state.status) && state
+    })
+  const contentOf = async (reader: TestUser, roomId: string, eventId: string) =>
+    (await reader.get(roomPath(roomId, eventPath('event', eventId)))).content
+
+  test('empties messages and memberships in all rooms, not the state of rooms', async () => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    const [roomId, other] = [await createRoom(alice, { name: 'Tea' }), await createRoom(bob)]
+    await joinRoom(roomId, bob)
+    await joinRoom(other, alice)
+    const sent = [await sendText(alice, roomId, 'one'), await sendText(alice, roomId, 'two')]
+    const elsewhere = await sendText(alice, other, 'three')
+    const kept = await sendText(bob, roomId, 'kept')
+    const { redact_id: id } = await admin.post(v1(`user/${of(alice)}/redact`), { rooms: [], reason: 'spam' })
+    expect(await ended(id)).toEqual({ status: 'complete', failed_redactions: {} })
+    for (const eventId of sent) expect(await contentOf(bob, roomId, eventId)).toEqual({})
+    expect(await contentOf(bob, other, elsewhere)).toEqual({})
+    expect(await contentOf(bob, roomId, kept)).toMatchObject({ body: 'kept' })
+    const state = (type: string) => bob.get(roomPath(roomId, `state/${type}`))
+    expect(await state('m.room.name/')).toEqual({ name: 'Tea' })
+    expect(await state(`m.room.member/${of(alice)}`)).toEqual({ membership: 'join' })
+    const { unsigned } = await bob.get(roomPath(roomId, eventPath('event', sent[0]!)))
+    expect(unsigned.redacted_because).toMatchObject({ sender: alice.userId, content: { reason: 'spam' } })
+    const tasks = await admin.get(v1(`scheduled_tasks?resource_id=${of(alice)}&status=complete&from=0`))
+    expect(tasks.scheduled_tasks).toEqual([
+      {
+        ...{ id, action: 'redact_user', status: 'complete', timestamp_ms: expect.any(Number), error: null },
+        ...{
+          resource_id: alice.userId,
+          result: { failed_redactions: {}, redacted: expect.any(Number), rooms_left: 0 },
+        },
+      },
+    ])
+  })
+
+  test('of a banned user is done by the administrator, in some rooms, up to a limit and a time', async () => {
+    const spammer = await registerUser(url)
+    const roomId = await createRoom(admin)
+    const apart = await createRoom(spammer)
+    await joinRoom(roomId, spammer)
+    const eventIds = [await sendText(spammer, roomId, 'one'), await sendText(spammer, roomId, 'two')]
+    await admin.post(roomPath(roomId, 'ban'), { user_id: spammer.userId })
+    const path = v1(`user/${of(spammer)}/redact`)
+    const begin = async (body: object) => (await admin.post(path, { rooms: [roomId], ...body })).redact_id
+    await ended(await begin({ after_ts: Date.now() + 60_000 }))
+    expect(await contentOf(admin, roomId, eventIds[1]!)).toMatchObject({ body: 'two' })
+    await ended(await begin({ limit: 1 }))
+    expect(await contentOf(admin, roomId, eventIds[1]!)).toEqual({})
+    expect(await contentOf(admin, roomId, eventIds[0]!)).toMatchObject({ body: 'one' })
+    await ended(await begin({}))
+    expect(await contentOf(admin, roomId, eventIds[0]!)).toEqual({})
+    const alone = await sendText(spammer, apart, 'mine')
+    const { failed_redactions: failed } = await ended(await begin({ rooms: [apart], use_admin: true }))
+    expect(Object.keys(failed)).toContain(alone)
+    expect(await outcome(admin, 'GET', v1('user/redact_status/none'))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcome(admin, 'POST', path, { rooms: ['x'] })).toEqual([400, 'M_BAD_JSON'])
+  })
+})
+
+test('registration tokens are created, changed and deleted', async () => {
+  const token = uniqueName('token')
+  const path = v1(`registration_tokens/${token}`)
+  const made = { token, uses_allowed: 2, pending: 0, completed: 0, expiry_time: null }
+  expect(await admin.post(v1('registration_tokens/new'), { token, uses_allowed: 2 })).toEqual(made)
+  expect(await outcome(admin, 'POST', v1('registration_tokens/new'), { token })).toEqual([400, 'M_INVALID_PARAM'])
+  expect(await outcome(admin, 'POST', v1('registration_tokens/new'), { token: 'a b' })).toEqual([
+    400,
+    'M_INVALID_PARAM',
+  ])
+  expect((await admin.post(v1('registration_tokens/new'), { length: 5 })).token).toMatch(/^[A-Za-z0-9._~-]{5}$/)
+  expect(await admin.get(path)).toEqual(made)
+  const expiry_time = Date.now() + 3_600_000
+  expect(await admin.put(path, { expiry_time })).toEqual({ ...made, expiry_time })
+  const names = async (query: string) => {
+    const { registration_tokens: tokens } = await admin.get(v1(`registration_tokens${query}`))
+    return tokens.map((each: { token: string }) => each.token)
+  }
+  expect(await names('?valid=true&from=0')).toContain(token)
+  expect(await admin.put(path, { uses_allowed: 0 })).toEqual({ ...made, uses_allowed: 0, expiry_time })
+  expect(await names('?valid=true')).not.toContain(token)
+  expect(await names('?valid=false')).toContain(token)
+  expect(await names('')).toContain(token)
+  expect(await outcome(admin, 'PUT', path, { expiry_time: 1 })).toEqual([400, 'M_INVALID_PARAM'])
+  expect((await admin.ask('DELETE', path)).body).toEqual({})
+  expect(await outcome(admin, 'GET', path)).toEqual([404, 'M_NOT_FOUND'])
+  expect(await outcome(admin, 'PUT', path, {})).toEqual([404, 'M_NOT_FOUND'])
+  expect(await outcome(admin, 'DELETE', path)).toEqual([404, 'M_NOT_FOUND'])
+})
+
+test('facts about the server', async () => {
+  const version = await ask(url, { method: 'GET', path: v1('server_version') })
+  expect(version.body).toEqual({ server_version: expect.stringMatching(/^Hearth \d+\.\d+/) })
+  expect(await admin.get(v1(`username_available?username=${uniqueName()}`))).toEqual({ available: true })
+  const taken = admin.userId.slice(1).split(':')[0]
+  expect(await outcome(admin, 'GET', v1(`username_available?username=${taken}`))).toEqual([400, 'M_USER_IN_USE'])
+  const { rooms } = await admin.get(v1('statistics/database/rooms'))
+  for (const room of rooms)
+    expect(room).toEqual({ room_id: expect.stringMatching(/^!/), estimated_size: expect.any(Number) })
+  expect(await admin.get(v1('background_updates/status'))).toEqual({ enabled: true, current_updates: {} })
+  expect(await admin.get(v1('background_updates/enabled'))).toEqual({ enabled: true })
+  expect(await outcome(admin, 'POST', v1('background_updates/enabled'), { enabled: false })).toEqual([
+    ...[400, 'M_INVALID_PARAM'],
+  ])
+})
+
+test('all of it is for administrators', async () => {
+  const user = await registerUser(url)
+  const paths = [
+    ...['event_reports', 'event_reports/1', 'user_reports', 'user_reports/1', 'registration_tokens'],
+    ...['registration_tokens/x', 'user/redact_status/x', 'username_available?username=x', 'scheduled_tasks'],
+    ...['statistics/database/rooms', 'background_updates/status', 'background_updates/enabled'],
+  ]
+  for (const path of paths)
+    expect([path, ...(await outcome(user, 'GET', v1(path)))]).toEqual([path, 403, 'M_FORBIDDEN'])
+  const writes: [string, string, object][] = [
+    ['POST', `user/${of(user)}/redact`, { rooms: [] }],
+    ['POST', 'registration_tokens/new', {}],
+    ['DELETE', 'registration_tokens/x', {}],
+    ['DELETE', 'event_reports/1', {}],
+    ['DELETE', 'user_reports/1', {}],
+  ]
+  for (const [method, path, body] of writes)
+    expect([path, ...(await outcome(user, method, v1(path), body))]).toEqual([path, 403, 'M_FORBIDDEN'])
+})

@@ -1,0 +1,117 @@
+import { z } from 'zod'
+import { InvalidParamError, NotFoundError } from '../../../core/errors.ts'
+import { createRegistrationToken } from '../../../services/users/registration/registration-token-validity.ts'
+import type { RegistrationTokenRow } from '../../../storage/schema/users.ts'
+import {
+  deleteRegistrationToken,
+  findRegistrationToken,
+  listRegistrationTokens,
+  updateRegistrationToken,
+} from '../../../storage/users/registration-tokens.ts'
+import { opaqueName, queryBoolean } from '../../http/fields.ts'
+import { type AnyEndpoint, route } from '../../http/route.ts'
+import { v1 } from '../admin-fields.ts'
+
+const MAX_TOKENS = 10_000
+const MAX_LENGTH = 64
+const MAX_USES = 2_147_483_647
+const path = v1('/registration_tokens/:token')
+const ofToken = z.object({ token: opaqueName })
+const limits = {
+  uses_allowed: z.int().min(0).max(MAX_USES).nullish(),
+  expiry_time: z.int().min(0).nullish(),
+}
+
+const getTokens = route({
+  method: 'GET',
+  path: v1('/registration_tokens'),
+  auth: 'admin',
+  query: z.object({ valid: queryBoolean.optional() }),
+  async handle({ query: { valid = null } }, app) {
+    const wanted = { valid, now: app.clock.now(), limit: MAX_TOKENS }
+    return { registration_tokens: (await listRegistrationTokens(app.database, wanted)).map(describe) }
+  },
+})
+
+const postNewToken = route({
+  method: 'POST',
+  path: v1('/registration_tokens/new'),
+  auth: 'admin',
+  body: z.object({ ...limits, token: z.string().optional(), length: z.int().min(1).max(MAX_LENGTH).default(16) }),
+  async handle({ body: { token: chosen, length, uses_allowed = null, expiry_time = null } }, app) {
+    const now = app.clock.now()
+    requireFuture(expiry_time, now)
+    const lifetimeMs = expiry_time === null ? null : expiry_time - now
+    const wanted = { token: chosen ?? app.random.token(length), usesAllowed: uses_allowed, lifetimeMs }
+    const token = await createRegistrationToken(app, wanted)
+    return describe({ token, uses_allowed, uses_completed: 0, expires_ts: expiry_time })
+  },
+})
+
+const getToken = route({
+  method: 'GET',
+  path,
+  auth: 'admin',
+  params: ofToken,
+  async handle({ params }, app) {
+    return describe(required(await findRegistrationToken(app.database, params.token)))
+  },
+})
+
+const putToken = route({
+  method: 'PUT',
+  path,
+  auth: 'admin',
+  params: ofToken,
+  body: z.object(limits),
+  handle({ params, body: { uses_allowed, expiry_time } }, app) {
+    requireFuture(expiry_time, app.clock.now())
+    return app.database.write(async (tx) => {
+      const token = required(await findRegistrationToken(tx, params.token))
+      const changed = {
+        ...token,
+        ...(uses_allowed !== undefined && { uses_allowed }),
+        ...(expiry_time !== undefined && { expires_ts: expiry_time }),
+      }
+      await updateRegistrationToken(tx, changed)
+      return describe(changed)
+    })
+  },
+})
+
+const deleteToken = route({
+  method: 'DELETE',
+  path,
+  auth: 'admin',
+  params: ofToken,
+  async handle({ params }, app) {
+    if (!(await app.database.write((tx) => deleteRegistrationToken(tx, params.token)))) throw unknownToken()
+    return {}
+  },
+})
+
+export const registrationTokenEndpoints: readonly AnyEndpoint[] = [
+  getTokens,
+  postNewToken,
+  getToken,
+  putToken,
+  deleteToken,
+]
+
+/** A registration counts as a use when it is complete, so that none is pending. */
+function describe({ token, uses_allowed, uses_completed, expires_ts }: RegistrationTokenRow) {
+  return { token, uses_allowed, pending: 0, completed: uses_completed, expiry_time: expires_ts }
+}
+
+function requireFuture(time: number | null | undefined, now: number): void {
+  if (time !== null && time !== undefined && time < now) throw new InvalidParamError('expiry_time: has passed')
+}
+
+function required(token: RegistrationTokenRow | undefined): RegistrationTokenRow {
+  if (!token) throw unknownToken()
+  return token
+}
+
+function unknownToken(): NotFoundError {
+  return new NotFoundError('There is no such registration token')
+}
