@@ -46,9 +46,16 @@ async function departures(): Promise<number[]> {
   return users.map(({ userId }) => ends.filter(({ sender }) => sender === userId).length)
 }
 
-/** Reports a departure as LiveKit does: again, at the next process, if nobody answers. */
-async function report({ room, identity }: CallMember, place: number): Promise<void> {
-  const body = webhookBody('participant_left', { room, identity, reason: 'CONNECTION_TIMEOUT' })
+/** Waits until a process has asked LiveKit about all participants. */
+async function seen(member: CallMember): Promise<void> {
+  livekit.listed.length = 0
+  await report('participant_joined', member, 0)
+  await pollUntil('LiveKit was asked', () => livekit.listed.length > 0)
+}
+
+/** Reports a change as LiveKit does: again, at the next process, if nobody answers. */
+async function report(event: string, { room, identity }: CallMember, place: number): Promise<void> {
+  const body = webhookBody(event, { room, identity, reason: 'CONNECTION_TIMEOUT' })
   for (let attempt = 0; ; attempt++) {
     const { url } = hearths.hearths[(place + attempt) % PROCESSES]!
     const answer = await sendWebhook(url, body, webhookToken(livekit, body)).catch(() => undefined)
@@ -62,15 +69,14 @@ test(
     for (let round = 0; round < ROUNDS; round++) {
       const members = await Promise.all(users.map((user) => joinCall(user, roomId)))
       for (const { room, identity } of members) livekit.connect(room, identity)
-      livekit.listed.length = 0
       for (const answer of await Promise.all(members.map((member) => handOver(member)))) expect(answer.status).toBe(200)
-      await pollUntil('LiveKit was asked', () => livekit.listed.length > 0)
+      await seen(members[0]!)
       const [leaving, staying] = [members.slice(0, MEMBERS / 2), members.slice(MEMBERS / 2)]
 
       const victim = hearths.hearths[round % PROCESSES]!
       const reports = leaving.map((member, place) => {
         livekit.disconnect(member.room, member.identity)
-        return report(member, round + place)
+        return report('participant_left', member, round + place)
       })
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
       await victim.kill('SIGKILL')
@@ -80,6 +86,7 @@ test(
       for (const member of staying) expect(await isInCall(member)).toBe(true)
 
       // Without a webhook.
+      await seen(staying[0]!)
       for (const { room, identity } of staying) livekit.disconnect(room, identity)
       for (const member of staying) await pollUntil('the others left too', async () => !(await isInCall(member)))
       expect(await departures()).toEqual(users.map(() => round + 1))
