@@ -21,8 +21,16 @@ export default defineConfig({
           hookTimeout: 300_000,
         },
       },
-      // A call is not over quickly, and takes all cores.
-      { test: { name: 'calls', include: ['spec-tests/calls/*.test.ts'], ...timeouts, testTimeout: 180_000 } },
+      // Three browsers take all cores: nothing else runs beside them.
+      {
+        test: {
+          name: 'calls',
+          include: ['spec-tests/calls/*.test.ts'],
+          ...timeouts,
+          testTimeout: 180_000,
+          hookTimeout: 300_000,
+        },
+      },
       ...['pglite', 'postgresql', 'three-processes', 'synapse'].map((where) => ({
         test: {
           name: where,
