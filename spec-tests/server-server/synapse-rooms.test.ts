@@ -41,7 +41,7 @@ const owners = new Map<string, TestUser>()
 const guests = new Map<string, [TestUser, TestUser]>()
 
 beforeAll(async () => {
-  pair = await startPair()
+  pair = await startPair({ synapse: { experimental_features: { msc4354_enabled: true } } })
   for (const side of ['Hearth', 'Synapse'] as const) {
     const { url } = pair[side]
     const [owner, guest, other] = await Promise.all([registerUser(url), registerUser(url), registerUser(url)])
@@ -64,6 +64,7 @@ describe.each(WAYS)('%s has the room, to which %s comes', (here, there) => {
       const shared = { roomId: await createRoom(owner, options), owner, guest }
       await inviteAndJoin(shared)
       await talk(shared)
+      await stick(shared)
       await react(shared)
       await redact(shared)
       await govern(shared, other)
@@ -105,6 +106,22 @@ async function talk({ roomId, owner, guest }: Shared): Promise<void> {
     const isThread = (event: ClientEvent) =>
       event.unsigned?.['m.relations']?.['m.thread']?.latest_event.event_id === inThread
     await seesEvent(speaker, roomId, said, isThread)
+  }
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4354 */
+async function stick({ roomId, owner, guest }: Shared): Promise<void> {
+  for (const [sender, reader] of [
+    [owner, guest],
+    [guest, owner],
+  ] as const) {
+    const path = `send/org.matrix.msc4143.rtc.member/${uniqueName()}?org.matrix.msc4354.sticky_duration_ms=600000`
+    const { event_id: sent } = await sender.put(roomPath(roomId, path), { msc4354_sticky_key: 'device' })
+    for (const user of [sender, reader]) {
+      const { msc4354_sticky: sticky, unsigned } = await seesEvent(user, roomId, sent)
+      expect(sticky).toEqual({ duration_ms: 600_000 })
+      expect(unsigned.msc4354_sticky_duration_ttl_ms).toBeGreaterThan(300_000)
+    }
   }
 }
 

@@ -128,6 +128,12 @@ describe('the default rules on', () => {
       '',
     ],
     ['a call that mentions nobody', { type: 'org.matrix.msc4075.rtc.notification', content: {} }, {}, ''],
+    [
+      'a declined call',
+      { type: 'org.matrix.msc4310.rtc.decline', content: { 'm.relates_to': { rel_type: 'm.reference' } } },
+      { memberCount: 2 },
+      '',
+    ],
     ['a message of one’s own', { sender: me }, {}, ''],
     ['a notice', { content: { msgtype: 'm.notice', body: 'hi' } }, {}, ''],
     ['an edit', { content: { 'm.relates_to': edit } }, { memberCount: 2 }, ''],
