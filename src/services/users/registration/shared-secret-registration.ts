@@ -45,9 +45,6 @@ export async function registerBySharedSecret(
 ): Promise<LoginResult> {
   const { nonce, mac } = request
   const signed = signedParts(request)
-  // NUL separates the parts of the MAC: inside a part it would make one MAC valid for another request.
-  if (signed.some((part) => part.includes('\0')))
-    throw new InvalidParamError('nonce, username, password and user_type cannot contain the character NUL')
   await requireSharedSecret(app, { nonce, mac, signed, algorithm: 'sha1' })
   const { username: localpart, password, displayname: displayName, admin } = request
   let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined
@@ -59,13 +56,17 @@ export async function registerBySharedSecret(
 
 /**
  * Requires that a caller knows the shared secret: `mac` is its hexadecimal HMAC of the signed parts, separated by NUL,
- * with a nonce among them that is used up. Throws M_FORBIDDEN for a wrong MAC, M_INVALID_PARAM for an unknown nonce.
+ * with a nonce among them that is used up. Throws M_FORBIDDEN for a wrong MAC, M_INVALID_PARAM for an unknown nonce and
+ * for NUL.
  */
 export async function requireSharedSecret(
   app: Pick<App, 'config' | 'database' | 'clock'>,
   proof: { nonce: string; mac: string; signed: readonly string[]; algorithm: 'sha1' | 'sha256' },
 ): Promise<void> {
   const secret = sharedSecret(app)
+  // NUL separates the parts of the MAC: inside a part it would make one MAC valid for another request.
+  if (proof.signed.some((part) => part.includes('\0')))
+    throw new InvalidParamError('The values that the mac covers cannot contain the character NUL')
   const isKnown = await app.database.write((tx) => takeRegistrationNonce(tx, proof.nonce, app.clock.now()))
   if (!isKnown) throw new InvalidParamError('The nonce is unknown, used or expired. Request a new one.')
   const expected = createHmac(proof.algorithm, secret).update(proof.signed.join('\0')).digest()
