@@ -7,12 +7,11 @@ import {
   unquarantineMedia,
 } from '../../services/media/moderation/quarantine-media.ts'
 import { quarantineRoom, quarantineUser } from '../../services/media/moderation/resumable-work.ts'
-import { queryInteger, roomId, userId } from '../http/fields.ts'
+import { queryInteger, roomId } from '../http/fields.ts'
 import { type AnyEndpoint, route } from '../http/route.ts'
 import { mediaPath } from '../media/media-fields.ts'
+import { ofUser, v1 } from './admin-fields.ts'
 
-/** In the form of Synapse's admin API: https://element-hq.github.io/synapse/latest/admin_api/media_admin_api.html */
-const V1 = '/_synapse/admin/v1'
 const CHANGES = 100
 
 const ofRoom = z.object({ roomId })
@@ -20,7 +19,7 @@ const ownMedia = mediaPath.pick({ mediaId: true })
 
 const getRoomMedia = route({
   method: 'GET',
-  path: `${V1}/room/:roomId/media`,
+  path: v1('/room/:roomId/media'),
   auth: 'admin',
   params: ofRoom,
   handle: ({ params }, app) => listMediaInRoom(app, params.roomId),
@@ -28,7 +27,7 @@ const getRoomMedia = route({
 
 const postQuarantineRoom = route({
   method: 'POST',
-  path: [`${V1}/room/:roomId/media/quarantine`, `${V1}/quarantine_media/:roomId`],
+  path: [v1('/room/:roomId/media/quarantine'), v1('/quarantine_media/:roomId')],
   auth: 'admin',
   params: ofRoom,
   async handle({ params, session }, app) {
@@ -38,9 +37,9 @@ const postQuarantineRoom = route({
 
 const postQuarantineUser = route({
   method: 'POST',
-  path: `${V1}/user/:userId/media/quarantine`,
+  path: v1('/user/:userId/media/quarantine'),
   auth: 'admin',
-  params: z.object({ userId }),
+  params: ofUser,
   async handle({ params, session }, app) {
     return { num_quarantined: await quarantineUser(app, params.userId, session.userId) }
   },
@@ -48,7 +47,7 @@ const postQuarantineUser = route({
 
 const postQuarantine = route({
   method: 'POST',
-  path: `${V1}/media/quarantine/:serverName/:mediaId`,
+  path: v1('/media/quarantine/:serverName/:mediaId'),
   auth: 'admin',
   params: mediaPath,
   async handle({ params, session }, app) {
@@ -59,7 +58,7 @@ const postQuarantine = route({
 
 const postUnquarantine = route({
   method: 'POST',
-  path: `${V1}/media/unquarantine/:serverName/:mediaId`,
+  path: v1('/media/unquarantine/:serverName/:mediaId'),
   auth: 'admin',
   params: mediaPath,
   async handle({ params }, app) {
@@ -70,7 +69,7 @@ const postUnquarantine = route({
 
 const postProtect = route({
   method: 'POST',
-  path: `${V1}/media/protect/:mediaId`,
+  path: v1('/media/protect/:mediaId'),
   auth: 'admin',
   params: ownMedia,
   async handle({ params }, app) {
@@ -81,7 +80,7 @@ const postProtect = route({
 
 const postUnprotect = route({
   method: 'POST',
-  path: `${V1}/media/unprotect/:mediaId`,
+  path: v1('/media/unprotect/:mediaId'),
   auth: 'admin',
   params: ownMedia,
   async handle({ params }, app) {
@@ -92,7 +91,7 @@ const postUnprotect = route({
 
 const getQuarantineChanges = route({
   method: 'GET',
-  path: `${V1}/media/quarantine_changes`,
+  path: v1('/media/quarantine_changes'),
   auth: 'admin',
   query: z.object({ from: queryInteger.default(0) }),
   async handle({ query }, app) {

@@ -12,14 +12,12 @@ import {
   type MediaRecord,
 } from '../../storage/media/local-media.ts'
 import { findUser } from '../../storage/users/users.ts'
-import { queryBoolean, queryInteger, serverName, userId } from '../http/fields.ts'
+import { queryBoolean, queryInteger, serverName } from '../http/fields.ts'
 import { type AnyEndpoint, route } from '../http/route.ts'
 import { mediaPath } from '../media/media-fields.ts'
-import { listPage, nextToken } from './admin-fields.ts'
+import { listPage, nextToken, ofUser, v1 } from './admin-fields.ts'
 import { hexOf } from './media-fields.ts'
 
-/** In the form of Synapse's admin API: https://element-hq.github.io/synapse/latest/admin_api/media_admin_api.html */
-const V1 = '/_synapse/admin/v1'
 /** Earlier times are seconds, given by mistake: they would be in 1970. */
 const EARLIEST_MS = 30_000_000_000
 
@@ -28,7 +26,7 @@ const beforeTs = queryInteger.min(EARLIEST_MS, 'is in 1970: give the time in mil
 
 const getMedia = route({
   method: 'GET',
-  path: `${V1}/media/:serverName/:mediaId`,
+  path: v1('/media/:serverName/:mediaId'),
   auth: 'admin',
   params: mediaPath,
   async handle({ params }, app) {
@@ -40,7 +38,7 @@ const getMedia = route({
 
 const deleteMedia = route({
   method: 'DELETE',
-  path: `${V1}/media/:serverName/:mediaId`,
+  path: v1('/media/:serverName/:mediaId'),
   auth: 'admin',
   params: mediaPath,
   async handle({ params }, app) {
@@ -51,7 +49,7 @@ const deleteMedia = route({
 
 const postDeleteMedia = route({
   method: 'POST',
-  path: [`${V1}/media/delete`, `${V1}/media/:serverName/delete`],
+  path: [v1('/media/delete'), v1('/media/:serverName/delete')],
   auth: 'admin',
   params: z.object({ serverName: serverName.optional() }),
   query: z.object({
@@ -68,13 +66,12 @@ const postDeleteMedia = route({
 
 const postPurgeMediaCache = route({
   method: 'POST',
-  path: `${V1}/purge_media_cache`,
+  path: v1('/purge_media_cache'),
   auth: 'admin',
   query: z.object({ before_ts: beforeTs }),
   handle: async ({ query }, app) => ({ deleted: await deleteCopies(app, query.before_ts) }),
 })
 
-const ofUser = z.object({ userId })
 const userMediaQuery = listPage.extend({
   order_by: z
     .enum([
@@ -87,7 +84,7 @@ const userMediaQuery = listPage.extend({
 
 const getUserMedia = route({
   method: 'GET',
-  path: `${V1}/users/:userId/media`,
+  path: v1('/users/:userId/media'),
   auth: 'admin',
   params: ofUser,
   query: userMediaQuery,
@@ -99,7 +96,7 @@ const getUserMedia = route({
 
 const deleteUserMedia = route({
   method: 'DELETE',
-  path: `${V1}/users/:userId/media`,
+  path: v1('/users/:userId/media'),
   auth: 'admin',
   params: ofUser,
   query: userMediaQuery,
@@ -112,7 +109,7 @@ const deleteUserMedia = route({
 
 const getMediaUsage = route({
   method: 'GET',
-  path: `${V1}/statistics/users/media`,
+  path: v1('/statistics/users/media'),
   auth: 'admin',
   query: listPage.extend({
     order_by: z.enum(['user_id', 'displayname', 'media_count', 'media_length']).default('user_id'),
