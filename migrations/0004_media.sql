@@ -24,6 +24,8 @@ create table media (
   uploader text,
   -- null: pending upload until expires_ts, or remote media that may not be fetched
   sha256 text references media_files,
+  -- as in media_files, so that the uploads of a user are summed up from an index; null for media without uploader
+  file_size bigint,
   -- as the uploader says
   content_type text not null,
   filename text,
@@ -41,7 +43,7 @@ create table media (
   primary key (server_name, media_id)
 );
 create index media_sha256 on media (sha256) where sha256 is not null;
-create index media_uploader on media (uploader, created_ts);
+create index media_uploader on media (uploader, created_ts) include (file_size);
 create index media_reserved on media (expires_ts) where sha256 is null;
 create index media_accessed_local on media (accessed_ts) where uploader is not null;
 create index media_accessed_remote on media (accessed_ts) where uploader is null;

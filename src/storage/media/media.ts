@@ -96,15 +96,21 @@ export async function insertMedia(
 ): Promise<void> {
   const { createdTs } = media
   const { rows } = await sql<{ is_quarantined: boolean }>`
-    insert into media (server_name, media_id, uploader, sha256, content_type, filename, created_ts, accessed_ts)
-    values (${media.serverName}, ${media.mediaId}, ${media.uploader}, ${media.sha256}, ${media.contentType},
-      ${media.filename}, ${createdTs}::bigint, ${createdTs}::bigint)
+    insert into media
+      (server_name, media_id, uploader, sha256, file_size, content_type, filename, created_ts, accessed_ts)
+    values (${media.serverName}, ${media.mediaId}, ${media.uploader}, ${media.sha256}, ${sizeOf(media.sha256)},
+      ${media.contentType}, ${media.filename}, ${createdTs}::bigint, ${createdTs}::bigint)
     returning ${HAS_RULE} as is_quarantined`.execute(tx.sql)
   if (rows[0]!.is_quarantined) appendQuarantineChanges(tx, [media], true)
 }
 
 /** Whether the content of a row that was just written has a rule: then the media are quarantined from the beginning. */
 export const HAS_RULE = sql<boolean>`exists (select from media_content_rules r where r.sha256 = media.sha256)`
+
+/** The size of a stored content. */
+function sizeOf(sha256: string) {
+  return sql<number>`(select f.size from media_files f where f.sha256 = ${sha256})`
+}
 
 /**
  * Reserves a name for a later upload. False if the user has `limit` reservations that have not expired: these are
@@ -143,7 +149,9 @@ export async function reserveMediaName(
 
 /** Sets the content of a reserved name. False if the reservation is missing, expired at `now`, or filled. */
 export async function fillReservedMedia(tx: Tx, media: MediaName & MediaContent & { now: number }): Promise<boolean> {
-  const { rows } = await sql<{ is_quarantined: boolean }>`update media set sha256 = ${media.sha256},
+  const { rows } = await sql<{
+    is_quarantined: boolean
+  }>`update media set sha256 = ${media.sha256}, file_size = ${sizeOf(media.sha256)},
       content_type = ${media.contentType}, filename = ${media.filename}::text, expires_ts = null,
       created_ts = ${media.now}::bigint, accessed_ts = ${media.now}::bigint
     where server_name = ${media.serverName} and media_id = ${media.mediaId} and sha256 is null

@@ -10,8 +10,8 @@ export async function lockUploader(tx: Tx, uploader: UserId): Promise<void> {
 /** Returns how many bytes a user has uploaded since each of some times. Deleted files do not count. */
 export async function loadUploadedBytes(db: Db, uploader: UserId, since: readonly number[]): Promise<number[]> {
   const { rows } = await sql<{ bytes: number }>`select (
-      select coalesce(sum(size), 0)::bigint from media join media_files using (sha256)
-      where uploader = ${uploader} and media.created_ts > start) as bytes
+      select coalesce(sum(file_size), 0)::bigint from media
+      where uploader = ${uploader} and created_ts > start) as bytes
     from unnest(${since}::bigint[]) with ordinality as starts(start, place) order by place`.execute(db.sql)
   return rows.map(({ bytes }) => bytes)
 }

@@ -36,6 +36,7 @@ export type MediaRow = {
   created_ts: number
   expires_ts: number | null
   accessed_ts: number | null
+  file_size: number | null
   quarantined_by: string | null
   is_protected: Generated<boolean>
   refused_sha256: string | null
