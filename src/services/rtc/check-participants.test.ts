@@ -136,18 +136,20 @@ test('the event of a participant who never connects is sent after a minute', asy
   expect(await stateOf(delayId)).toBe('sent')
 })
 
-test.each(['CLIENT_INITIATED', 'CONNECTION_TIMEOUT', 'SIGNAL_CLOSE', undefined])(
-  'a webhook with the reason %s has the event sent at once',
-  async (reason) => {
-    livekit = [IDENTITY]
-    const delayId = await handOver()
-    await check()
-    livekit = []
-    await webhook('participant_left', reason)
-    await check()
-    expect(await stateOf(delayId)).toBe('sent')
-  },
-)
+test.each([
+  ['participant_left', 'CLIENT_INITIATED'],
+  ['participant_left', 'CONNECTION_TIMEOUT'],
+  ['participant_left', undefined],
+  ['participant_connection_aborted', 'SIGNAL_CLOSE'],
+])('after %s with the reason %s, the event is sent at once', async (event, reason) => {
+  livekit = [IDENTITY]
+  const delayId = await handOver()
+  await check()
+  livekit = []
+  await webhook(event, reason)
+  await check()
+  expect(await stateOf(delayId)).toBe('sent')
+})
 
 test.each([
   ['participant_left', 'SERVER_SHUTDOWN'],

@@ -9,8 +9,10 @@ import { requireLivekit } from './livekit.ts'
 import { unauthorized } from './openid-caller.ts'
 
 const CLOCK_TOLERANCE_SECONDS = 60
-/** The participant may be connected in another way, or connect again as soon as LiveKit has started again. */
-const MAY_RETURN = ['DUPLICATE_IDENTITY', 'SERVER_SHUTDOWN', 'MIGRATION', 'STATE_MISMATCH']
+/** The participant may be connected in another way, or connects again. */
+const MAY_RETURN = ['DUPLICATE_IDENTITY', 'SERVER_SHUTDOWN', 'MIGRATION', 'STATE_MISMATCH', 'JOIN_FAILURE']
+/** `participant_connection_aborted`: no media were connected yet. */
+const DEPARTURES = ['participant_left', 'participant_connection_aborted']
 
 const claims = z.object({ sha256: z.string() })
 
@@ -71,13 +73,13 @@ export async function receiveWebhook(
   const now = app.clock.now()
   if (event === 'room_started' && roomName.startsWith(PROBE_ROOM)) {
     await app.database.write((tx) => storeLivekitProbe(tx, roomName))
-  } else if (event === 'participant_left' && participant && !mayReturn(participant.disconnectReason)) {
+  } else if (DEPARTURES.includes(event) && participant && !mayReturn(participant.disconnectReason)) {
     const { identity } = participant
     const unseenUntil = now + app.config.calls.livekit.grace_period
     await app.database.write((tx) => markParticipantLeft(tx, { room: roomName, identity, now, unseenUntil }))
   } else if (event === 'room_finished') {
     await app.database.write((tx) => checkLeavesNow(tx, { room: roomName, identity: undefined, now }))
-  } else if (/^participant_(joined|left|connection_aborted)$/.test(event) && participant) {
+  } else if ((event === 'participant_joined' || DEPARTURES.includes(event)) && participant) {
     const { identity } = participant
     await app.database.write((tx) => checkLeavesNow(tx, { room: roomName, identity, now }))
   }
