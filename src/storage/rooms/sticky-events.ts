@@ -47,7 +47,7 @@ export async function storeStickyEvents(
         select room_id, max(until) as until from unnest(${roomIds}::text[], ${sticky.map(({ until }) => until)}::bigint[])
           as sticky(room_id, until) group by room_id) as ends
       where room_heads.room_id = ends.room_id`.execute(tx.sql),
-    dropExcess(tx, roomIds),
+    dropExcess(tx, roomIds, now),
   ])
   for (const { roomId, event, until } of sticky) {
     if (event.soft_failed) continue
@@ -55,12 +55,16 @@ export async function storeStickyEvents(
   }
 }
 
-/** Users who flood a room lose their own old sticky events before other users lose any. */
-async function dropExcess(tx: Tx, roomIds: readonly RoomId[]): Promise<void> {
+/**
+ * Users who flood a room lose their own old sticky events before other users lose any. Leaves out expired rows: other
+ * transactions delete them, without holding the room.
+ */
+async function dropExcess(tx: Tx, roomIds: readonly RoomId[], now: number): Promise<void> {
   await sql`delete from sticky_events where event_nid = any(array(select event_nid from (
       select event_nid, row_number() over (partition by room_id order by of_sender, event_nid desc) as place from (
         select event_nid, room_id, row_number() over (partition by room_id, sender order by event_nid desc) as of_sender
-        from sticky_events where room_id in (select room_id from sticky_events where room_id = any(${roomIds}::text[])
+        from sticky_events where expires_ts > ${now}::bigint and room_id in (
+          select room_id from sticky_events where room_id = any(${roomIds}::text[]) and expires_ts > ${now}::bigint
           group by room_id having count(*) > ${MOST_STICKY}::int)
       ) as numbered
     ) as placed where place > ${MOST_STICKY}::int))`.execute(tx.sql)

@@ -3,6 +3,7 @@ import { STICKY, stickyDuration } from '../../../core/events/sticky.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import { firstWithin, lastWithin } from '../../../core/json/within-bytes.ts'
 import { loadStickyPlaces, MOST_STICKY, type StickyPlace } from '../../../storage/rooms/sticky-events.ts'
+import { loadEventSizes } from '../../../storage/rooms/timeline/event-sizes.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
@@ -29,9 +30,26 @@ export async function stickyOfRooms(
 ): Promise<StoredEvent[]> {
   const limit = MOST_STICKY * roomIds.length
   const places = await loadStickyPlaces(app.database, { roomIds, after: 0, to, now: app.clock.now(), limit })
-  const events = await eventsAt(app, viewer, places)
-  const ofRooms = Map.groupBy(events, ({ room_id }) => room_id)
-  return [...ofRooms.values()].flatMap((ofRoom) => lastWithin(ofRoom, viewer.budget.timeline))
+  return eventsAt(app, viewer, await fitting(app, viewer, places))
+}
+
+/** This many events are loaded without checking their sizes. */
+const FEW_EVENTS = 100
+
+/** Returns of each room the newest that fit its part of the response. */
+async function fitting(
+  app: Reading,
+  { budget }: SyncViewer,
+  places: readonly StickyPlace[],
+): Promise<readonly StickyPlace[]> {
+  if (places.length <= FEW_EVENTS) return places
+  const sizes = await loadEventSizes(
+    app.database,
+    places.map(({ event_nid }) => event_nid),
+  )
+  const sized = places.map((place) => ({ ...place, size: sizes.get(place.event_nid) ?? 0 }))
+  const ofRooms = Map.groupBy(sized, ({ room_id }) => room_id)
+  return [...ofRooms.values()].flatMap((ofRoom) => lastWithin(ofRoom, budget.timeline))
 }
 
 type NewSticky = {
@@ -60,10 +78,10 @@ export async function newSticky(
       : placesIn(rows, rooms, now).filter(({ position }) => position > after)
   const page = places.slice(0, limit)
   const events = await eventsAt(app, viewer, page)
-  const fitting = firstWithin(events, app.config.limits.answers.page)
-  if (fitting.length < events.length) {
-    const { event_nid: last } = fitting.at(-1)!
-    return { events: fitting, upTo: page.find(({ event_nid }) => event_nid === last)!.position }
+  const first = firstWithin(events, app.config.limits.answers.page)
+  if (first.length < events.length) {
+    const { event_nid: last } = first.at(-1)!
+    return { events: first, upTo: page.find(({ event_nid }) => event_nid === last)!.position }
   }
   return { events, upTo: page.length < places.length ? page.at(-1)!.position : undefined }
 }
