@@ -2,6 +2,7 @@ import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { checkObjectKey } from './object-key.ts'
 import type { ObjectStore } from './object-store.ts'
+import { syncPath } from './sync-path.ts'
 
 /** Larger reads are hardly faster, and each download in progress has two of them in memory. */
 const READ_BYTES = 128 * 1024
@@ -21,7 +22,7 @@ export function createDiskStore(folder: string): ObjectStore {
   async function prepare(subfolder: string): Promise<void> {
     if (durable.has(subfolder)) return
     await mkdir(subfolder, { recursive: true, mode: 0o700 })
-    for (const parent of [objects, folder]) await sync(parent)
+    for (const parent of [objects, folder]) await syncPath(parent)
     durable.add(subfolder)
   }
 
@@ -34,7 +35,7 @@ export function createDiskStore(folder: string): ObjectStore {
       await prepare(dirname(path))
       await rename(file.path, path)
       // After the rename, so that the file system commits it together with the content.
-      await Promise.all([sync(path), sync(dirname(path))])
+      await Promise.all([syncPath(path), syncPath(dirname(path))])
     },
     async get(key, range) {
       const file = await openIfThere(pathOf(key))
@@ -55,16 +56,6 @@ export function createDiskStore(folder: string): ObjectStore {
     async delete(key) {
       await rm(pathOf(key), { force: true })
     },
-  }
-}
-
-/** Makes a file durable, or the names in a folder. */
-async function sync(path: string): Promise<void> {
-  const handle = await open(path)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

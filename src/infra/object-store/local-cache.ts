@@ -2,6 +2,7 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, pipeline, type Readable } from 'node:stream'
 import type { ByteRange } from './object-store.ts'
+import { syncPath } from './sync-path.ts'
 
 /**
  * A cache of whole objects on the local disk. It holds up to `maxBytes` and evicts the least recently used ones.
@@ -44,6 +45,8 @@ export function createLocalCache(folder: string, maxBytes: number): LocalCache {
   /** Makes a complete file in the folder an entry. */
   async function enter(key: string, file: { path: string; size: number }): Promise<void> {
     const entries = await known()
+    // After a power failure, the name must not lead to half the content.
+    await syncPath(file.path)
     await rename(file.path, join(folder, key))
     entries.delete(key)
     entries.set(key, file.size)

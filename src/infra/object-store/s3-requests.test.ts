@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,15 +62,14 @@ test.each([
 ] as const)('encryption %j is asked for when an object begins, and only then', async (encryption, method, key) => {
   const store = open({ encryption })
   await put(store, 'small', 1)
-  await put(store, 'large', PART + 1)
+  await put(store, 'large', 2 * PART + 1)
   await buffer((await store.get('large'))!)
   const asked = { encryption: method, key }
   const nothing = { encryption: undefined, key: undefined }
   expect(encryptionOfRequests()).toEqual([
     { request: 'PUT', ...asked },
     { request: 'POST uploads', ...asked },
-    { request: 'PUT partNumber uploadId', ...nothing },
-    { request: 'PUT partNumber uploadId', ...nothing },
+    ...[1, 2, 3].map(() => ({ request: 'PUT partNumber uploadId', ...nothing })),
     { request: 'POST uploadId', ...nothing },
     { request: 'GET', ...nothing },
   ])
@@ -78,10 +78,11 @@ test.each([
 test.each([
   [0, 1],
   [1, 1],
-  [PART, 1],
-  [PART + 1, 2],
-  [2 * PART, 2],
+  [PART + 1, 1],
+  [2 * PART, 1],
   [2 * PART + 1, 3],
+  [3 * PART, 3],
+  [3 * PART + 1, 4],
 ])('%i bytes are sent in %i requests, under the prefix, and come back', async (size, requests) => {
   const store = open()
   const content = await put(store, 'object', size)
@@ -98,6 +99,12 @@ test.each([
   ])
 })
 
+test('the signature of one request covers the hash of the content', async () => {
+  const content = await put(open(), 'object', 1000)
+  const hash = createHash('sha256').update(content).digest('hex')
+  expect(bucket.requests.map(({ headers }) => headers['x-amz-content-sha256'])).toEqual([hash])
+})
+
 test('deleting an object also aborts uploads of it that a dead process began, and no others', async () => {
   const store = open()
   bucket.uploads.set('1', 'some/folder/object').set('2', 'some/folder/object').set('3', 'some/folder/object-2')
@@ -107,7 +114,7 @@ test('deleting an object also aborts uploads of it that a dead process began, an
 
 test.each([
   ['one request', 100],
-  ['parts', 2 * PART],
+  ['parts', 2 * PART + 1],
 ])('a full bucket refuses %s: the reason is kept, and nothing stays', async (_, size) => {
   bucket.refusal = { status: 400, code: 'QuotaExceeded', message: 'The quota of this bucket is used up' }
   const store = open({ cache: { folder, maxBytes: 100_000_000 } })

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import {
@@ -8,14 +8,18 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
+  PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
+import { freeMemory } from '../free-memory.ts'
 import type { Logger } from '../logger.ts'
+import { createFreeingAgents } from './freeing-agents.ts'
 import { createLocalCache } from './local-cache.ts'
 import { checkObjectKey } from './object-key.ts'
 import type { ByteRange, ObjectStore, PresignedHeaders } from './object-store.ts'
+import type { StagedFile } from './staged-file.ts'
 import { StoreUnavailableError } from './store-unavailable.ts'
 
 /** A bucket, and how to reach it. */
@@ -35,8 +39,10 @@ export type S3Options = {
   cache: { folder: string; maxBytes: number }
 }
 
-/** Files up to this size are sent in one request, larger ones in parts of it. */
+/** Files up to this size are sent in one request, larger ones in parts, of which two are in memory. */
+const WHOLE_BYTES = 16 * 1024 ** 2
 const PART_BYTES = 8 * 1024 ** 2
+const READ_BYTES = 1024 ** 2
 const CONNECT_MS = 5000
 /** For one attempt of a request until the answer begins; a part on a slow line needs long. */
 const ANSWER_MS = 60_000
@@ -69,9 +75,8 @@ export function createS3Store(options: S3Options, logger: Logger): ObjectStore {
     // In the file system of the cache, so that a stored file becomes a cached one by a rename.
     stagingFolder: join(options.cache.folder, 'staging'),
     async put(key, file) {
-      const params = { ...at(key), ...options.encryption, Body: createReadStream(file.path) }
-      const upload = new Upload({ client, params, partSize: PART_BYTES, queueSize: 2, leavePartsOnError: false })
-      await attempt('put', upload.done())
+      const params = { ...at(key), ...options.encryption }
+      await attempt('put', file.size > WHOLE_BYTES ? putInParts(client, params, file) : putWhole(client, params, file))
       await cache.add(key, file)
       await rm(file.path, { force: true })
     },
@@ -103,6 +108,30 @@ export function createS3Store(options: S3Options, logger: Logger): ObjectStore {
 
 /** An object of a bucket, as the SDK names it. */
 type Place = { Bucket: string; Key: string }
+
+type PutParams = Place & S3Options['encryption']
+
+function putInParts(client: S3Client, params: PutParams, { path }: StagedFile): Promise<unknown> {
+  const Body = createReadStream(path, { highWaterMark: READ_BYTES })
+  const upload = { client, params: { ...params, Body }, partSize: PART_BYTES, queueSize: 2, leavePartsOnError: false }
+  return new Upload(upload).done()
+}
+
+async function putWhole(client: S3Client, params: PutParams, { path, sha256 }: StagedFile): Promise<void> {
+  const Body = await readFile(path)
+  const put = new PutObjectCommand({ ...params, Body })
+  // The signature covers this hash, which the SDK would calculate once more.
+  put.middlewareStack.add(
+    (next) => (call) => {
+      const { headers } = call.request as { headers: Record<string, string> }
+      headers['x-amz-content-sha256'] = Buffer.from(sha256, 'base64url').toString('hex')
+      return next(call)
+    },
+    { step: 'build', name: 'knownHash' },
+  )
+  await client.send(put)
+  freeMemory(Body)
+}
 
 /** Aborts uploads in parts whose process died: their parts are stored, but nothing lists them. */
 async function abortUploads(client: S3Client, { Bucket, Key }: Place): Promise<void> {
@@ -153,8 +182,7 @@ function connect({ endpoint, region, credentials, forcePathStyle }: S3Options): 
       connectionTimeout: CONNECT_MS,
       requestTimeout: ANSWER_MS,
       throwOnRequestTimeout: true,
-      httpAgent: { maxSockets: MAX_CONNECTIONS },
-      httpsAgent: { maxSockets: MAX_CONNECTIONS },
+      ...createFreeingAgents(MAX_CONNECTIONS),
     },
   })
 }
