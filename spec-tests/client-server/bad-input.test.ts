@@ -14,10 +14,12 @@ import {
 } from '../harness/bad-requests.ts'
 import { ENDLESS_NEST, UNREADABLE_BODIES } from '../harness/bad-values.ts'
 import { checkAnswer } from '../harness/check-answer.ts'
-import { registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 
 /** Every operation of the API must refuse malformed requests promptly with client errors, without any change. */
-const { url } = inject('homeserver')
+const { url, sharedSecret } = inject('homeserver')
+/** Operations that refuse others than administrators before they look at a request. */
+const FOR_ADMINISTRATORS = /^\/_(synapse|hearth)\/admin\//
 /** Anything slower hangs; a busy machine is slow too. */
 const LONGEST_MS = 50_000
 const v3 = '/_matrix/client/v3'
@@ -187,11 +189,12 @@ const operations = all
 
 let alice: TestUser
 let mallory: TestUser
+let admin: TestUser
 let values: PathValues
 let before: unknown
 
 beforeAll(async () => {
-  ;[alice, mallory] = await Promise.all([registerUser(url), registerUser(url)])
+  ;[alice, mallory, admin] = await Promise.all([registerUser(url), registerUser(url), registerAdmin(url, sharedSecret)])
   values = await createOwner(alice)
   before = await snapshot(alice)
 })
@@ -223,18 +226,21 @@ describe.concurrent.each(operations)('$name', ({ name, operation }) => {
   })
 
   test('with a body that it cannot mean', async () => {
+    const actor = FOR_ADMINISTRATORS.test(operation.path) ? admin : alice
     const requests = requestsToRefuse(operation, values).filter(({ what }) => !UNREAD[`${name} ${what.split(':')[0]}`])
     for (const [expected, some] of Map.groupBy(requests, ({ what }) => errorsFor(what))) {
       // A user without permission may get 403 instead of the error of the malformed request.
       const refused = ({ status, errcode }: Outcome) =>
         status === 403 || (status >= 400 && (!expected || expected.includes(errcode!)))
-      expect(await faultsOf(some, alice.accessToken, refused)).toEqual([])
+      expect(await faultsOf(some, actor.accessToken, refused)).toEqual([])
     }
   })
 
   test('with odd values, from somebody else', async () => {
     // Not Mallory if a session would end, or if every request would return all of the many rooms.
-    const actor = /logout|initialSync|sync$/.test(operation.path) ? await registerUser(url) : mallory
+    const isAdmin = FOR_ADMINISTRATORS.test(operation.path)
+    const isApart = /logout|initialSync|sync$/.test(operation.path)
+    const actor = isAdmin ? await registerAdmin(url, sharedSecret) : isApart ? await registerUser(url) : mallory
     const own = await createOwner(actor)
     expect(await faultsOf(requestsToSurvive(operation, own), actor.accessToken, () => true)).toEqual([])
   })

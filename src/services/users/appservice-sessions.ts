@@ -3,7 +3,7 @@ import { type Appservice, hasUser } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
 import { isUserId, type UserId } from '../../core/ids.ts'
 import { findTokenlessHolder } from '../../storage/users/access-tokens.ts'
-import type { Session } from './session.ts'
+import { messageRateOf, type Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
 type Request = { asUserId?: string | undefined; asDeviceId?: string | undefined }
@@ -38,6 +38,7 @@ export async function appserviceSession(
     isExpired: false,
     isSuspended: holder.suspended,
     exemptFromRateLimits: !appservice.isRateLimited || userId === appservice.sender || holder.exempt_from_rate_limits,
+    messageRate: messageRateOf(holder),
     tokenHash: hashToken(appservice.asToken),
     scope: null,
     appservice,

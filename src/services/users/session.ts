@@ -1,6 +1,7 @@
 import type { Appservice } from '../../core/appservice.ts'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import type { Rate } from '../../core/rate-bucket.ts'
+import type { UserRow } from '../../storage/schema/users.ts'
 
 /**
  * The authenticated user and device of a request. `deviceId` is null for application services that act without a
@@ -40,4 +41,13 @@ export type AppserviceSession = Session & { appservice: Appservice }
  */
 export function transactionDevice({ deviceId, tokenHash, appservice }: Session): DeviceId | null {
   return deviceId ?? (appservice ? null : (tokenHash as DeviceId))
+}
+
+/** Returns the limit of messages that a user's row sets. A rate of zero removes the limit, as in Synapse. */
+export function messageRateOf({
+  messages_per_second: perSecond,
+  message_burst: burst,
+}: Pick<UserRow, 'messages_per_second' | 'message_burst'>): Session['messageRate'] {
+  if (perSecond === null || burst === null) return undefined
+  return perSecond === 0 ? 'unlimited' : { per_second: perSecond, burst: Math.max(1, burst) }
 }

@@ -8,7 +8,7 @@ import { confirmRefreshToken } from '../../storage/users/refresh-tokens.ts'
 import { ExpiredAccountError, isExpiredAccount } from './account-validity.ts'
 import { appserviceSession } from './appservice-sessions.ts'
 import { noteUse } from './note-use.ts'
-import type { Session } from './session.ts'
+import { messageRateOf, type Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
 type Request = {
@@ -57,12 +57,6 @@ export async function findSession(
     scope: holder.scope,
     appservice: null,
   }
-}
-
-/** A rate of zero removes the limit, as in Synapse. */
-function messageRateOf({ messages_per_second: perSecond, message_burst: burst }: TokenHolder): Session['messageRate'] {
-  if (perSecond === null || burst === null) return undefined
-  return perSecond === 0 ? 'unlimited' : { per_second: perSecond, burst: Math.max(1, burst) }
 }
 
 /**

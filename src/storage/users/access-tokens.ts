@@ -31,14 +31,7 @@ export type TokenHolder = {
 /** The same for a user without a token. */
 type TokenlessHolder = Omit<
   TokenHolder,
-  | 'scope'
-  | 'expires_ts'
-  | 'messages_per_second'
-  | 'message_burst'
-  | 'valid_until_ts'
-  | 'last_seen_ts'
-  | 'last_used_ts'
-  | 'refresh_token_to_confirm'
+  'scope' | 'expires_ts' | 'valid_until_ts' | 'last_seen_ts' | 'last_used_ts' | 'refresh_token_to_confirm'
 >
 
 /**
@@ -69,7 +62,8 @@ export async function findTokenlessHolder(
   { userId, deviceId }: { userId: UserId; deviceId: string | null },
 ): Promise<TokenlessHolder | undefined> {
   const { rows } = await sql<TokenlessHolder>`select users.user_id, devices.device_id, is_admin, is_guest,
-      deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits
+      deactivated_ts is not null as deactivated, locked, suspended, exempt_from_rate_limits,
+      messages_per_second, message_burst
     from users left join devices on devices.user_id = users.user_id and devices.device_id = ${deviceId}
       and not exists (select 1 from dehydrated_devices where dehydrated_devices.user_id = users.user_id
         and dehydrated_devices.device_id = devices.device_id)

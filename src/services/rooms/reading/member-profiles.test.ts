@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { markDeactivated } from '../../../storage/users/users.ts'
 import { startClientApi, type TestClient } from '../../../testing/client-api.ts'
 import { leaveAllRooms } from '../../membership/leave-all-rooms.ts'
 import { setProfileField } from '../../users/profile.ts'
@@ -76,6 +77,11 @@ test('a deactivated user leaves rooms, rejects invites and retracts knocks; bans
     initial_state: [{ type: 'm.room.join_rules', content: { join_rule: 'knock' } }],
   })
   await dora.ok('POST', `/knock/${encodeURIComponent(knocked)}`, {})
+  // The job of a deactivation that an administrator has undone leaves nothing.
+  await leaveAllRooms(api.app, dora.userId)
+  expect(await member(own, dora)).toEqual({ membership: 'join' })
+  const now = api.app.clock.now()
+  await api.app.database.write((tx) => markDeactivated(tx, { userId: dora.userId, erase: false, now }))
   await leaveAllRooms(api.app, dora.userId)
   for (const roomId of [own, invited, knocked]) expect(await member(roomId, dora)).toEqual({ membership: 'leave' })
   expect(await member(banned, dora)).toEqual({ membership: 'ban' })
