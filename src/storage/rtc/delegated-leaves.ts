@@ -49,8 +49,9 @@ export async function countDelegatedLeaves(
 }
 
 /**
- * Acquires leases until `until` on all delegated leave events of rooms in LiveKit that have a due one, except some
- * rooms. `limit`: the number of due events.
+ * Acquires leases until `until` on the delegated leave events of rooms in LiveKit that have a due one, except some
+ * rooms. Those of participants who are gone, which are being sent, are leased only when they are due themselves.
+ * `limit`: the number of due events.
  */
 export async function leaseDueLeaves(
   tx: Tx,
@@ -62,6 +63,7 @@ export async function leaseDueLeaves(
         select livekit_room from delegated_leaves where ready_ts <= ${now}::bigint
           and livekit_room <> all(${except}::text[])
         order by ready_ts limit ${limit}::int)
+        and (ready_ts <= ${now}::bigint or gone_ts > ${now}::bigint)
       for update skip locked) returning *`.execute(tx.sql)
   return rows
 }
