@@ -62,6 +62,7 @@ function freeing(response: ServerResponse): Writable {
   })
   // Also when the client disconnects while the response has no socket yet.
   response.once('close', () => sink.destroy())
+  response.on('error', (error) => sink.destroy(error))
   return sink
 }
 
