@@ -31,6 +31,8 @@ async function stick(user: TestUser, roomId: string, key: string, duration = 600
   return (await user.put(sendPath(roomId, duration), { msc4354_sticky_key: key })).event_id
 }
 const keysOf = (events: readonly ClientEvent[] = []) => events.map(({ content }) => content.msc4354_sticky_key)
+const allKeys = (...sections: (readonly ClientEvent[] | undefined)[]) =>
+  sections.flatMap((events) => keysOf(events)).filter((key) => key !== undefined)
 const keysIn = (room: ClientEvent | undefined) => keysOf(room?.msc4354_sticky?.events)
 const noTimeline = `filter=${encodeURIComponent(JSON.stringify({ room: { timeline: { limit: 1 } } }))}`
 
@@ -106,18 +108,28 @@ test('a later sync has what its timeline lacks, and each event once', async () =
 test('a user who joins gets all current sticky events, also those that the history visibility hides', async () => {
   const hidden = { type: 'm.room.history_visibility', state_key: '', content: { history_visibility: 'joined' } }
   const roomId = await createRoom(alice, { preset: 'public_chat', initial_state: [hidden] })
-  await stick(alice, roomId, 'before')
+  const eventId = await stick(alice, roomId, 'before')
   await sendText(alice, roomId, 'secret')
   const { next_batch: since } = await bob.get(`${v3}/sync`)
   const sliding = slidingClient(bob, { connId: 'joining' })
+  const read = () => bob.ask('GET', roomPath(roomId, `event/${encodeURIComponent(eventId)}`))
+  expect((await read()).status).toBe(404)
   const list = { ranges: [[0, 20]], required_state: [], timeline_limit: 5 }
   await sliding.sync({ lists: { all: list }, extensions: { [EXTENSION]: { enabled: true } } })
   await joinRoom(roomId, bob)
   const joined = await syncUntil(bob, since, ({ rooms }) => rooms?.join?.[roomId])
-  expect(keysIn(joined)).toEqual(['before'])
-  expect(joined.timeline.events.map(({ content }: ClientEvent) => content.body)).not.toContain('secret')
+  const timeline = (room: { timeline: ClientEvent }) => room.timeline.events as ClientEvent[]
+  expect(allKeys(timeline(joined), joined.msc4354_sticky?.events)).toEqual(['before'])
+  expect(timeline(joined).map(({ content }) => content.body)).not.toContain('secret')
   const slid = await sliding.until((body) => body.rooms[roomId] !== undefined)
-  expect(keysOf(slid.extensions[EXTENSION].rooms[roomId].events)).toEqual(['before'])
+  const inExtension = slid.extensions?.[EXTENSION]?.rooms?.[roomId]?.events
+  expect(allKeys(slid.rooms[roomId].timeline, inExtension)).toEqual(['before'])
+  expect((await read()).body.content).toEqual({ msc4354_sticky_key: 'before' })
+  const { chunk } = await bob.get(roomPath(roomId, 'messages?dir=b'))
+  expect(allKeys(chunk)).toEqual(['before'])
+  expect(chunk.map(({ content }: ClientEvent) => content.body)).not.toContain('secret')
+  await bob.post(roomPath(roomId, 'leave'))
+  expect((await read()).status).toBe(404)
 })
 
 test('events of ignored users, redacted ones and those of a room that one has left do not come', async () => {

@@ -26,7 +26,7 @@ export async function readEvent(
 
 /** Finds an event that the user may see, and the user's access to its room. Throws M_NOT_FOUND. */
 export async function findVisibleEvent(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'clock'>,
   command: EventCommand,
 ): Promise<{ event: StoredEvent; access: RoomAccess }> {
   const access = await accessOrNothing(app, command)
@@ -39,7 +39,7 @@ export async function findVisibleEvent(
 
 /** The error must not reveal whether the room exists. */
 async function accessOrNothing(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'clock'>,
   { roomId, userId }: EventCommand,
 ): Promise<RoomAccess | undefined> {
   try {
@@ -50,7 +50,7 @@ async function accessOrNothing(
   }
 }
 
-async function isIgnored(app: Pick<App, 'database'>, event: StoredEvent, userId: UserId): Promise<boolean> {
+async function isIgnored(app: Pick<App, 'database' | 'clock'>, event: StoredEvent, userId: UserId): Promise<boolean> {
   if (event.pdu.state_key !== undefined || event.pdu.sender === userId) return false
   return (await loadIgnoredUsers(app.database, userId)).has(event.pdu.sender)
 }

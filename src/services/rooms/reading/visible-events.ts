@@ -1,4 +1,5 @@
 import type { App } from '../../../app.ts'
+import { stickyUntil } from '../../../core/events/sticky.ts'
 import type { UserId } from '../../../core/ids.ts'
 import type { Membership } from '../../../core/rooms/membership.ts'
 import {
@@ -7,6 +8,8 @@ import {
   type UserAtEvent,
   type VisibilityAtEvent,
 } from '../../../core/rooms/visibility.ts'
+import { findMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
+import { loadStickyUntil } from '../../../storage/rooms/sticky-events.ts'
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadJoinSpans } from '../access/join-spans.ts'
@@ -17,7 +20,7 @@ import { loadJoinSpans } from '../access/join-spans.ts'
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 export async function visibleEvents(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'clock'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
@@ -25,12 +28,45 @@ export async function visibleEvents(
   const verdicts = events.map((event) => verdictOn(event, userId, states))
   const undecided = events.filter((_, place) => verdicts[place] === 'if-joined-later')
   const spans = await loadJoinSpans(app, userId, new Set(undecided.map((event) => event.room_id)))
-  return events.filter((event, place) => {
+  const isVisible = events.map((event, place) => {
     if (verdicts[place] !== 'if-joined-later') return verdicts[place] === 'visible'
     const span = spans.get(event.room_id)
     return span !== undefined && span.lastJoinOrder > event.event_order!
   })
+  const sticky = await stickyForMembers(
+    app,
+    userId,
+    events.filter((_, place) => !isVisible[place]),
+  )
+  return events.filter((event, place) => isVisible[place] || sticky.has(event))
 }
+
+/**
+ * Returns the events that are sticky now, and whose room the user is in: history visibility does not apply to them.
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4354
+ */
+async function stickyForMembers(
+  { database, clock }: Pick<App, 'database' | 'clock'>,
+  userId: UserId,
+  events: readonly StoredEvent[],
+): Promise<ReadonlySet<StoredEvent>> {
+  const now = clock.now()
+  const candidates = events.filter(
+    ({ pdu, event_order }) => event_order !== null && stickyUntil(pdu, now) !== undefined,
+  )
+  if (candidates.length === 0) return NONE
+  const rooms = [...new Set(candidates.map(({ room_id }) => room_id))]
+  const memberships = await findMemberships(database, userId, rooms)
+  const joined = new Set(memberships.flatMap(({ room_id, membership }) => (membership === 'join' ? room_id : [])))
+  const ends = await loadStickyUntil(
+    database,
+    candidates.map(({ event_nid }) => event_nid),
+  )
+  const isSticky = ({ event_nid, room_id }: StoredEvent) => joined.has(room_id) && (ends.get(event_nid) ?? 0) > now
+  return new Set(candidates.filter(isSticky))
+}
+
+const NONE: ReadonlySet<StoredEvent> = new Set()
 
 type StateBefore = { visibility: VisibilityAtEvent['visibility']; membership: Membership | undefined }
 

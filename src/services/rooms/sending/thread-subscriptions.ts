@@ -13,7 +13,7 @@ import {
 import { lockUser } from '../../../storage/users/users.ts'
 import { findVisibleEvent } from '../reading/read-event.ts'
 
-type Capabilities = Pick<App, 'database' | 'config'>
+type Capabilities = Pick<App, 'database' | 'clock' | 'config'>
 export type ThreadCommand = ThreadKey & { userId: UserId }
 
 /**

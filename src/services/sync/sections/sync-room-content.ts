@@ -49,7 +49,7 @@ type SpanViewer = TimelineViewer & { stateAfter: string | undefined }
  * that.
  */
 export async function roomContent(
-  app: Pick<App, 'database'>,
+  app: Pick<App, 'database' | 'clock'>,
   viewer: SpanViewer,
   span: RoomSpan,
 ): Promise<RoomContent> {
@@ -66,7 +66,11 @@ function withOwn({ filter, stateAfter }: SpanViewer, { span: { own }, timeline, 
   return [...state.filter((event) => keyOf(event) !== keyOf(own)), own]
 }
 
-async function contentOf(app: Pick<App, 'database'>, viewer: SpanViewer, span: RoomSpan): Promise<RoomContent> {
+async function contentOf(
+  app: Pick<App, 'database' | 'clock'>,
+  viewer: SpanViewer,
+  span: RoomSpan,
+): Promise<RoomContent> {
   const { roomId, after, last, newest } = span
   const whole = await syncTimeline(app, viewer, { roomId, after, before: last + 1, newest })
   if (span.hidesState) return { span, timeline: whole, previous: previousOf(whole, last), state: [] }

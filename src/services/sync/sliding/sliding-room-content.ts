@@ -52,7 +52,7 @@ const WHOLE_TIMELINE = 1_000_000
 const MOST_MEMBERS = 100
 export const BEFORE_EVERYTHING = -Number.MAX_SAFE_INTEGER
 
-type Reading = Pick<App, 'config' | 'database'>
+type Reading = Pick<App, 'config' | 'database' | 'clock'>
 
 /** Reads a room's content according to the membership: joined, invited or knocking, or departed. */
 export async function slidingContent(app: Reading, viewer: TimelineViewer, span: SlidingSpan): Promise<SlidingContent> {
