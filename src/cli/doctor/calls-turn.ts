@@ -72,16 +72,19 @@ async function overUdp(
 ): Promise<void> {
   const { address, family } = await lookup(host)
   const socket = createSocket(family === 6 ? 'udp6' : 'udp4')
+  const timers: NodeJS.Timeout[] = []
   try {
     await new Promise<void>((resolve, reject) => {
+      const send = () => socket.send(request, port, address, (error) => error && reject(error))
       socket.on('message', (data) => isAnswer(data) && resolve())
       socket.on('error', reject)
       // Datagrams may be lost.
-      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++)
-        setTimeout(() => socket.send(request, port, address, (error) => error && reject(error)), attempt * 500).unref()
-      setTimeout(() => reject(new Error(`no answer in ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS)
+      for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) timers.push(setTimeout(send, attempt * 500))
+      timers.push(setTimeout(() => reject(new Error(`no answer in ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS))
     })
   } finally {
+    // A closed socket throws when it is to send.
+    for (const timer of timers) clearTimeout(timer)
     socket.close()
   }
 }

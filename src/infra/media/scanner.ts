@@ -47,7 +47,7 @@ async function scanWithClamd(address: string, file: ScannedFile, timeoutMs: numb
     const answer = readBounded(socket, MAX_ANSWER_BYTES)
     const sent = sendFile(socket, source)
     const [received] = await Promise.all([answer, sent.catch(() => {})])
-    const text = received.toString('latin1').replace(/\0.*$/s, '').trim()
+    const text = received.toString('latin1').split('\0')[0]!.trim()
     if (text === '') await sent
     return findingOf(text)
   } catch (error) {
