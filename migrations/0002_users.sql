@@ -55,8 +55,8 @@ create table profiles (
   -- JSON object of all other fields
   fields text not null default '{}'
 );
--- Finds out whether a file is an avatar, before it is deleted.
-create index profiles_avatar on profiles (avatar_url) where avatar_url is not null;
+-- Finds out whether a file is an avatar, before it is deleted. A hash takes texts of any length.
+create index profiles_avatar on profiles using hash (avatar_url) where avatar_url is not null;
 
 create table account_data (
   user_id text not null references users,

@@ -49,8 +49,8 @@ create table rooms (
   invited_members integer not null default 0
 );
 create index rooms_in_directory on rooms (joined_members desc, room_id) where in_directory;
--- Finds out whether a file is an avatar, before it is deleted.
-create index rooms_avatar on rooms (avatar_url) where avatar_url is not null;
+-- Finds out whether a file is an avatar, before it is deleted. A hash takes texts of any length.
+create index rooms_avatar on rooms using hash (avatar_url) where avatar_url is not null;
 
 create table room_aliases (
   room_alias text primary key,

@@ -55,13 +55,16 @@ export async function newVictimWithAddress(world: HostileWorld): Promise<Victim>
   return victim
 }
 
-/** Returns the link in the newest mail to an address, once there are more than `after`. */
+/** Returns the link of the newest mail to an address, after the first `after`, that is no notice of a change. */
 export async function linkTo({ mails }: HostileWorld, address: string, after = 0): Promise<string> {
-  const mail = await pollUntil(
-    `a mail to ${address}`,
-    () => mails.to(address).length > after && mails.to(address).at(-1),
-  )
-  return /http:\/\/\S+/.exec(mail.text ?? '')![0]
+  const isToConfirm = (link: string) => !new URL(link).pathname.startsWith('/account')
+  return pollUntil(`a mail to ${address}`, () => {
+    const links = mails
+      .to(address)
+      .slice(after)
+      .map(({ text }) => /http:\/\/\S+/.exec(text ?? '')?.[0])
+    return links.findLast((link) => link !== undefined && isToConfirm(link))
+  })
 }
 
 /** Logs in from an unused address. */
