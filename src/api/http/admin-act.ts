@@ -10,7 +10,8 @@ const SECRETS: readonly string[] = ['password', 'new_password', 'mac', 'nonce', 
  */
 export function adminActOf(
   { auth, method, path, isAudited = auth === 'admin' && method !== 'GET' }: AnyEndpoint,
-  { session, params, query, body, ip }: Parameters & { session: Session | undefined; ip: string },
+  { params, query, body }: Parameters,
+  { session, ip }: { session: Session | undefined; ip: string },
 ): AdminAct | undefined {
   if (!isAudited) return undefined
   const details = { ...params, ...query, ...withoutSecrets(body) }

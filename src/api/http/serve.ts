@@ -52,7 +52,7 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     }
     const perform = (within: App) =>
       handle(onBehalfOf(within, askerOf(asking, ip)), endpoint, { call, url: context.url, body })
-    const act = adminActOf(endpoint, { ...call, session, ip })
+    const act = adminActOf(endpoint, call, { session, ip })
     respond(app, context, { result: await (act ? recordAct(app, act, perform) : perform(app)), owner })
   }
 }
