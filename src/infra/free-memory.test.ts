@@ -2,11 +2,11 @@ import { expect, test } from 'vitest'
 import { freeMemory } from './free-memory.ts'
 
 test('frees the memory of a buffer of its own', () => {
-  const before = process.memoryUsage().arrayBuffers
   const buffers = Array.from({ length: 64 }, () => Buffer.allocUnsafeSlow(1024 * 1024))
-  expect(process.memoryUsage().arrayBuffers - before).toBeGreaterThan(60 * 1024 ** 2)
+  const before = process.memoryUsage().arrayBuffers
   buffers.forEach(freeMemory)
-  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 ** 2)
+  // The garbage collector may free others' at the same time.
+  expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThan(60 * 1024 ** 2)
   expect(buffers[0]).toHaveLength(0)
 })
 
