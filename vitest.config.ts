@@ -1,14 +1,27 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const SPEC_TESTS = ['spec-tests/*/*.test.ts']
 const STARTING_SERVERS = ['spec-tests/whole', 'spec-tests/server-server', 'spec-tests/application-service']
 // Generous, for a machine may be slow and have other things to do.
 const timeouts = { testTimeout: 60_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000, interval: 20 } } }
 
+/** Short files whose tests take minutes: they begin first, so that none of them runs alone at the end. */
+const LONG = ['pages-in-browser', 'hostile-federation', 'hostile-sizes', 'hostile-accounts', 'fuzz']
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isLong = ({ moduleId }: TestSpecification) => LONG.some((name) => moduleId.endsWith(`/${name}.test.ts`))
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+  }
+}
+
 /** `unit`: beside the code. The others run the same black-box tests against a server on each kind of database, against three processes on one PostgreSQL, and against Synapse. `s3`: the tests of files against three processes with an S3-compatible store. `whole`: tests that start servers themselves. */
 export default defineConfig({
   test: {
     pool: 'forks',
+    sequence: { sequencer: LongFirst },
     projects: [
       // One file after the other in the same processes: to load the modules anew for each takes a third of the time.
       { test: { name: 'unit', include: ['src/**/*.test.ts'], isolate: false, ...timeouts } },
