@@ -8,7 +8,7 @@ import { deleteOrphanedObjects } from './objects.ts'
 /** Why an object stays where it is. */
 export type Reason = Exclude<MoveOutcome, 'moved' | 'gone'>
 
-/** What a move has done so far. */
+/** The progress of a move. */
 export type Moved = {
   objects: number
   bytes: number

@@ -1,7 +1,7 @@
 import { Parser } from 'htmlparser2'
 import { z } from 'zod'
 
-/** What an oEmbed response says about a page. `image`: an address. https://oembed.com */
+/** The metadata of a page in an oEmbed response. `image`: an address. https://oembed.com */
 export type OembedDescription = { title: string; siteName: string; description: string; image: string | undefined }
 
 const text = z.string().optional().catch(undefined)

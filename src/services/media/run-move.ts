@@ -9,7 +9,7 @@ import { requireSharedSecret } from '../users/registration/shared-secret-registr
 import { checkMediaStore } from './check-media-store.ts'
 import { type MoveControl, moveMedia, type Reason } from './move-media.ts'
 
-/** What a move has done, and what is left where it began. */
+/** The result of a move, and the objects that are left where it began. */
 export type MoveResult = {
   to: StoreName
   moved: number

@@ -5,7 +5,7 @@ import type { Verdict } from './content-rules.ts'
 import type { StoredFile } from './media.ts'
 import { claimObject } from './pending-objects.ts'
 
-/** What is known of a content: whether it is stored, whether the scanner found nothing in it, and its rule. */
+/** The state of a content: whether it is stored, whether the scanner found nothing in it, and its rule. */
 export type KnownContent = { isStored: boolean; isScanned: boolean; verdict: Verdict | null }
 
 /**

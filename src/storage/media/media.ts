@@ -16,7 +16,7 @@ export type StoredMedia = {
   expiresTs: number | null
   /** The last request, to within a day; null for a pending upload. */
   accessedTs: number | null
-  /** Who caused that it is not served, an administrator or the scanner; null if it is served. */
+  /** The administrator who blocks it, or the scanner; null if it is served. */
   quarantinedBy: string | null
   file: StoredFile | null
 }
@@ -43,7 +43,7 @@ type FoundMedia = {
   quarantined_by: string | null
 }
 
-/** Who caused that media `m` is not served: of itself, its server, or its content. */
+/** The administrator or scanner that blocks media `m`: by itself, its server, or its content. */
 export const QUARANTINED_BY = sql<string | null>`coalesce(m.quarantined_by,
   (select s.set_by from media_quarantined_servers s where s.server_name = m.server_name),
   (select r.set_by from media_content_rules r where r.sha256 = coalesce(m.sha256, m.refused_sha256)

@@ -45,13 +45,17 @@ export async function findRegistrationToken(db: Db, token: string): Promise<Regi
   return db.sql.selectFrom('registration_tokens').selectAll().where('token', '=', token).executeTakeFirst()
 }
 
-/** Changes the limits of a token. */
+/** Changes the given limits of a token, and returns it; undefined if there is none. */
 export async function updateRegistrationToken(
   tx: Tx,
-  { token, uses_allowed, expires_ts }: Omit<RegistrationTokenRow, 'uses_completed'>,
-): Promise<void> {
-  await sql`update registration_tokens set uses_allowed = ${uses_allowed}::int, expires_ts = ${expires_ts}::bigint
-    where token = ${token}`.execute(tx.sql)
+  token: string,
+  { uses_allowed, expires_ts }: Partial<Pick<RegistrationTokenRow, 'uses_allowed' | 'expires_ts'>>,
+): Promise<RegistrationTokenRow | undefined> {
+  const { rows } = await sql<RegistrationTokenRow>`update registration_tokens set
+      uses_allowed = case when ${uses_allowed === undefined}::boolean then uses_allowed else ${uses_allowed ?? null}::int end,
+      expires_ts = case when ${expires_ts === undefined}::boolean then expires_ts else ${expires_ts ?? null}::bigint end
+    where token = ${token} returning *`.execute(tx.sql)
+  return rows[0]
 }
 
 /** Deletes a token; false if there is none. */

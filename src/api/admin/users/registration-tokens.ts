@@ -64,18 +64,13 @@ const putToken = route({
   auth: 'admin',
   params: ofToken,
   body: z.object(limits),
-  handle({ params, body: { uses_allowed, expiry_time } }, app) {
+  async handle({ params, body: { uses_allowed, expiry_time } }, app) {
     requireFuture(expiry_time, app.clock.now())
-    return app.database.write(async (tx) => {
-      const token = required(await findRegistrationToken(tx, params.token))
-      const changed = {
-        ...token,
-        ...(uses_allowed !== undefined && { uses_allowed }),
-        ...(expiry_time !== undefined && { expires_ts: expiry_time }),
-      }
-      await updateRegistrationToken(tx, changed)
-      return describe(changed)
-    })
+    const changed = {
+      ...(uses_allowed !== undefined && { uses_allowed }),
+      ...(expiry_time !== undefined && { expires_ts: expiry_time }),
+    }
+    return describe(required(await app.database.write((tx) => updateRegistrationToken(tx, params.token, changed))))
   },
 })
 

@@ -23,7 +23,7 @@ import { replacePassword } from '../set-password.ts'
 import { replaceThreepids } from '../third-party-ids.ts'
 import { userIdForNewName } from '../user-names.ts'
 
-/** What an administrator sets of an account; absent: stays. */
+/** Fields of an account that an administrator sets; absent ones stay. */
 export type UserChange = {
   password?: string | undefined
   /** Whether a new password ends the sessions. */
