@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { registerAdmin, registerUser, type TestUser } from '../harness/client.ts'
+import { ask, registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 
 /** Hearth's log of what administrators do: docs/administration.md. */
 const { url, sharedSecret } = inject('homeserver')
@@ -43,6 +43,16 @@ describe('the audit log', () => {
     const { entries } = await admin.get(`${LOG}?actor=shared%20secret&target=${name}`)
     expect(entries).toHaveLength(1)
     expect(entries[0].details).toMatchObject({ username: name, admin: true, password: '(secret)', mac: '(secret)' })
+  })
+
+  test('has nothing of a registration whose MAC is wrong', async () => {
+    const [path, username] = ['/_synapse/admin/v1/register', uniqueName()]
+    const { nonce } = (await ask(url, { method: 'GET', path })).body
+    for (const given of [nonce, 'unknown']) {
+      const body = { nonce: given, username, password: 'correct horse battery', admin: true, mac: '00' }
+      expect((await ask(url, { method: 'POST', path, body })).status).toBeGreaterThanOrEqual(400)
+    }
+    expect((await admin.get(`${LOG}?target=${username}`)).entries).toEqual([])
   })
 
   test('is for administrators', async () => {

@@ -5,7 +5,7 @@ import { MatrixError } from '../../core/errors.ts'
 import type { Asker } from '../../infra/federation/asked-lanes.ts'
 import { onBehalfOf } from '../../services/federation/requests/on-behalf-of.ts'
 import type { ServerSession } from '../../services/federation/trust/authenticate-server.ts'
-import { recordAct } from '../../services/users/administration/audit-log.ts'
+import { recordAct, recordWhenDone } from '../../services/users/administration/audit-log.ts'
 import { adminActOf } from './admin-act.ts'
 import { authenticate, authenticateAppservice, recognize } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
@@ -53,7 +53,8 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     const perform = (within: App) =>
       handle(onBehalfOf(within, askerOf(asking, ip)), endpoint, { call, url: context.url, body })
     const act = adminActOf(endpoint, call, { session, ip })
-    respond(app, context, { result: await (act ? recordAct(app, act, perform) : perform(app)), owner })
+    const record = session ? recordAct : recordWhenDone
+    respond(app, context, { result: await (act ? record(app, act, perform) : perform(app)), owner })
   }
 }
 

@@ -51,6 +51,20 @@ export async function recordAct<AnApp extends Pick<App, 'database' | 'clock'>, R
   return result
 }
 
+/**
+ * As `recordAct`, for a caller whom only the act itself authenticates: its first writes may come before that, and
+ * nothing is recorded of an act that fails.
+ */
+export async function recordWhenDone<AnApp extends Pick<App, 'database' | 'clock'>, Result>(
+  app: AnApp,
+  act: AdminAct,
+  perform: (app: AnApp) => Promise<Result>,
+): Promise<Result> {
+  const result = await perform(app)
+  await app.database.write((tx) => insertAuditEntry(tx, { ...rowOf(act), acted_ts: app.clock.now() }))
+  return result
+}
+
 /** Returns a page of the audit log, without entries that are too old to be kept. */
 export function listAudited(
   app: Pick<App, 'database' | 'clock' | 'config'>,
