@@ -228,7 +228,7 @@ describe('an account', () => {
   test('has rooms, pushers and account data', async () => {
     const [user, friend] = await Promise.all([registerUser(url), registerUser(url)])
     const [roomId, left] = [await createRoom(user), await createRoom(user)]
-    await user.post(roomPath(roomId, 'invite'), { user_id: friend.userId })
+    await user.post(roomPath(roomId, 'invite'), { user_id: friend.userId, reason: 'with a \u0000' })
     await user.post(roomPath(left, 'leave'))
     await user.put(`/_matrix/client/v3/user/${of(user)}/account_data/x.y`, { a: 1 })
     await user.put(`/_matrix/client/v3/user/${of(user)}/rooms/${encodeURIComponent(roomId)}/account_data/x.z`, { b: 2 })
