@@ -30,6 +30,7 @@ function scanning(onFailure: 'refuse' | 'allow' = 'refuse'): TestApp {
     if (isAway) throw new Error('away')
     const content = Buffer.concat(await (await file.open()).toArray()).toString()
     scanned.push(content)
+    if (content.includes('NUL')) return 'in a\0b'
     return content.includes('evil') ? 'Evil.Test' : undefined
   }
   const scanner = { ...app.config.media.scanner, on_failure: onFailure }
@@ -59,6 +60,11 @@ test('each content is scanned once; what is found is refused from then on, until
   await removeContentRule(app, rule.sha256)
   await expect(upload(on, 'evil')).rejects.toMatchObject(refused)
   expect(scanned).toEqual(['good', 'evil', 'evil'])
+})
+
+test('a finding that quotes a name with NUL refuses the file', async () => {
+  const refused = { status: 403, message: expect.stringContaining('in a b') }
+  await expect(upload(scanning(), 'a NUL inside')).rejects.toMatchObject(refused)
 })
 
 test('files from before there was a scanner are scanned when they are uploaded again', async () => {

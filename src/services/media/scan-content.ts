@@ -6,6 +6,10 @@ import type { StoredFile } from '../../storage/media/media.ts'
 import { markFileScanned } from '../../storage/media/media-files.ts'
 import { ContentRefusedError } from './content-refused.ts'
 import { openFile } from './open-file.ts'
+import { shorten } from './page-preview.ts'
+
+/** Characters of a finding; it may quote names in the file, which its sender chose. */
+const MAX_FINDING = 200
 
 /**
  * Scans a file if a scanner is configured, and returns whether it is known to be clean. A finding denies the content
@@ -13,9 +17,10 @@ import { openFile } from './open-file.ts'
  */
 export async function scanContent(app: App, file: ScannedFile): Promise<boolean> {
   if (!app.media.scan) return false
-  const finding = await app.media.scan(file).catch((err) => failed(app, err))
-  if (finding === null) return false
-  if (finding === undefined) return true
+  const found = await app.media.scan(file).catch((err) => failed(app, err))
+  if (found === null) return false
+  if (found === undefined) return true
+  const finding = shorten(found, MAX_FINDING)
   const rule = { verdict: 'deny', setBy: 'scanner', reason: finding, now: app.clock.now() } as const
   await app.database.write((tx) => setContentRules(tx, [file.sha256], rule))
   app.logger.warn({ sha256: Buffer.from(file.sha256, 'base64url').toString('hex'), finding }, 'file refused by scanner')
