@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
+import type { ServerName } from '../../core/ids.ts'
 import { type ActiveWork, createActiveWork } from '../../infra/concurrency/active-work.ts'
 import { restartDelayedEvents } from '../../storage/rooms/delayed-events.ts'
 import {
@@ -18,6 +19,7 @@ import { manageRemoteDelayedEvent } from './remote-delayed-event.ts'
 /** Concurrent checks of rooms in LiveKit, and requests to other servers. */
 const ROOMS_AT_ONCE = 50
 const REMOTE_AT_ONCE = 50
+const REMOTE_OF_SERVER = 10
 /** The lease of a process that checks a room: longer than a request to LiveKit. */
 const LEASE_MS = 8000
 const CHECK_MS = { shortest: 1000, longest: 5000 }
@@ -37,11 +39,15 @@ export type ParticipantChecks = {
 
 export function createParticipantChecks(app: App): ParticipantChecks {
   const rooms = createActiveWork<string>()
-  const remote = createActiveWork<string>()
+  const remote = createActiveWork<string, ServerName>()
 
-  /** Other servers may be slow: the checks do not wait for them. */
+  /** Other servers may be slow: the checks do not wait for them, and none of them takes the places of all others. */
   function manageRemote(leave: DelegatedLeaveRow, action: 'restart' | 'send'): void {
-    if (remote.size < REMOTE_AT_ONCE) remote.begin(leave.delay_id, undefined, () => carryOutRemote(app, leave, action))
+    const server = leave.server_name
+    const ofServer = remote.abouts().filter((each) => each === server).length
+    if (remote.size >= REMOTE_AT_ONCE || ofServer >= REMOTE_OF_SERVER) return
+    // Delay IDs are unique to their server only.
+    remote.begin(`${server} ${leave.delay_id}`, server, () => carryOutRemote(app, leave, action))
   }
 
   return {
