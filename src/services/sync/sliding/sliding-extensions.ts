@@ -28,7 +28,7 @@ export type ExtensionResults = {
   /** One event per room. */
   receipts?: Map<RoomId, object>
   typing?: Map<RoomId, object>
-  sticky?: { next_batch: string; rooms: ReadonlyMap<RoomId, object[]> }
+  sticky?: { next_batch: string; hasMore: boolean; rooms: ReadonlyMap<RoomId, object[]> }
   /** Absent: no change. */
   threads?: ThreadSubscriptionChanges
 }
@@ -98,7 +98,8 @@ export function hasExtensionNews({
     (toDevice?.events.length ?? 0) > 0 ||
     (lists?.changed.length ?? 0) + (lists?.left.length ?? 0) > 0 ||
     (accountData?.global.length ?? 0) + (accountData?.rooms.size ?? 0) > 0 ||
-    (receipts?.size ?? 0) + (typing?.size ?? 0) + (sticky?.rooms.size ?? 0) > 0
+    (receipts?.size ?? 0) + (typing?.size ?? 0) + (sticky?.rooms.size ?? 0) > 0 ||
+    sticky?.hasMore === true
   )
 }
 
@@ -145,6 +146,7 @@ async function stickyResult(
   const events = [...ofNew, ...page.events]
   return {
     next_batch: syncToken(page.upTo ?? to),
+    hasMore: page.upTo !== undefined,
     rooms: await serveSticky(app, viewer, { events, isSent: news.isSent }),
   }
 }
