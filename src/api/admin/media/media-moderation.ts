@@ -5,12 +5,12 @@ import {
   quarantineChanges,
   quarantineMedia,
   unquarantineMedia,
-} from '../../services/media/moderation/quarantine-media.ts'
-import { quarantineRoom, quarantineUser } from '../../services/media/moderation/resumable-work.ts'
-import { queryInteger, roomId } from '../http/fields.ts'
-import { type AnyEndpoint, route } from '../http/route.ts'
-import { mediaPath } from '../media/media-fields.ts'
-import { ofUser, v1 } from './admin-fields.ts'
+} from '../../../services/media/moderation/quarantine-media.ts'
+import { quarantineRoom, quarantineUser } from '../../../services/media/moderation/resumable-work.ts'
+import { queryInteger, roomId } from '../../http/fields.ts'
+import { type AnyEndpoint, route } from '../../http/route.ts'
+import { mediaPath } from '../../media/media-fields.ts'
+import { ofUser, v1 } from '../admin-fields.ts'
 
 const CHANGES = 100
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { runMoveSlice } from '../../services/media/run-move.ts'
-import { route } from '../http/route.ts'
+import { runMoveSlice } from '../../../services/media/run-move.ts'
+import { route } from '../../http/route.ts'
 
 /**
  * Moves files for some seconds, for `hearth media move` while the server uses the embedded database. The nonce is that of

@@ -1,21 +1,21 @@
 import { z } from 'zod'
-import type { App } from '../../app.ts'
-import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
-import { serverNameOf, type UserId } from '../../core/ids.ts'
-import { deleteLocalMedia, deleteLocalMediaById } from '../../services/media/delete-media.ts'
-import { deleteCopies, deleteUploads } from '../../services/media/moderation/resumable-work.ts'
+import type { App } from '../../../app.ts'
+import { InvalidParamError, MatrixError, NotFoundError } from '../../../core/errors.ts'
+import { serverNameOf, type UserId } from '../../../core/ids.ts'
+import { deleteLocalMedia, deleteLocalMediaById } from '../../../services/media/delete-media.ts'
+import { deleteCopies, deleteUploads } from '../../../services/media/moderation/resumable-work.ts'
 import {
   findMediaRecord,
   listMediaOfUser,
   listMediaUsage,
   type MediaOrder,
   type MediaRecord,
-} from '../../storage/media/local-media.ts'
-import { findUser } from '../../storage/users/users.ts'
-import { queryBoolean, queryInteger, serverName } from '../http/fields.ts'
-import { type AnyEndpoint, route } from '../http/route.ts'
-import { mediaPath } from '../media/media-fields.ts'
-import { listPage, nextToken, ofUser, v1 } from './admin-fields.ts'
+} from '../../../storage/media/local-media.ts'
+import { findUser } from '../../../storage/users/users.ts'
+import { queryBoolean, queryInteger, serverName } from '../../http/fields.ts'
+import { type AnyEndpoint, route } from '../../http/route.ts'
+import { mediaPath } from '../../media/media-fields.ts'
+import { listPage, nextToken, ofUser, v1 } from '../admin-fields.ts'
 import { hexOf } from './media-fields.ts'
 
 /** Earlier times are seconds, given by mistake: they would be in 1970. */

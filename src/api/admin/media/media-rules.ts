@@ -4,12 +4,12 @@ import {
   removeContentRule,
   setContentRule,
   unquarantineServer,
-} from '../../services/media/moderation/media-rules.ts'
-import { listContentRules } from '../../storage/media/content-rules.ts'
-import { listQuarantinedServers } from '../../storage/media/quarantined-servers.ts'
-import { serverName } from '../http/fields.ts'
-import { type AnyEndpoint, route } from '../http/route.ts'
-import { listPage, nextToken } from './admin-fields.ts'
+} from '../../../services/media/moderation/media-rules.ts'
+import { listContentRules } from '../../../storage/media/content-rules.ts'
+import { listQuarantinedServers } from '../../../storage/media/quarantined-servers.ts'
+import { serverName } from '../../http/fields.ts'
+import { type AnyEndpoint, route } from '../../http/route.ts'
+import { listPage, nextToken } from '../admin-fields.ts'
 import { hexOf } from './media-fields.ts'
 
 /** Endpoints of Hearth itself: Synapse has no rules for contents and servers. docs/media.md describes them. */
