@@ -6,6 +6,7 @@ import { createRoom, eventPath, joinRoom, roomPath } from '../harness/rooms.ts'
 /** Reports, redaction of users, registration tokens and facts about the server, in Synapse's admin API. */
 const { url, sharedSecret } = inject('homeserver')
 const v1 = (path: string) => `/_synapse/admin/v1/${path}`
+const hearth = (path: string) => `/_hearth/admin/v1/${path}`
 const of = ({ userId }: { userId: string }) => encodeURIComponent(userId)
 const outcome = async (user: TestUser, method: string, path: string, body?: unknown) => {
   const answer = await user.ask(method, path, body)
@@ -63,6 +64,50 @@ describe('reports', () => {
     expect(await outcome(admin, 'GET', v1(`event_reports/${reports[0].id}`))).toEqual([404, 'M_NOT_FOUND'])
     await admin.ask('DELETE', v1(`user_reports/${reports[0].id}`))
     expect((await admin.get(list)).total).toBe(0)
+  })
+
+  test('of all kinds have states and notes', async () => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    const roomId = await createRoom(alice, { name: 'Tea' })
+    await joinRoom(roomId, bob)
+    const eventId = await sendText(alice, roomId, 'one')
+    await bob.post(roomPath(roomId, eventPath('report', eventId)), { reason: 'spam', score: -100 })
+    await bob.post(roomPath(roomId, 'report'), { reason: 'a nest' })
+    await bob.post(`/_matrix/client/v3/users/${of(alice)}/report`, { reason: 'rude' })
+    const list = (query = '') => admin.get(hearth(`reports?user_id=${of(bob)}${query}`))
+    const { reports, total } = await list()
+    const common = { id: expect.any(Number), received_ts: expect.any(Number), user_id: bob.userId, state: 'open' }
+    const nothing = { room_id: null, room_name: null, canonical_alias: null, event_id: null, sender: null, score: null }
+    const inRoom = { ...common, target_user_id: null, canonical_alias: null, room_id: roomId, room_name: 'Tea' }
+    expect(reports).toEqual([
+      { ...common, ...nothing, kind: 'user', reason: 'rude', target_user_id: alice.userId },
+      { ...inRoom, kind: 'room', reason: 'a nest', event_id: null, sender: null, score: null },
+      { ...inRoom, kind: 'event', reason: 'spam', event_id: eventId, sender: alice.userId, score: -100 },
+    ])
+    expect(total).toBe(3)
+    const [user, room, event] = reports.map(({ id }: { id: number }) => hearth(`reports/${id}`))
+    expect(await list(`&limit=1&kind=room`)).toEqual({ reports: [reports[1]], total: 1 })
+    expect(await list('&limit=2')).toMatchObject({ total: 3, next_token: reports[1].id })
+    expect((await list(`&limit=2&from=${reports[1].id}`)).reports).toEqual([reports[2]])
+
+    expect(await outcome(admin, 'PUT', event, {})).toEqual([400, expect.any(String)])
+    expect(await outcome(admin, 'PUT', event, { state: 'odd' })).toEqual([400, expect.any(String)])
+    await admin.put(event, { note: 'I ask her' })
+    const done = await admin.put(event, { state: 'resolved', note: 'she was warned' })
+    expect(done).toMatchObject({ ...reports[2], state: 'resolved', event_json: { content: { body: 'one' } } })
+    expect(await admin.get(event)).toEqual(done)
+    expect(done.notes).toEqual([
+      { ts: expect.any(Number), author: admin.userId, state: null, note: 'I ask her' },
+      { ts: expect.any(Number), author: admin.userId, state: 'resolved', note: 'she was warned' },
+    ])
+    await admin.put(room, { state: 'dismissed' })
+    expect((await list('&state=open')).reports.map(({ kind }: { kind: string }) => kind)).toEqual(['user'])
+    expect((await list('&state=dismissed')).total).toBe(1)
+    expect((await admin.get(v1(`event_reports?user_id=${of(bob)}`))).event_reports).toHaveLength(1)
+    await admin.ask('DELETE', user)
+    expect(await outcome(admin, 'GET', user)).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcome(admin, 'PUT', user, { state: 'open' })).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcome(bob, 'GET', event)).toEqual([403, 'M_FORBIDDEN'])
   })
 })
 

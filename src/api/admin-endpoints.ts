@@ -3,6 +3,7 @@ import { postMediaMove } from './admin/media/media-move.ts'
 import { mediaRecordEndpoints } from './admin/media/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
+import { handledReportEndpoints } from './admin/server/handle-reports.ts'
 import { serverFactEndpoints } from './admin/server/server-facts.ts'
 import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
 import { accountActEndpoints } from './admin/users/account-acts.ts'
@@ -26,6 +27,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...userListEndpoints,
   ...userRedactionEndpoints,
   ...reportEndpoints,
+  ...handledReportEndpoints,
   ...registrationTokenEndpoints,
   ...serverFactEndpoints,
   ...userRecordEndpoints,

@@ -6,6 +6,10 @@ import type { Operation } from './operations.ts'
  */
 const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
+  'GET /_hearth/admin/v1/reports ?from ?limit ?dir ?kind ?state ?room_id ?user_id ?target_user_id': '',
+  'GET /_hearth/admin/v1/reports/{reportId}': '',
+  'PUT /_hearth/admin/v1/reports/{reportId}': 'state:string note:string',
+  'DELETE /_hearth/admin/v1/reports/{reportId}': '',
   'GET /_synapse/admin/v2/users ?from ?limit ?name ?user_id ?guests ?deactivated ?locked ?admins ?order_by ?dir': '',
   'GET /_synapse/admin/v3/users ?from ?limit ?name ?user_id ?guests ?deactivated ?locked ?admins ?order_by ?dir': '',
   'GET /_synapse/admin/v1/search_users/{userId} ?term': '',

@@ -4,6 +4,8 @@ import { queryInteger, userId } from '../http/fields.ts'
 /** The paths of Synapse's admin API: https://element-hq.github.io/synapse/latest/usage/administration/admin_api/ */
 export const v1 = (path: string) => `/_synapse/admin/v1${path}`
 export const v2 = (path: string) => `/_synapse/admin/v2${path}`
+/** The paths of Hearth's own admin API. */
+export const hearthV1 = (path: string) => `/_hearth/admin/v1${path}`
 
 const MAX_PAGE = 1000
 

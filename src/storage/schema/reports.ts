@@ -1,8 +1,8 @@
 import type { Generated } from 'kysely'
 import type { EventId, RoomId, UserId } from '../../core/ids.ts'
 
-/** The table of reports: `migrations/0014_reports.sql`. */
-export type ReportTables = { reports: ReportTable }
+/** Tables of reports: `migrations/0014_reports.sql`. */
+export type ReportTables = { reports: ReportTable; report_notes: ReportNoteRow }
 
 type ReportTable = {
   report_nid: Generated<number>
@@ -13,4 +13,16 @@ type ReportTable = {
   reported_user: UserId | null
   reason: string | null
   score: number | null
+  state: Generated<ReportState>
+}
+
+export type ReportState = 'open' | 'resolved' | 'dismissed'
+
+export type ReportNoteRow = {
+  note_nid: number
+  report_nid: number
+  written_ts: number
+  author: UserId
+  state: ReportState | null
+  note: string | null
 }

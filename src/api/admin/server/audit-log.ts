@@ -4,7 +4,7 @@ import type { AuditRow } from '../../../storage/schema/administration.ts'
 import { direction } from '../../client/rooms/pagination-fields.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
-import { listPage } from '../admin-fields.ts'
+import { hearthV1, listPage } from '../admin-fields.ts'
 
 const filter = z
   .string()
@@ -14,7 +14,7 @@ const filter = z
 /** Lists what administrators did, the newest first. `from` is the `next_token` of the page before. */
 export const getAuditLog = route({
   method: 'GET',
-  path: '/_hearth/admin/v1/audit_log',
+  path: hearthV1('/audit_log'),
   auth: 'admin',
   query: listPage.extend({
     from: queryInteger.optional(),
