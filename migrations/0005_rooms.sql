@@ -105,6 +105,14 @@ create index events_time on events (room_id, origin_server_ts, event_order) wher
 -- Counts the invites and joins of a user.
 create index events_members on events (sender, origin_server_ts) where type = 'm.room.member' and event_order is not null;
 
+-- Rooms that administrators have blocked: no local user can join them or be invited. This server need not know them.
+create table room_blocks (
+  room_id text primary key,
+  -- the administrator
+  blocked_by text not null,
+  blocked_ts bigint not null
+);
+
 -- Prev events of accepted timeline events that are not in the timeline: here history has a gap, or begins.
 create table missing_prev_events (
   room_id text not null,

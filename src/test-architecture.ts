@@ -31,7 +31,17 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   'src/services/media': ['', 'moderation'],
   'src/services/users': ['mail', '', 'settings', 'registration', 'administration'],
   'src/services/rooms': [
-    ...['timeline', 'access', 'reading', 'directory', 'membership', 'sending', 'lifecycle', 'delayed'],
+    ...[
+      'timeline',
+      'access',
+      'reading',
+      'directory',
+      'membership',
+      'sending',
+      'lifecycle',
+      'delayed',
+      'administration',
+    ],
   ],
   'src/services/federation': ['trust', 'requests', 'outbound', 'serving', 'inbound', 'joining'],
   'src/services/sync': ['waiting', 'answers', 'sections', 'v3', 'sliding'],

@@ -58,6 +58,8 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_synapse/admin/v1/registration_tokens/{token}': '',
   'PUT /_synapse/admin/v1/registration_tokens/{token}': 'uses_allowed:integer expiry_time:integer',
   'DELETE /_synapse/admin/v1/registration_tokens/{token}': '',
+  'GET /_synapse/admin/v1/rooms/{roomId}/block': '',
+  'PUT /_synapse/admin/v1/rooms/{roomId}/block': 'block:boolean!',
   'GET /_synapse/admin/v1/username_available ?username': '',
   'GET /_synapse/admin/v1/statistics/database/rooms': '',
   'GET /_synapse/admin/v1/background_updates/status': '',

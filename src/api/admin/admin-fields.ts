@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { queryInteger, userId } from '../http/fields.ts'
+import { queryInteger, roomId, userId } from '../http/fields.ts'
 
 /** The paths of Synapse's admin API: https://element-hq.github.io/synapse/latest/usage/administration/admin_api/ */
 export const v1 = (path: string) => `/_synapse/admin/v1${path}`
@@ -17,6 +17,8 @@ export const listPage = z.object({
 
 /** The parameter of paths about a user. */
 export const ofUser = z.object({ userId })
+/** The parameter of paths about a room. */
+export const ofRoom = z.object({ roomId })
 
 /** Returns the offset of the next page, if more follow. */
 export function nextToken(from: number, count: number, total: number): { next_token?: number } {

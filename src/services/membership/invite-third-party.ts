@@ -9,6 +9,7 @@ import { loadProfile } from '../../storage/users/profiles.ts'
 import { findThirdParty, type ThirdParty, unusable } from '../lookup/find-third-party.ts'
 import { requireJoined } from '../rooms/access/room-member.ts'
 import { appendEvent } from '../rooms/timeline/append-event.ts'
+import { requireNoEntry } from '../rooms/timeline/blocked-room.ts'
 import { runInRoom } from '../rooms/timeline/run-in-room.ts'
 import { inviteUser } from './invite-user.ts'
 
@@ -75,6 +76,7 @@ const DESCRIBING = [
 /** Throws M_FORBIDDEN unless the sender may invite, before any mail is sent. */
 async function describeRoom(room: LockedRoom, sender: UserId): Promise<JsonObject> {
   await requireJoined(room, sender)
+  requireNoEntry(room, { type: 'm.room.third_party_invite', content: {} }, undefined)
   const types = [...DESCRIBING.map(([type]) => type), 'm.room.power_levels']
   const events = await readLockedState(
     room,

@@ -166,13 +166,14 @@ async function runJob(job: Job, room: LockedRoom): Promise<Outcome> {
 /** Locks in order of room ids, as all code does, so that two processes cannot deadlock. */
 async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId, LockedRoom>> {
   if (roomIds.length === 0) return new Map()
-  const { rows } = await sql<RoomHeadRow>`select * from room_heads where room_id = any(${roomIds}::text[])
-    order by room_id for update`.execute(tx.sql)
+  const { rows } = await sql<RoomHeadRow & { is_blocked: boolean }>`select *,
+      exists (select 1 from room_blocks where room_blocks.room_id = room_heads.room_id) as is_blocked
+    from room_heads where room_id = any(${roomIds}::text[]) order by room_id for update`.execute(tx.sql)
   return new Map(
-    rows.map((row) => {
+    rows.map(({ is_blocked: isBlocked, ...row }) => {
       const { room_id, has_other_servers: hasOtherServers, sticky_until: stickyUntil, recomputations } = row
       forgetIfRecomputed(tx, room_id, recomputations)
-      return [room_id, { ...emptyRoom(tx), isNew: false, hasOtherServers, stickyUntil, head: roomHead(row) }]
+      return [room_id, { ...emptyRoom(tx), isNew: false, isBlocked, hasOtherServers, stickyUntil, head: roomHead(row) }]
     }),
   )
 }

@@ -8,6 +8,7 @@ export type RoomTables = {
   events: EventRow
   state_packs: { pack_nid: number; room_id: RoomId; nodes: Uint8Array }
   room_memberships: RoomMembershipRow
+  room_blocks: { room_id: RoomId; blocked_by: UserId; blocked_ts: number }
   missing_prev_events: { room_id: RoomId; event_id: EventId; referrer_order: number }
   early_redactions: { redacts: string; event_id: EventId }
   redacted_state: { room_id: RoomId; event_order: number; event_nid: number }

@@ -7,14 +7,13 @@ import {
   unquarantineMedia,
 } from '../../../services/media/moderation/quarantine-media.ts'
 import { quarantineRoom, quarantineUser } from '../../../services/media/moderation/resumable-work.ts'
-import { queryInteger, roomId } from '../../http/fields.ts'
+import { queryInteger } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { mediaPath } from '../../media/media-fields.ts'
-import { ofUser, v1 } from '../admin-fields.ts'
+import { ofRoom, ofUser, v1 } from '../admin-fields.ts'
 
 const CHANGES = 100
 
-const ofRoom = z.object({ roomId })
 const ownMedia = mediaPath.pick({ mediaId: true })
 
 const getRoomMedia = route({

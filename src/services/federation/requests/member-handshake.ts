@@ -6,6 +6,7 @@ import { type EventId, isEventId, type RoomId, type ServerName, type UserId } fr
 import type { Event, JsonObject } from '../../../core/pdu.ts'
 import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
 
 /** A local user's membership change in a remote room. */
 export type MemberWish = {
@@ -45,11 +46,13 @@ type Template = z.output<typeof answer>['event']
 
 /**
  * Requests the template of a member event from a resident server, and completes and signs it. Throws FederationError if
- * the server cannot be reached, refuses, or gives an invalid response, and M_UNSUPPORTED_ROOM_VERSION.
+ * the server cannot be reached, refuses, or gives an invalid response, M_UNSUPPORTED_ROOM_VERSION, and M_FORBIDDEN
+ * for a blocked room.
  * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
  */
 export async function prepareMember(app: App, server: ServerName, wish: MemberWish): Promise<PreparedMember> {
   const { roomId, userId, membership } = wish
+  if (membership !== 'leave') await requireUnblocked(app.database, roomId)
   const said = await app.federation.request({
     destination: server,
     method: 'GET',

@@ -10,6 +10,7 @@ import { type LockedRoom, type RoomHead, roomToRead } from '../../../storage/roo
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { authoriserOfJoin } from '../../rooms/access/restricted-join.ts'
 import { membershipIn, readMember } from '../../rooms/access/room-member.ts'
+import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
 import { draftEvent } from '../../rooms/timeline/draft-event.ts'
 import { isServerAllowedBy, keptOut } from '../trust/check-server-acl.ts'
 
@@ -36,10 +37,11 @@ export async function makeMemberTemplate(
   app: App,
   request: TemplateRequest,
 ): Promise<{ room_version: string; event: JsonObject }> {
-  const { origin, roomId, userId } = request
+  const { origin, roomId, userId, membership } = request
   if (serverNameOf(userId) !== origin) throw new ForbiddenError('A server may only send requests for its own users')
   const head = await requireOpenTo(app, roomId, origin)
   requireSpoken(head.version, request)
+  if (membership !== 'leave') await requireUnblocked(app.database, roomId)
   // Nothing is stored, so the room needs no lock.
   const event = await templateIn(app, roomToRead(app.database, head), request)
   return { room_version: head.version.id, event }

@@ -8,6 +8,7 @@ import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import type { LockedRoom, RoomHead } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { appendRemoteEvent, MissingEventsError } from '../../rooms/timeline/append-remote-event.ts'
+import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
 import { authoriserFor, requireOpenTo } from '../requests/member-template.ts'
 import { verifySubmitted } from '../trust/verify-submitted.ts'
 import { withPolicySignature } from '../trust/with-policy-signature.ts'
@@ -36,6 +37,7 @@ export async function acceptMember(
 ): Promise<StoredEvent> {
   const { origin, roomId, eventId, membership } = submission
   const head = await requireOpenTo(app, roomId, origin)
+  if (membership !== 'leave') await requireUnblocked(app.database, roomId)
   const { version } = head
   requireMemberEvent(submission)
   if (membership === 'knock' && !version.knock)

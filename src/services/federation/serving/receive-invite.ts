@@ -7,6 +7,7 @@ import { ROOM_VERSIONS } from '../../../core/room-versions.ts'
 import { isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
 import { findUser } from '../../../storage/users/users.ts'
 import { requireInvitable } from '../../rooms/access/invitable.ts'
+import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
 import { storeOutOfBandMember } from '../requests/store-out-of-band-member.ts'
 import { requireStrippedState } from '../trust/received-identity.ts'
 import { verifySubmitted } from '../trust/verify-submitted.ts'
@@ -34,6 +35,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
     throw new MatrixError(400, 'M_INCOMPATIBLE_ROOM_VERSION', message, { room_version: invite.roomVersion })
   }
   const target = requireInvite(app, invite)
+  await requireUnblocked(app.database, invite.roomId)
   const event = await verifySubmitted(app, version, invite)
   const roomState = await requireStrippedState(app, { version, roomId: invite.roomId, events: invite.roomState })
   await requireWelcome(app, target, event.pdu.sender)

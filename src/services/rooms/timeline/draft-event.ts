@@ -9,6 +9,7 @@ import { ROOM_VERSIONS, type RoomVersion } from '../../../core/room-versions.ts'
 import { encodeBase64 } from '../../../core/text/base64.ts'
 import { findLockedEvents, type LockedRoom, readLockedStateAt } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { requireNoEntry } from './blocked-room.ts'
 import type { NewEvent } from './new-event.ts'
 import { resolveStates } from './resolve-states.ts'
 
@@ -29,7 +30,7 @@ const MAX_PREV_EVENTS = 20
 
 /**
  * Drafts the next event of a room: selects its prev events, auth events and depth. Throws M_BAD_JSON for values that
- * cannot be stored, and M_FORBIDDEN for a first event that is not `m.room.create`.
+ * cannot be stored, and M_FORBIDDEN for a first event that is not `m.room.create` and for entering a blocked room.
  */
 export async function draftEvent(app: Capabilities, room: LockedRoom, event: NewEvent): Promise<DraftedEvent> {
   const version = versionFor(room, event)
@@ -38,6 +39,7 @@ export async function draftEvent(app: Capabilities, room: LockedRoom, event: New
   const createKey = { type: 'm.room.create', state_key: '' }
   const { prevEvents, stateBefore } = await tipsOf(app, room, version)
   const known = stateBy([...authKeys, createKey], await readLockedStateAt(room, stateBefore, [...authKeys, createKey]))
+  requireNoEntry(room, event, known.get('m.room.member', event.state_key ?? ''))
   const authEvents = authKeys.flatMap((key) => known.get(key.type, key.state_key) ?? [])
   const draft = await draftOf(app, room, version, { event, prevEvents, authEvents })
   return { version, draft, stateBefore, known }

@@ -62,6 +62,8 @@ export type LockedRoom = {
   /** Undefined until the create event of a new room is appended. */
   head: RoomHead | undefined
   readonly isNew: boolean
+  /** Whether administrators have blocked the room; false for rooms that this server does not have. */
+  readonly isBlocked: boolean
   /**
    * The id that the command chose for a new room; unused in room version 12 and later, where it is the hash of the
    * create event.
@@ -99,6 +101,7 @@ export function emptyRoom(db: Db): LockedRoom {
     db,
     head: undefined,
     isNew: true,
+    isBlocked: false,
     newRoomId: undefined,
     events: [],
     hasOtherServers: false,
