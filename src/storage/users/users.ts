@@ -112,6 +112,11 @@ export async function updateLocked(tx: Tx, userId: UserId, locked: boolean): Pro
   await tx.sql.updateTable('users').set({ locked }).where('user_id', '=', userId).execute()
 }
 
+/** Shadow-bans a user, or lifts that. */
+export async function updateShadowBanned(tx: Tx, userId: UserId, shadowBanned: boolean): Promise<void> {
+  await tx.sql.updateTable('users').set({ shadow_banned: shadowBanned }).where('user_id', '=', userId).execute()
+}
+
 /** Suspends an account or lifts that: https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
 export async function updateSuspended(tx: Tx, userId: UserId, suspended: boolean): Promise<void> {
   await tx.sql.updateTable('users').set({ suspended }).where('user_id', '=', userId).execute()
