@@ -45,10 +45,10 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/services/federation': ['trust', 'requests', 'outbound', 'serving', 'inbound', 'joining'],
   'src/services/sync': ['waiting', 'answers', 'sections', 'v3', 'sliding'],
-  'src/api': ['http', 'well-known', 'media', 'client', 'federation', 'oauth', 'pages', 'admin', ''],
+  'src/api': ['http', 'well-known', 'media', 'client', 'federation', 'oauth', 'admin', 'pages', ''],
   'src/api/client': ['users', 'devices', 'push', 'presence', 'search', 'appservices', 'rtc', 'rooms', 'sync', ''],
   'src/api/admin': ['', 'users', 'rooms', 'media', 'federation', 'server'],
-  'src/api/pages': ['texts', '', 'fallback', 'mail', 'sign-in', 'registration', 'oauth', 'account'],
+  'src/api/pages': ['texts', '', 'fallback', 'mail', 'sign-in', 'registration', 'oauth', 'account', 'admin'],
   'src/cli': ['', 'doctor'],
 }
 /** Files of src that are in no layer's folder. */

@@ -4,7 +4,7 @@ import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openap
 import { defaultConfig } from '../config.ts'
 import { ENDPOINTS, endpointsFor } from './endpoints.ts'
 import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
-import { pageEndpoints } from './page-endpoints.ts'
+import { administratorPages, pageEndpoints } from './page-endpoints.ts'
 
 /** Operations that Hearth does not serve, each with the reason. A change that mounts one removes its line. */
 const NOT_SERVED: Record<string, string> = {
@@ -61,7 +61,7 @@ const NOT_TRIED: Record<string, string> = {
 
 test('everything that is mounted is tried with bad input, under one of its names', () => {
   const tried = new Set([...APIS.flatMap(loadOperations), ...UNSTABLE_OPERATIONS, ...OLD_SERVER_OPERATIONS].map(nameOf))
-  const others = new Set([...pageEndpoints, ...oauthEndpoints])
+  const others = new Set([...pageEndpoints, ...administratorPages, ...oauthEndpoints])
   const untried = Object.values(ENDPOINTS).flatMap((endpoints) =>
     endpoints
       .filter((endpoint) => !others.has(endpoint))

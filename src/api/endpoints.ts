@@ -24,7 +24,7 @@ import type { AnyEndpoint } from './http/route.ts'
 import { mediaEndpoints } from './media/media-endpoints.ts'
 import { getMetrics } from './metrics.ts'
 import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
-import { oauthPages, pageEndpoints } from './page-endpoints.ts'
+import { administratorPages, oauthPages, pageEndpoints } from './page-endpoints.ts'
 
 /** Without LiveKit clients get M_UNRECOGNIZED, by which they know that this server holds no calls. */
 const livekitEndpoints: readonly AnyEndpoint[] = [
@@ -62,7 +62,7 @@ export const ENDPOINTS: Record<ListenerConfig['serves'][number], readonly AnyEnd
   ],
   federation: [...federationEndpoints, getOpenIdUserinfo, postFederationLivekitToken],
   media: mediaEndpoints,
-  admin: adminEndpoints,
+  admin: [...adminEndpoints, ...administratorPages],
   metrics: [getMetrics],
 }
 

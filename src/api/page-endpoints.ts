@@ -1,5 +1,6 @@
 import type { AnyEndpoint } from './http/route.ts'
 import { accountPages } from './pages/account/account-endpoints.ts'
+import { adminPages } from './pages/admin/admin-pages.ts'
 import { getAsset, getLogo } from './pages/assets.ts'
 import { getLoginFallback } from './pages/fallback/login.ts'
 import { getAuthFallback, postAuthFallback } from './pages/fallback/stage.ts'
@@ -87,4 +88,14 @@ export const pageEndpoints: AnyEndpoint[] = [
   ...accountPages,
   ...forClients,
   ...oauthPages,
+]
+
+/** The pages for administrators, and those through which they sign in, for listeners that serve no clients. */
+export const administratorPages: AnyEndpoint[] = [
+  getAsset,
+  getLogo,
+  ...signIn,
+  ...upstream,
+  ...accountPages,
+  ...adminPages,
 ]

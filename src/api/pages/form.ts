@@ -56,6 +56,21 @@ export function field(
 `
 }
 
+/** Renders a labelled field for text of several lines. */
+export function textarea(
+  label: string,
+  attributes: Readonly<Record<string, string | number | boolean | undefined>> & { name: string },
+  { value, hint }: { value: string; hint?: string },
+): Html {
+  const id = `field-${attributes.name}`
+  const described = hint === undefined ? {} : { 'aria-describedby': `${id}-help` }
+  const small = hint === undefined ? html`` : html`<small id="${id}-help">${hint}</small>`
+  return html`<label for="${id}">${label}</label>
+<textarea${attributesOf({ id, ...attributes, ...described })}>
+${value}</textarea>${small}
+`
+}
+
 /** Renders a check box with its label. */
 export function checkbox(
   label: string,
@@ -85,7 +100,7 @@ export function select(
 }
 
 /** Renders attributes; `true` stands without a value, `false` and undefined not at all. */
-function attributesOf(attributes: Readonly<Record<string, string | number | boolean | undefined>>): Html[] {
+export function attributesOf(attributes: Readonly<Record<string, string | number | boolean | undefined>>): Html[] {
   return Object.entries(attributes).flatMap(([name, value]) => {
     if (value === undefined || value === false) return []
     return value === true ? [html` ${name}`] : [html` ${name}="${value}"`]

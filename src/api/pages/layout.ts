@@ -16,8 +16,8 @@ export type Page = {
   script?: string | undefined
   /** Whether the script sends requests to this server. */
   connects?: boolean
-  /** Whether the page is wide, for tables. */
-  wide?: boolean
+  /** Links to the pages beside this one. */
+  navigation?: Html
   /** Other origins or schemes to which a form of the page may lead in the end: the redirect URI of a client. */
   formTargets?: readonly string[]
   /** Origins of which the page runs scripts, and shows frames, such as those of a captcha. */
@@ -48,7 +48,7 @@ export function serviceName({ config, serverName }: Pick<App, 'config' | 'server
  */
 export function renderPage(app: Pick<App, 'config' | 'serverName'>, page: Page, { language, userId }: Reader): Reply {
   const texts = LANGUAGES[language].layout
-  const { title, body, back, script, wide = false, status = 200 } = page
+  const { title, body, back, script, navigation, status = 200 } = page
   const name = serviceName(app)
   const document = html`<!doctype html>
 <html lang="${language}">
@@ -59,10 +59,10 @@ export function renderPage(app: Pick<App, 'config' | 'serverName'>, page: Page, 
 <title>${title} – ${name}</title>
 <link rel="icon" href="${app.config.branding.logo === undefined ? NO_ICON : LOGO_PATH}">
 ${STYLESHEETS.map(({ path }) => html`<link rel="stylesheet" href="${path}">\n`)}</head>
-<body${wide ? html` class="wide"` : ''}>
+<body${navigation ? html` class="with-navigation"` : ''}>
 <a class="skip" href="#content">${texts.skip}</a>
 <header>${brand(app, name)}${userId === undefined ? '' : html`<a href="/account">${userId}</a>`}</header>
-<main id="content">
+${navigation ?? ''}<main id="content">
 ${back === undefined ? '' : html`<p class="back"><a href="${back.path}">${back.label}</a></p>\n`}<h1>${title}</h1>
 ${body}
 </main>

@@ -39,6 +39,8 @@ export type Visit<Params = unknown, Query = unknown, Session = WebSession | unde
   path: string
   raw: IncomingMessage
   signal: AbortSignal
+  /** The request, for endpoints that a page calls. */
+  call: Call<undefined, undefined, undefined, undefined>
 }
 
 /** An answer that leads the browser to another page. It is 303, so that the browser does not repeat a form there. */
@@ -58,7 +60,7 @@ export function redirectTo(to: string, cookie?: string): Redirect {
 
 type PageResult = Page | Redirect | Reply
 
-type PageOptions<Params extends z.ZodType | undefined, Query extends z.ZodType | undefined, Session> = Pick<
+export type PageOptions<Params extends z.ZodType | undefined, Query extends z.ZodType | undefined, Session> = Pick<
   Endpoint,
   'rateLimit'
 > & {
@@ -105,6 +107,7 @@ export function page<Params extends z.ZodType | undefined = undefined, Query ext
         path: call.request.raw.url ?? '/',
         raw: call.request.raw,
         signal: call.signal,
+        call: { ...call, params: undefined, query: undefined },
       }
       const result = await handle(visit, app)
       return answerOf(app, visit, { result, isNew: known === undefined && !cookieless })

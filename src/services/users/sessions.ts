@@ -51,7 +51,6 @@ export async function findSession(
     isLocked: holder.locked,
     isExpired: isExpiredAccount(app, holder),
     isSuspended: holder.suspended,
-    isShadowBanned: holder.shadow_banned,
     exemptFromRateLimits: holder.exempt_from_rate_limits,
     messageRate: messageRateOf(holder),
     tokenHash,

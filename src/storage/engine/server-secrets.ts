@@ -1,24 +1,20 @@
 import { sql } from 'kysely'
 import type { Db } from './database.ts'
 
-/** The secret text that imported password hashes contain after the password. */
-export const PASSWORD_PEPPER = 'password_pepper'
-
 /**
  * Returns a secret that all processes of this server share. `make` creates its value the first time; of several
  * processes that start together, the first one's value wins.
  */
 export async function serverSecret(db: Db, name: string, make: () => string | Promise<string>): Promise<string> {
-  const known = await findServerSecret(db, name)
+  const known = await read(db, name)
   if (known !== undefined) return known
   await sql`insert into server_secrets (name, value) values (${name}, ${await make()}) on conflict (name) do nothing`.execute(
     db.sql,
   )
-  return (await findServerSecret(db, name))!
+  return (await read(db, name))!
 }
 
-/** Returns such a secret; undefined if there is none yet. */
-export async function findServerSecret(db: Db, name: string): Promise<string | undefined> {
+async function read(db: Db, name: string): Promise<string | undefined> {
   const row = await db.sql.selectFrom('server_secrets').select('value').where('name', '=', name).executeTakeFirst()
   return row?.value
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { NotFoundError } from '../../../core/errors.ts'
 import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
-import { findLocalUser, setShadowBanned, setSuspended } from '../../../services/users/account-moderation.ts'
+import { findLocalUser, setSuspended } from '../../../services/users/account-moderation.ts'
 import { logInAs } from '../../../services/users/administration/log-in-as.ts'
 import { findMessageLimit, setMessageLimit } from '../../../services/users/administration/message-limits.ts'
 import { setAdmin } from '../../../services/users/administration/put-user.ts'
@@ -13,7 +13,7 @@ import { ofUser, v1 } from '../admin-fields.ts'
 
 const MAX_RATE = 1_000_000
 
-const postDeactivateUser = route({
+export const postDeactivateUser = route({
   method: 'POST',
   path: v1('/deactivate/:userId'),
   auth: 'admin',
@@ -27,7 +27,7 @@ const postDeactivateUser = route({
   },
 })
 
-const putSuspendUser = route({
+export const putSuspendUser = route({
   method: 'PUT',
   path: v1('/suspend/:userId'),
   auth: 'admin',
@@ -36,30 +36,6 @@ const putSuspendUser = route({
   async handle({ params: { userId }, body: { suspend } }, app) {
     await setSuspended(app, userId, suspend)
     return { [`user_${userId}_suspended`]: suspend }
-  },
-})
-
-const shadowBanPath = v1('/users/:userId/shadow_ban')
-
-const postShadowBan = route({
-  method: 'POST',
-  path: shadowBanPath,
-  auth: 'admin',
-  params: ofUser,
-  async handle({ params: { userId } }, app) {
-    await setShadowBanned(app, userId, true)
-    return {}
-  },
-})
-
-const deleteShadowBan = route({
-  method: 'DELETE',
-  path: shadowBanPath,
-  auth: 'admin',
-  params: ofUser,
-  async handle({ params: { userId } }, app) {
-    await setShadowBanned(app, userId, false)
-    return {}
   },
 })
 
@@ -73,7 +49,7 @@ const getIsAdmin = route({
   handle: async ({ params }, app) => ({ admin: (await findLocalUser(app, params.userId)).is_admin }),
 })
 
-const putIsAdmin = route({
+export const putIsAdmin = route({
   method: 'PUT',
   path: adminPath,
   auth: 'admin',
@@ -85,7 +61,7 @@ const putIsAdmin = route({
   },
 })
 
-const postResetPassword = route({
+export const postResetPassword = route({
   method: 'POST',
   path: v1('/reset_password/:userId'),
   auth: 'admin',
@@ -121,7 +97,7 @@ const getOverride = route({
 
 const limit = z.int().min(0).max(MAX_RATE).default(0)
 
-const postOverride = route({
+export const postOverride = route({
   method: 'POST',
   path: limitPath,
   auth: 'admin',
@@ -133,7 +109,7 @@ const postOverride = route({
   },
 })
 
-const deleteOverride = route({
+export const deleteOverride = route({
   method: 'DELETE',
   path: limitPath,
   auth: 'admin',
@@ -160,8 +136,6 @@ const postAllowReset = route({
 export const accountActEndpoints: readonly AnyEndpoint[] = [
   postDeactivateUser,
   putSuspendUser,
-  postShadowBan,
-  deleteShadowBan,
   getIsAdmin,
   putIsAdmin,
   postResetPassword,

@@ -15,7 +15,7 @@ const time = z
   .nullish()
   .transform((ts) => ts ?? null)
 
-const postRedactUser = route({
+export const postRedactUser = route({
   method: 'POST',
   path: v1('/user/:userId/redact'),
   auth: 'admin',

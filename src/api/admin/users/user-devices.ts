@@ -12,7 +12,7 @@ import { ofUser, v2 } from '../admin-fields.ts'
 const MAX_DEVICES = 10_000
 const listPath = v2('/users/:userId/devices')
 const path = v2('/users/:userId/devices/:deviceId')
-const ofDevice = ofUser.extend({ deviceId })
+export const ofDevice = ofUser.extend({ deviceId })
 
 const getUserDevices = route({
   method: 'GET',
@@ -73,7 +73,7 @@ const putUserDevice = route({
   },
 })
 
-const deleteUserDevice = route({
+export const deleteUserDevice = route({
   method: 'DELETE',
   path,
   auth: 'admin',

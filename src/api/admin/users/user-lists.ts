@@ -3,6 +3,7 @@ import type { App } from '../../../app.ts'
 import { appserviceIdOf } from '../../../services/users/administration/describe-user.ts'
 import {
   countUsers,
+  EVERYBODY,
   type ListedUser,
   listUsers,
   USER_ORDERS,
@@ -28,7 +29,6 @@ const query = listPage.extend({
   deactivated: queryBoolean.optional(),
   locked: queryBoolean.default(false),
   suspended: queryBoolean.optional(),
-  shadow_banned: queryBoolean.optional(),
   admins: queryBoolean.optional(),
   not_user_type: z.union([z.string().transform((type) => [type]), z.array(z.string())]).default([]),
   order_by: z.enum(USER_ORDERS).default('name'),
@@ -72,12 +72,6 @@ const getSearchUsers = route({
 
 export const userListEndpoints: readonly AnyEndpoint[] = [getUsers, getUsersExactly, getSearchUsers]
 
-const EVERYBODY: UserFilter = {
-  ...{ idPart: null, namePart: null, guests: null, deactivated: null, locked: null, suspended: null, admins: null },
-  shadowBanned: null,
-  withoutTypes: [],
-}
-
 async function list(app: App, { from, limit, order_by, dir, ...wanted }: Query, deactivated: boolean | null) {
   const filter: UserFilter = {
     idPart: wanted.name === undefined ? (wanted.user_id ?? null) : null,
@@ -86,7 +80,6 @@ async function list(app: App, { from, limit, order_by, dir, ...wanted }: Query, 
     deactivated,
     locked: wanted.locked ? null : false,
     suspended: wanted.suspended ?? null,
-    shadowBanned: wanted.shadow_banned ?? null,
     admins: wanted.admins ?? null,
     withoutTypes: wanted.not_user_type,
   }
@@ -103,7 +96,7 @@ async function list(app: App, { from, limit, order_by, dir, ...wanted }: Query, 
 
 function describe(app: App, { user_id, is_admin, created_ts, ...user }: ListedUser) {
   return {
-    ...{ name: user_id, ...user, admin: is_admin, creation_ts: created_ts },
+    ...{ name: user_id, ...user, admin: is_admin, shadow_banned: false, creation_ts: created_ts },
     appservice_id: appserviceIdOf(app, user_id),
   }
 }

@@ -21,7 +21,7 @@ const getUser = route({
   handle: ({ params }, app) => describeUser(app, params.userId),
 })
 
-const putOneUser = route({
+export const putOneUser = route({
   method: 'PUT',
   path,
   auth: 'admin',

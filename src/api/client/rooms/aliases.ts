@@ -36,7 +36,6 @@ export const deleteRoomAlias = route({
   path: v3('/directory/room/:roomAlias'),
   auth: 'user',
   params,
-  pretend: () => ({}),
   async handle({ params, session: { userId, isAdmin, appservice } }, app) {
     await removeRoomAlias(app, { alias: params.roomAlias, userId, isAdmin, appservice })
     return {}

@@ -10,7 +10,6 @@ import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
 import { delayQuery } from './delayed-events.ts'
-import { pretendedEvent } from './pretended.ts'
 import { stickyDurationOf, stickyQuery } from './sticky-duration.ts'
 import { timestampOf, timestampQuery } from './timestamp.ts'
 
@@ -26,7 +25,6 @@ export const putRoomSend = route({
   params: z.object({ ...place, txnId: opaqueText }),
   query,
   body: jsonObject,
-  pretend: ({ query: asked }, app) => pretendedEvent(app, asked),
   handle: send,
 })
 
@@ -38,7 +36,6 @@ export const postRoomSend = route({
   params: z.object(place),
   query,
   body: jsonObject,
-  pretend: ({ query: asked }, app) => pretendedEvent(app, asked),
   handle: send,
 })
 

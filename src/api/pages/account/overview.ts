@@ -61,8 +61,14 @@ function isAction(action: string): action is AccountAction {
 async function sections(app: App, { texts, session }: AccountVisit): Promise<Html[]> {
   const { totp, passkeys } = await countSecondFactors(app.database, session.userId)
   const offered = ACCOUNT_SECTIONS.filter(({ isOffered }) => isOffered?.(app, totp || passkeys > 0) ?? true)
-  return offered.map((section) => {
-    const { title, hint } = section.texts(texts)
-    return html`<li><a href="${section.path}"><strong>${title}</strong><small>${hint}</small></a></li>`
-  })
+  const entries = offered.map((section) => ({ path: section.path, ...section.texts(texts) }))
+  const administration = { path: '/admin', title: texts.admin.link, hint: texts.admin.linkHint }
+  return [...entries, ...(session.isAdmin && servesAdmin(app) ? [administration] : [])].map(
+    ({ path, title, hint }) => html`<li><a href="${path}"><strong>${title}</strong><small>${hint}</small></a></li>`,
+  )
+}
+
+/** Whether a listener that serves these pages also serves those for administrators. */
+function servesAdmin({ config }: Pick<App, 'config'>): boolean {
+  return config.listeners.some(({ serves }) => serves.includes('client') && serves.includes('admin'))
 }

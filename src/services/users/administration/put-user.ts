@@ -21,7 +21,7 @@ import { checkNewPassword } from '../new-password.ts'
 import { changeProfile } from '../profile.ts'
 import { replacePassword } from '../set-password.ts'
 import { replaceThreepids } from '../third-party-ids.ts'
-import { userIdForNewName } from '../user-names.ts'
+import { userIdForNewName, userInUse } from '../user-names.ts'
 
 /** Fields of an account that an administrator sets; absent ones stay. */
 export type UserChange = {
@@ -44,13 +44,19 @@ type Capabilities = Pick<App, 'database' | 'directory' | 'passwordHasher' | 'job
 type Prepared = Omit<UserChange, 'password'> & { hash: string | undefined; by: UserId }
 
 /**
- * Creates an account or changes it, in one transaction. Returns whether it is new. Throws M_INVALID_PARAM, also when
- * administrators take their own rights away, M_FORBIDDEN when they would lock another one, M_INVALID_USERNAME,
- * M_WEAK_PASSWORD, M_THREEPID_IN_USE, and as changeProfile and replacePassword.
+ * Creates an account or changes it, in one transaction. Returns whether it is new. Throws M_USER_IN_USE for one that
+ * `mustBeNew` and exists, M_INVALID_PARAM, also when administrators take their own rights away, M_FORBIDDEN when they
+ * would lock another one, M_INVALID_USERNAME, M_WEAK_PASSWORD, M_THREEPID_IN_USE, and as changeProfile and
+ * replacePassword.
  */
 export async function putUser(
   app: Capabilities,
-  { userId, by, change: { password, ...change } }: { userId: UserId; by: UserId; change: UserChange },
+  {
+    userId,
+    by,
+    change: { password, ...change },
+    mustBeNew = false,
+  }: { userId: UserId; by: UserId; change: UserChange; mustBeNew?: boolean },
 ): Promise<boolean> {
   if (serverNameOf(userId) !== app.serverName) throw new InvalidParamError('This user is not on this server')
   if (change.locked && change.deactivated) throw new InvalidParamError('An account is either locked or deactivated')
@@ -59,6 +65,7 @@ export async function putUser(
   const hash = password === undefined ? undefined : await app.passwordHasher.hash(password)
   const prepared = { ...change, hash, by }
   const isNew = (await findUser(app.database, userId)) === undefined
+  if (mustBeNew && !isNew) throw userInUse()
   const jobs = isNew ? await create(app, userId, prepared) : await alter(app, userId, prepared)
   for (const job of jobs) await app.jobs.attend(job)
   return isNew

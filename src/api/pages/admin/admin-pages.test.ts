@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fixedClock } from '../../../infra/clock.ts'
+import { finishFirstStep } from '../../../services/sign-in/sign-in-steps.ts'
+import { listAudited } from '../../../services/users/administration/audit-log.ts'
+import { findUser, updateSuspended } from '../../../storage/users/users.ts'
+import { startClientApi } from '../../../testing/client-api.ts'
+import type { AnyEndpoint } from '../../http/route.ts'
+import { administratorPages } from '../../page-endpoints.ts'
+import { cookieHeader, csrfToken } from '../cookies.ts'
+import { adminPages } from './admin-pages.ts'
+
+const clock = fixedClock(1_700_000_000_000)
+const FROM = { ip: '192.0.2.1', userAgent: undefined }
+const MINUTE_MS = 60_000
+
+let api: Awaited<ReturnType<typeof startClientApi>>
+beforeAll(async () => {
+  api = await startClientApi({ clock, endpoints: administratorPages })
+})
+afterAll(() => api.close())
+
+let made = 0
+/** Creates a user and a browser in which the user is signed in. */
+async function enter(account: { admin?: boolean } = {}) {
+  const { app, client, origin } = api
+  const { userId } = await client(`user${++made}`, account)
+  const { cookie } = await finishFirstStep(app, { cookie: app.random.token(40), ...FROM }, { userId, by: 'password' })
+  const send = async (path: string, fields?: Record<string, string>) => {
+    const answer = await fetch(origin + path, {
+      headers: { Cookie: cookieHeader(app, cookie)['Set-Cookie']!.split(';')[0]! },
+      redirect: 'manual',
+      ...(fields && { method: 'POST', body: new URLSearchParams(fields) }),
+    })
+    return { status: answer.status, location: answer.headers.get('location'), text: await answer.text() }
+  }
+  return { userId, send, csrf: csrfToken(cookie) }
+}
+
+const acts = async () =>
+  (await listAudited(api.app, { actor: null, target: null, newestFirst: true, beyond: null, limit: 1000 })).map(
+    ({ actor, action, target }) => ({ actor, action, target }),
+  )
+
+/** A path of an endpoint; its parameters are replaced. */
+const pathOf = ({ path }: AnyEndpoint, userId: string) =>
+  String(path)
+    .replace(':userId', encodeURIComponent(userId))
+    .replace(/:(\w+)/g, '1')
+
+const PAGES = adminPages.map((endpoint) => [`${endpoint.method} ${endpoint.path}`, endpoint] as const)
+const FORMS = PAGES.filter(([, { method }]) => method === 'POST')
+
+describe('every page', () => {
+  test.each(PAGES)('%s is closed to other users', async (_name, endpoint) => {
+    const { userId, send, csrf } = await enter()
+    const answer = await send(pathOf(endpoint, userId), endpoint.method === 'POST' ? { csrf } : undefined)
+    expect(answer.status).toBe(403)
+    expect(answer.text).toContain('is not an administrator of this server')
+    expect(answer.text).not.toContain('aria-current')
+    expect((await acts()).filter(({ actor }) => actor === userId)).toEqual([])
+  })
+
+  test.each(PAGES.filter(([, { method }]) => method === 'GET'))('%s leads to the sign-in', async (_name, endpoint) => {
+    const path = pathOf(endpoint, '@nobody:hearth.test')
+    const answer = await fetch(api.origin + path, { redirect: 'manual' })
+    expect([answer.status, answer.headers.get('location')]).toEqual([
+      303,
+      `/login?continue=${encodeURIComponent(path)}`,
+    ])
+  })
+})
+
+describe('every form', () => {
+  test.each(FORMS)('%s of another page or browser is refused', async (_name, endpoint) => {
+    const { userId, send } = await enter({ admin: true })
+    const other = await enter()
+    const before = await acts()
+    const path = pathOf(endpoint, other.userId)
+    for (const fields of [{}, { csrf: other.csrf }]) {
+      const answer = await send(path, { ...fields, password: 'another horse battery', localpart: 'new' })
+      expect(answer.status).toBe(403)
+    }
+    const withoutCookie = await fetch(api.origin + path, { method: 'POST', body: new URLSearchParams({ csrf: 'x' }) })
+    expect(withoutCookie.status).toBe(403)
+    expect(await acts()).toEqual(before)
+    expect((await findUser(api.app.database, other.userId))?.deactivated_ts).toBeNull()
+    expect((await findUser(api.app.database, userId))?.is_admin).toBe(true)
+  })
+})
+
+test('acts that could cost accounts need a recent sign-in', async () => {
+  const { send, csrf } = await enter({ admin: true })
+  const { userId } = await enter()
+  clock.advance(16 * MINUTE_MS)
+  const own = `/admin/users/${encodeURIComponent(userId)}`
+  for (const path of [
+    '/admin/users/new',
+    ...['password', 'deactivate', 'make-admin', 'edit'].map((act) => `${own}/${act}`),
+  ]) {
+    const again = { status: 303, location: `/login?continue=${encodeURIComponent(path)}` }
+    expect(await send(path)).toMatchObject(again)
+    expect(await send(path, { csrf, password: 'another horse battery' })).toMatchObject(again)
+  }
+  expect(await send(`${own}/lock`)).toMatchObject({ status: 200 })
+})
+
+test('a suspended administrator can only read', async () => {
+  const { userId: adminId, send, csrf } = await enter({ admin: true })
+  const { userId } = await enter()
+  await api.app.database.write((tx) => updateSuspended(tx, adminId, true))
+  const path = `/admin/users/${encodeURIComponent(userId)}/lock`
+  expect(await send(path)).toMatchObject({ status: 200 })
+  expect(await send(path, { csrf })).toMatchObject({ status: 403 })
+  expect((await findUser(api.app.database, userId))?.locked).toBe(false)
+})
+
+describe('acts', () => {
+  /** Does an act on a new user, as an administrator; returns the answer, the user and the entry of the audit log. */
+  async function act(below: string, fields: Record<string, string> = {}, by = enter({ admin: true })) {
+    const { send, csrf, userId: actor } = await by
+    const { userId } = await enter()
+    const path = `/admin/users/${encodeURIComponent(userId)}/${below}`
+    const answer = await send(path, { csrf, ...fields })
+    const entry = (await acts()).find((each) => each.actor === actor)
+    return { answer, entry, userId, user: await findUser(api.app.database, userId), send }
+  }
+
+  test.each([
+    ['lock', {}, 'PUT /_synapse/admin/v2/users/:userId', { locked: true }],
+    ['suspend', {}, 'PUT /_synapse/admin/v1/suspend/:userId', { suspended: true }],
+    ['make-admin', {}, 'PUT /_synapse/admin/v1/users/:userId/admin', { is_admin: true }],
+    ['deactivate', {}, 'POST /_synapse/admin/v1/deactivate/:userId', { erased: false }],
+    ['deactivate', { erase: 'on' }, 'POST /_synapse/admin/v1/deactivate/:userId', { erased: true }],
+    [
+      'rate-limit',
+      { 'per-second': '7', burst: '9' },
+      'POST /_synapse/admin/v1/users/:userId/override_ratelimit',
+      { messages_per_second: 7, message_burst: 9 },
+    ],
+    [
+      'edit',
+      { name: 'New', mails: 'a@b.example', type: 'bot' },
+      'PUT /_synapse/admin/v2/users/:userId',
+      { user_type: 'bot' },
+    ],
+    ['sign-out', {}, 'POST /admin/users/:userId/sign-out', {}],
+  ])('%s %j', async (below, fields, action, changed) => {
+    const { answer, entry, userId, user, send } = await act(below, fields as Record<string, string>)
+    const page = `/admin/users/${encodeURIComponent(userId)}`
+    expect([answer.status, answer.location]).toEqual([303, expect.stringContaining(`${page}?done=`)])
+    expect(entry).toMatchObject({ action, target: userId })
+    expect(user).toMatchObject(changed)
+    expect((await send(answer.location!)).text).toContain('role="status"')
+  })
+
+  test('what is refused is shown, with what was entered, and not recorded', async () => {
+    const { answer, entry, userId } = await act('rate-limit', { 'per-second': '-1', burst: '3' })
+    expect(answer.status).toBe(400)
+    expect(answer.text).toMatch(/role="alert"[\s\S]*value="-1"/)
+    expect(answer.text).toContain(userId)
+    expect(entry).toBeUndefined()
+  })
+
+  test('a taken name is refused, and the account stays as it is', async () => {
+    const { send, csrf } = await enter({ admin: true })
+    const { userId } = await enter()
+    const before = await findUser(api.app.database, userId)
+    const fields = { csrf, password: 'another horse battery', admin: 'on' }
+    const localpart = userId.slice(1).split(':')[0]!
+    const answer = await send('/admin/users/new', { ...fields, localpart })
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('This user name is taken')])
+    expect(await findUser(api.app.database, userId)).toEqual(before)
+    expect(await send('/admin/users/new', { ...fields, localpart: 'created' })).toMatchObject({ status: 303 })
+    expect(await findUser(api.app.database, '@created:hearth.test' as typeof userId)).toMatchObject({ is_admin: true })
+  })
+})
