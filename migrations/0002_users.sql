@@ -10,6 +10,8 @@ create table users (
   is_guest boolean not null default false,
   locked boolean not null default false,
   suspended boolean not null default false,
+  -- whether what the user sends reaches nobody, without the user's knowledge
+  shadow_banned boolean not null default false,
   exempt_from_rate_limits boolean not null default false,
   created_ts bigint not null,
   -- the row of a deactivated user stays, so that the name cannot be registered again

@@ -33,6 +33,7 @@ import { migrate } from './storage/engine/migrate.ts'
 import { createNidSource } from './storage/engine/nids.ts'
 import { openDatabase } from './storage/engine/open-database.ts'
 import type { TimeLimits } from './storage/engine/pool.ts'
+import { findServerSecret, PASSWORD_PEPPER } from './storage/engine/server-secrets.ts'
 import { createRoomTransactions } from './storage/rooms/room-transactions.ts'
 
 const PREPARE_AFTER_MS = 1000
@@ -89,7 +90,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     fetchPage: openPageFetch(config, opened, connections),
     identityProviders: createUpstreamProviders(config.identity_providers, systemClock, connections.configured),
     keyRing: createKeyRing({ ...peers, federation, lanes, notaries: config.federation.trusted_notaries }),
-    passwordHasher: createPasswordHasher(config.passwords),
+    passwordHasher: createPasswordHasher(config.passwords, await findServerSecret(database, PASSWORD_PEPPER)),
     rateLimiter,
     unreadAnswers,
     media: await openMedia(config.media, { connections, logger }),

@@ -111,6 +111,70 @@ describe('reports', () => {
   })
 })
 
+describe('a shadow ban', () => {
+  const ban = (user: TestUser, method = 'POST') => admin.ask(method, v1(`users/${of(user)}/shadow_ban`))
+  const eventId = expect.stringMatching(/^\$[\w-]{43}$/)
+  const delayed = '?org.matrix.msc4140.delay=100'
+
+  test('lets requests appear to succeed that reach nobody', async () => {
+    const [alice, bob, carol] = await Promise.all([registerUser(url), registerUser(url), registerUser(url)])
+    const roomId = await createRoom(bob, { preset: 'public_chat', power_level_content_override: { users_default: 50 } })
+    await joinRoom(roomId, alice)
+    const before = await sendText(alice, roomId, 'before')
+    await alice.put(roomPath(roomId, `send/m.room.message/d${delayed}`), { body: 'late', msgtype: 'm.text' })
+    expect((await ban(alice)).body).toEqual({})
+    expect((await admin.get(`/_synapse/admin/v2/users/${of(alice)}`)).shadow_banned).toBe(true)
+    const { users } = await admin.get(`/_synapse/admin/v3/users?shadow_banned=true&user_id=${of(alice)}`)
+    expect(users).toMatchObject([{ name: alice.userId, shadow_banned: true }])
+
+    const message = { body: 'x', msgtype: 'm.text' }
+    const member = (userId: string) => roomPath(roomId, `state/m.room.member/${encodeURIComponent(userId)}`)
+    const path = (rest: string) => roomPath(roomId, rest)
+    const answers: [method: string, path: string, body: object, answer: object][] = [
+      ['PUT', path('send/m.room.message/1'), message, { event_id: eventId }],
+      ['POST', path('send/m.room.message'), message, { event_id: eventId }],
+      ['PUT', path(`send/m.room.message/2${delayed}`), message, { delay_id: expect.any(String) }],
+      ['PUT', path('state/m.room.topic/'), { topic: 'x' }, { event_id: eventId }],
+      ['PUT', path(`redact/${encodeURIComponent(before)}/1`), {}, { event_id: eventId }],
+      ['PUT', member(carol.userId), { membership: 'invite' }, { event_id: eventId }],
+      ['POST', path('invite'), { user_id: carol.userId }, {}],
+      ['PUT', path(`typing/${of(alice)}`), { typing: true, timeout: 30000 }, {}],
+      ['POST', path('upgrade'), { new_version: '12' }, { replacement_room: expect.stringMatching(/^!/) }],
+    ]
+    for (const [method, to, body, answer] of answers)
+      expect([to, (await alice.ask(method, to, body)).body]).toEqual([to, answer])
+    await alice.put(`/_matrix/client/v3/profile/${of(alice)}/displayname`, { displayname: 'Nasty' })
+    expect(await outcome(alice, 'PUT', member(alice.userId), { membership: 'join', displayname: 'Nasty' })).toEqual([
+      ...[200, undefined],
+    ])
+    const own = await createRoom(alice, { preset: 'private_chat', invite: [carol.userId] })
+    expect(await outcome(carol, 'POST', `/_matrix/client/v3/join/${encodeURIComponent(own)}`, {})).toEqual([
+      ...[403, 'M_FORBIDDEN'],
+    ])
+
+    const last = await sendText(bob, roomId, 'last')
+    const { chunk } = await bob.get(path('messages?dir=b&limit=50'))
+    const seen = chunk.map(({ event_id }: { event_id: string }) => event_id)
+    expect(seen.slice(seen.indexOf(last), seen.indexOf(before) + 1)).toHaveLength(2)
+    expect((await bob.get(member(alice.userId))).displayname).not.toBe('Nasty')
+    expect(await outcome(bob, 'GET', member(carol.userId))).toEqual([404, 'M_NOT_FOUND'])
+    expect((await bob.get(path(eventPath('event', before)))).content).toMatchObject({ body: 'before' })
+
+    await ban(alice, 'DELETE')
+    const after = await sendText(alice, roomId, 'after')
+    expect((await bob.get(path(eventPath('event', after)))).sender).toBe(alice.userId)
+  })
+
+  test('is for users of this server who are no administrators', async () => {
+    const user = await registerUser(url)
+    const codes = (userId: string, method = 'POST') => outcome(admin, method, v1(`users/${userId}/shadow_ban`))
+    expect(await codes('@someone:remote.example.org')).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await codes(of(admin))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await codes(of(user).replace('%40', '%40no-'), 'DELETE')).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcome(user, 'POST', v1(`users/${of(user)}/shadow_ban`))).toEqual([403, 'M_FORBIDDEN'])
+  })
+})
+
 describe('the redaction of a user', () => {
   const ended = (redactId: string) =>
     pollUntil('the redaction ends', async () => {

@@ -18,6 +18,8 @@ const ADMIN: Readonly<Record<string, string>> = {
     'password:string logout_devices:boolean displayname:string threepids:array external_ids:array admin:boolean',
   'POST /_synapse/admin/v1/deactivate/{userId}': 'erase:boolean',
   'PUT /_synapse/admin/v1/suspend/{userId}': 'suspend:boolean!',
+  'POST /_synapse/admin/v1/users/{userId}/shadow_ban': '',
+  'DELETE /_synapse/admin/v1/users/{userId}/shadow_ban': '',
   'GET /_synapse/admin/v1/users/{userId}/admin': '',
   'PUT /_synapse/admin/v1/users/{userId}/admin': 'admin:boolean!',
   'POST /_synapse/admin/v1/reset_password/{userId}': 'new_password:string! logout_devices:boolean',

@@ -114,6 +114,10 @@ export type Endpoint<
    * https://spec.matrix.org/v1.19/client-server-api/#account-suspension
    */
   suspendedUsers?: boolean | 'in the notices room'
+  /**
+   * The answer to a shadow-banned user, for whom the endpoint then does nothing; undefined: it does its work.
+   */
+  pretend?(call: Call<Params, Query, Body, SessionOf<A>>, app: App): object | undefined
   rateLimit?: RateLimit
   /** Further rate-limit categories that a request counts for, such as the invites of a new room. */
   alsoCounts?(call: Call<Params, Query, Body, SessionOf<A>>): Partial<Record<RateLimit, number>>

@@ -50,6 +50,8 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     if (isLimited) {
       for (const [category, weight] of Object.entries(endpoint.alsoCounts?.(call) ?? {})) await count(category, weight)
     }
+    const pretended = session?.isShadowBanned ? endpoint.pretend?.(call, app) : undefined
+    if (pretended) return respond(app, context, { result: pretended, owner })
     const perform = (within: App) =>
       handle(onBehalfOf(within, askerOf(asking, ip)), endpoint, { call, url: context.url, body })
     const act = adminActOf(endpoint, call, { session, ip })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { defaultConfig } from '../../config.ts'
-import { createPasswordHasher, MAX_PASSWORD_LENGTH } from './password-hasher.ts'
+import { createPasswordHasher, isImportedHash, MAX_PASSWORD_LENGTH } from './password-hasher.ts'
 
 const { passwords } = defaultConfig({ passwords: { memory_kib: 64, iterations: 1 } })
 const hasher = createPasswordHasher(passwords)
@@ -36,4 +36,18 @@ test('no password is longer than 1024 characters, whatever was hashed', async ()
   expect(await hasher.verify(await hasher.hash(long), long)).toBe(true)
   expect(await hasher.verify(await hasher.hash(`${long}x`), `${long}x`)).toBe(false)
   expect(await hasher.verify(await hasher.hash(''), `${long}x`)).toBe(false)
+})
+
+test('an imported bcrypt hash is verified with its pepper, of the first 72 bytes', async () => {
+  // By Python's bcrypt, of 'correct café' in NFKC, followed by 'pepper'.
+  const imported = '$2b$04$Z1yzaBcHeJDjg7Fsd1eWeeKv2sPoEuivjds7GXekr4u/XfD0uA0yq'
+  const peppered = createPasswordHasher(passwords, 'pepper')
+  expect(isImportedHash(imported)).toBe(true)
+  expect(isImportedHash(await hasher.hash('x'))).toBe(false)
+  expect(await peppered.verify(imported, 'correct cafe\u0301')).toBe(true)
+  expect(await peppered.verify(imported, 'correct')).toBe(false)
+  expect(await hasher.verify(imported, 'correct caf\u00e9')).toBe(false)
+  const long = '$2b$04$1PwVjzkLROBWfTJU10u/Hu6Z39Ck6ys/p9akJ//x3UqFtdbzx3qc2'
+  expect(await hasher.verify(long, 'y'.repeat(100))).toBe(true)
+  expect(await hasher.verify(long, 'y'.repeat(71))).toBe(false)
 })

@@ -1,13 +1,26 @@
 import { hash, verify } from '@node-rs/argon2'
+import { verify as verifyBcrypt } from '@node-rs/bcrypt'
 import type { Config } from '../../config.ts'
 import { createConcurrencyLimit } from '../concurrency/concurrency-limit.ts'
 
 export type PasswordHasher = {
   /** Returns an Argon2id hash in PHC format, with the configured costs. */
   hash(password: string): Promise<string>
-  /** Verifies a password. Takes as long without a hash, so that the time does not reveal whether a user exists. */
+  /**
+   * Verifies a password against an Argon2 hash, or against an imported bcrypt hash. Takes as long without a hash, so
+   * that the time does not reveal whether a user exists.
+   */
   verify(hash: string | null | undefined, password: string): Promise<boolean>
 }
+
+/** Whether a hash was imported: it should be replaced as soon as the password is known. */
+export function isImportedHash(hash: string): boolean {
+  return BCRYPT.test(hash)
+}
+
+const BCRYPT = /^\$2[abxy]\$/
+/** bcrypt ignores all further bytes. */
+const BCRYPT_BYTES = 72
 
 /**
  * The maximum password length, in UTF-16 code units. Normalising and hashing megabytes would block the main thread for
@@ -18,11 +31,16 @@ export const MAX_PASSWORD_LENGTH = 1024
 /** The number of concurrent hashes, so that logins use neither all memory nor all threads; others queue. */
 const CONCURRENCY = 2
 
-/** Hashes passwords off the main thread. */
-export function createPasswordHasher(costs: Config['passwords']): PasswordHasher {
+/** Hashes passwords off the main thread. `pepper`: the text that imported hashes contain after the password. */
+export function createPasswordHasher(costs: Config['passwords'], pepper = ''): PasswordHasher {
   const options = { memoryCost: costs.memory_kib, timeCost: costs.iterations, parallelism: costs.parallelism }
   const queued = createConcurrencyLimit(CONCURRENCY)
   let nobodys: Promise<string> | undefined
+
+  function matchesHash(known: string, given: string): Promise<boolean> {
+    if (!isImportedHash(known)) return verify(known, given)
+    return verifyBcrypt(Buffer.from(`${given}${pepper}`).subarray(0, BCRYPT_BYTES), known)
+  }
 
   return {
     hash: (password) => queued(() => hash(normalize(password), options)),
@@ -31,7 +49,7 @@ export function createPasswordHasher(costs: Config['passwords']): PasswordHasher
       const against = known ?? (await nobodys)
       const isTooLong = password.length > MAX_PASSWORD_LENGTH
       const given = isTooLong ? '' : normalize(password)
-      const matches = await queued(() => verify(against, given).catch(() => false))
+      const matches = await queued(() => matchesHash(against, given).catch(() => false))
       return matches && known != null && !isTooLong
     },
   }

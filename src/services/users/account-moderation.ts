@@ -2,8 +2,10 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../core/errors.ts'
 import { type ServerName, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { Db } from '../../storage/engine/database.ts'
+import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
+import { deleteLeavesOfUser } from '../../storage/rtc/delegated-leaves.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
-import { findUser, updateLocked, updateSuspended } from '../../storage/users/users.ts'
+import { findUser, updateLocked, updateShadowBanned, updateSuspended } from '../../storage/users/users.ts'
 
 type Capabilities = Pick<App, 'database' | 'serverName'>
 
@@ -40,4 +42,18 @@ export async function setLocked(app: Capabilities, userId: UserId, locked: boole
 export async function setSuspended(app: Capabilities, userId: UserId, suspended: boolean): Promise<void> {
   await findModerated(app, userId)
   await app.database.write((tx) => updateSuspended(tx, userId, suspended))
+}
+
+/**
+ * Shadow-bans a user, or lifts that: what the user sends then only appears to succeed (`pretend` of the endpoints).
+ * What is to be sent later is dropped. Throws as findModerated; the ban of any local user can be lifted.
+ */
+export async function setShadowBanned(app: Capabilities, userId: UserId, shadowBanned: boolean): Promise<void> {
+  await (shadowBanned ? findModerated(app, userId) : findLocalUser(app, userId))
+  await app.database.write(async (tx) => {
+    await updateShadowBanned(tx, userId, shadowBanned)
+    if (!shadowBanned) return
+    await deleteDelayedEvents(tx, userId)
+    await deleteLeavesOfUser(tx, userId)
+  })
 }

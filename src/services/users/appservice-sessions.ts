@@ -37,6 +37,7 @@ export async function appserviceSession(
     isLocked: holder.locked,
     isExpired: false,
     isSuspended: holder.suspended,
+    isShadowBanned: holder.shadow_banned,
     exemptFromRateLimits: !appservice.isRateLimited || userId === appservice.sender || holder.exempt_from_rate_limits,
     messageRate: messageRateOf(holder),
     tokenHash: hashToken(appservice.asToken),

@@ -1,7 +1,9 @@
+import { hash as bcrypt } from '@node-rs/bcrypt'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { insertThreepid } from '../../storage/users/threepids.ts'
+import { findUser, updatePasswordHash } from '../../storage/users/users.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from './create-user.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
@@ -89,4 +91,14 @@ test.each<[string, (name: string) => AccountIdentifier, (name: string) => string
   ['no address', () => ({ medium: 'email', address: 'x' }), () => undefined],
 ])('%s is counted as the account that it names', async (_, identifier, countedAs) => {
   expect((await findAccount(app, identifier(localpart))).countedAs).toBe(countedAs(localpart))
+})
+
+test('a sign-in replaces an imported hash', async () => {
+  const imported = await bcrypt(password, 4)
+  await app.database.write((tx) => updatePasswordHash(tx, userId, imported))
+  expect(await logIn({ user: localpart })).toBe(403)
+  expect((await findUser(app.database, userId))?.password_hash).toBe(imported)
+  const both = await Promise.all([1, 2].map(() => logIn({ user: localpart }, password)))
+  expect(both).toEqual([200, 200])
+  expect((await findUser(app.database, userId))?.password_hash).toMatch(/^\$argon2id\$/)
 })

@@ -1,6 +1,8 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError } from '../../core/errors.ts'
+import { isImportedHash } from '../../infra/users/password-hasher.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
+import { findUser, renewPasswordHash } from '../../storage/users/users.ts'
 import { checkInDirectory } from './directory-accounts.ts'
 import type { NamedAccount } from './find-account.ts'
 
@@ -26,8 +28,24 @@ export async function checkPassword(
   if (app.config.sign_in.passwords === 'disabled') throw passwordsDisabled(app)
   if (account.countedAs !== undefined) await app.rateLimiter.take('login', account.countedAs)
   const matches = await app.passwordHasher.verify(account.user?.password_hash, password)
-  if (matches) return account.user
+  if (matches && account.user) return withOwnHash(app, account.user, password)
   return app.directory && checkInDirectory(app, app.directory, { account, password })
+}
+
+/** Replaces an imported hash, now that the password is known. */
+async function withOwnHash(
+  app: Pick<App, 'database' | 'passwordHasher'>,
+  user: UserRow,
+  password: string,
+): Promise<UserRow | undefined> {
+  const old = user.password_hash
+  if (old === null || !isImportedHash(old)) return user
+  const hash = await app.passwordHasher.hash(password)
+  const isRenewed = await app.database.write((tx) => renewPasswordHash(tx, { userId: user.user_id, old, hash }))
+  if (isRenewed) return { ...user, password_hash: hash }
+  // Another sign-in has replaced the hash, or the password has changed.
+  const current = await findUser(app.database, user.user_id)
+  return (await app.passwordHasher.verify(current?.password_hash, password)) ? current : undefined
 }
 
 function passwordsDisabled({ config }: Pick<App, 'config'>): ForbiddenError {

@@ -19,6 +19,8 @@ export type Session = {
   isExpired: boolean
   /** https://spec.matrix.org/v1.19/client-server-api/#account-suspension */
   isSuspended: boolean
+  /** Whether what the user sends only appears to succeed. */
+  isShadowBanned: boolean
   /** Exempt from rate limits (application services with `rate_limited: false`, exempted users). */
   exemptFromRateLimits: boolean
   /** The limit of messages that an administrator set for the user; undefined: the configured one. */

@@ -51,6 +51,7 @@ export async function findSession(
     isLocked: holder.locked,
     isExpired: isExpiredAccount(app, holder),
     isSuspended: holder.suspended,
+    isShadowBanned: holder.shadow_banned,
     exemptFromRateLimits: holder.exempt_from_rate_limits,
     messageRate: messageRateOf(holder),
     tokenHash,

@@ -30,6 +30,7 @@ export type UserRow = {
   erased: boolean
   locked: boolean
   suspended: boolean
+  shadow_banned: boolean
   exempt_from_rate_limits: boolean
   language: string | null
   sign_in_mails: boolean

@@ -12,6 +12,7 @@ export type ListedUser = {
   deactivated: boolean
   locked: boolean
   suspended: boolean
+  shadow_banned: boolean
   erased: boolean
   user_type: string | null
   created_ts: number
@@ -33,6 +34,7 @@ export type UserFilter = {
   deactivated: boolean | null
   locked: boolean | null
   suspended: boolean | null
+  shadowBanned: boolean | null
   admins: boolean | null
   /** User types that are left out; '' stands for users without a type. */
   withoutTypes: readonly string[]
@@ -41,6 +43,7 @@ export type UserFilter = {
 /** No limit to any users. */
 export const EVERYBODY: UserFilter = {
   ...{ idPart: null, namePart: null, guests: null, deactivated: null, locked: null, suspended: null, admins: null },
+  shadowBanned: null,
   withoutTypes: [],
 }
 
@@ -55,7 +58,7 @@ export async function listUsers(
   const direction = isDescending ? sql`desc` : sql`asc`
   // Only the users of the page are looked up in devices, unless the list is in that order.
   const { rows } = await sql<ListedUser>`select user_id, displayname, avatar_url, is_guest, is_admin,
-      deactivated_ts is not null as deactivated, locked, suspended, erased, user_type, created_ts,
+      deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, erased, user_type, created_ts,
       (select max(last_seen_ts) from devices where devices.user_id = page.user_id) as last_seen_ts
     from (select users.*, displayname, avatar_url, seen_ts
       from users left join profiles using (user_id)
@@ -95,13 +98,13 @@ function matches(filter: UserFilter) {
     ...(filter.deactivated === null ? [] : [sql`(deactivated_ts is not null) = ${filter.deactivated}::boolean`]),
     ...(filter.locked === null ? [] : [sql`locked = ${filter.locked}::boolean`]),
     ...(filter.suspended === null ? [] : [sql`suspended = ${filter.suspended}::boolean`]),
+    ...(filter.shadowBanned === null ? [] : [sql`shadow_banned = ${filter.shadowBanned}::boolean`]),
     ...(filter.admins === null ? [] : [sql`is_admin = ${filter.admins}::boolean`]),
     ...(withoutTypes.length === 0 ? [] : [sql`coalesce(user_type, '') <> all(${withoutTypes}::text[])`]),
   ]
   return sql.join(conditions, sql` and `)
 }
 
-/** Nobody is shadow-banned, so that order is the one by name. */
 function columnOf(order: string) {
   if (order === 'displayname') return sql`displayname`
   if (order === 'is_guest') return sql`is_guest`
@@ -113,5 +116,6 @@ function columnOf(order: string) {
   if (order === 'last_seen_ts') return sql`seen_ts`
   if (order === 'locked') return sql`locked`
   if (order === 'suspended') return sql`suspended`
+  if (order === 'shadow_banned') return sql`shadow_banned`
   return sql`user_id`
 }

@@ -42,6 +42,16 @@ export async function updatePasswordHash(tx: Tx, userId: UserId, hash: string | 
   await sql`update users set password_hash = ${hash}, in_directory = false where user_id = ${userId}`.execute(tx.sql)
 }
 
+/** Replaces the hash of a password that stays the same; false if the hash is no longer `old`. */
+export async function renewPasswordHash(
+  tx: Tx,
+  { userId, old, hash }: { userId: UserId; old: string; hash: string },
+): Promise<boolean> {
+  const result = await sql`update users set password_hash = ${hash}
+    where user_id = ${userId} and password_hash = ${old}`.execute(tx.sql)
+  return result.numAffectedRows === 1n
+}
+
 /** Lets the directory check the password of an account, instead of its own one. */
 export async function moveToDirectory(tx: Tx, userId: UserId): Promise<void> {
   await sql`update users set password_hash = null, in_directory = true where user_id = ${userId}`.execute(tx.sql)
@@ -100,6 +110,11 @@ export async function lockUser(tx: Tx, userId: UserId): Promise<void> {
 /** Locks or unlocks an account: https://spec.matrix.org/v1.19/client-server-api/#account-locking */
 export async function updateLocked(tx: Tx, userId: UserId, locked: boolean): Promise<void> {
   await tx.sql.updateTable('users').set({ locked }).where('user_id', '=', userId).execute()
+}
+
+/** Shadow-bans a user, or lifts that. */
+export async function updateShadowBanned(tx: Tx, userId: UserId, shadowBanned: boolean): Promise<void> {
+  await tx.sql.updateTable('users').set({ shadow_banned: shadowBanned }).where('user_id', '=', userId).execute()
 }
 
 /** Suspends an account or lifts that: https://spec.matrix.org/v1.19/client-server-api/#account-suspension */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { NotFoundError } from '../../../core/errors.ts'
 import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
-import { findLocalUser, setSuspended } from '../../../services/users/account-moderation.ts'
+import { findLocalUser, setShadowBanned, setSuspended } from '../../../services/users/account-moderation.ts'
 import { logInAs } from '../../../services/users/administration/log-in-as.ts'
 import { findMessageLimit, setMessageLimit } from '../../../services/users/administration/message-limits.ts'
 import { setAdmin } from '../../../services/users/administration/put-user.ts'
@@ -36,6 +36,30 @@ export const putSuspendUser = route({
   async handle({ params: { userId }, body: { suspend } }, app) {
     await setSuspended(app, userId, suspend)
     return { [`user_${userId}_suspended`]: suspend }
+  },
+})
+
+const shadowBanPath = v1('/users/:userId/shadow_ban')
+
+const postShadowBan = route({
+  method: 'POST',
+  path: shadowBanPath,
+  auth: 'admin',
+  params: ofUser,
+  async handle({ params: { userId } }, app) {
+    await setShadowBanned(app, userId, true)
+    return {}
+  },
+})
+
+const deleteShadowBan = route({
+  method: 'DELETE',
+  path: shadowBanPath,
+  auth: 'admin',
+  params: ofUser,
+  async handle({ params: { userId } }, app) {
+    await setShadowBanned(app, userId, false)
+    return {}
   },
 })
 
@@ -136,6 +160,8 @@ const postAllowReset = route({
 export const accountActEndpoints: readonly AnyEndpoint[] = [
   postDeactivateUser,
   putSuspendUser,
+  postShadowBan,
+  deleteShadowBan,
   getIsAdmin,
   putIsAdmin,
   postResetPassword,

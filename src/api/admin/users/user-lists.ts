@@ -29,6 +29,7 @@ const query = listPage.extend({
   deactivated: queryBoolean.optional(),
   locked: queryBoolean.default(false),
   suspended: queryBoolean.optional(),
+  shadow_banned: queryBoolean.optional(),
   admins: queryBoolean.optional(),
   not_user_type: z.union([z.string().transform((type) => [type]), z.array(z.string())]).default([]),
   order_by: z.enum(USER_ORDERS).default('name'),
@@ -80,6 +81,7 @@ async function list(app: App, { from, limit, order_by, dir, ...wanted }: Query, 
     deactivated,
     locked: wanted.locked ? null : false,
     suspended: wanted.suspended ?? null,
+    shadowBanned: wanted.shadow_banned ?? null,
     admins: wanted.admins ?? null,
     withoutTypes: wanted.not_user_type,
   }
@@ -96,7 +98,7 @@ async function list(app: App, { from, limit, order_by, dir, ...wanted }: Query, 
 
 function describe(app: App, { user_id, is_admin, created_ts, ...user }: ListedUser) {
   return {
-    ...{ name: user_id, ...user, admin: is_admin, shadow_banned: false, creation_ts: created_ts },
+    ...{ name: user_id, ...user, admin: is_admin, creation_ts: created_ts },
     appservice_id: appserviceIdOf(app, user_id),
   }
 }

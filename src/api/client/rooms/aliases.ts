@@ -36,6 +36,7 @@ export const deleteRoomAlias = route({
   path: v3('/directory/room/:roomAlias'),
   auth: 'user',
   params,
+  pretend: () => ({}),
   async handle({ params, session: { userId, isAdmin, appservice } }, app) {
     await removeRoomAlias(app, { alias: params.roomAlias, userId, isAdmin, appservice })
     return {}

@@ -35,8 +35,8 @@ export const postCreateRoom = route({
       aliasName: body.room_alias_name,
       name: body.name,
       topic: body.topic,
-      invite: body.invite,
-      inviteThirdParties: body.invite_3pid,
+      // Invites of shadow-banned users reach nobody.
+      ...(!session.isShadowBanned && { invite: body.invite, inviteThirdParties: body.invite_3pid }),
       isDirect: body.is_direct,
       roomVersion: body.room_version,
       creationContent: body.creation_content,

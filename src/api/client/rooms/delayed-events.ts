@@ -6,6 +6,7 @@ import { transactionDevice } from '../../../services/users/session.ts'
 import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { membershipCounts } from './membership-counts.ts'
+import { pretendedEvent } from './pretended.ts'
 import { stickyDurationOf, stickyQuery } from './sticky-duration.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/4140 */
@@ -36,6 +37,7 @@ const putDelayedEvent = route({
       content: jsonObject,
     })
     .refine((body) => body.delay_ms ?? body.delay, { path: ['delay_ms'], error: 'is missing' }),
+  pretend: (_call, app) => pretendedEvent(app, { 'org.matrix.msc4140.delay': 1 }),
   async handle({ params: { eventType: type, ...at }, query, body, session }, app) {
     const { content, state_key: stateKey, delay_ms: delayMs, delay: olderName } = body
     const { userId: sender, isAdmin } = session

@@ -36,6 +36,7 @@ export const postInvite = route({
   rateLimit: 'invite',
   params: z.object({ roomId }),
   body: z.looseObject({ user_id: userId.optional(), medium: z.string().optional(), reason }),
+  pretend: () => ({}),
   async handle({ params, body, session }, app) {
     const invite = { roomId: params.roomId, sender: session.userId, content: contentWithReason(body) }
     if (body.user_id !== undefined) await inviteUser(app, { ...invite, target: body.user_id })

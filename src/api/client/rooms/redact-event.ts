@@ -6,6 +6,7 @@ import { transactionDevice } from '../../../services/users/session.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { eventId, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
+import { pretendedEvent } from './pretended.ts'
 import { contentWithOptionalReason } from './reason.ts'
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3912 */
@@ -26,6 +27,7 @@ export const putRoomRedact = route({
   ...who,
   params: z.object({ ...place, txnId: opaqueText }),
   body,
+  pretend: (_call, app) => pretendedEvent(app),
   handle: redact,
 })
 
@@ -36,6 +38,7 @@ export const postRoomRedact = route({
   ...who,
   params: z.object(place),
   body,
+  pretend: (_call, app) => pretendedEvent(app),
   handle: redact,
 })
 

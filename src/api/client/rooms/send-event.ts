@@ -10,6 +10,7 @@ import { v3 } from '../../http/client-paths.ts'
 import { jsonObject, opaqueText, roomId } from '../../http/fields.ts'
 import { route, type Session } from '../../http/route.ts'
 import { delayQuery } from './delayed-events.ts'
+import { pretendedEvent } from './pretended.ts'
 import { stickyDurationOf, stickyQuery } from './sticky-duration.ts'
 import { timestampOf, timestampQuery } from './timestamp.ts'
 
@@ -25,6 +26,7 @@ export const putRoomSend = route({
   params: z.object({ ...place, txnId: opaqueText }),
   query,
   body: jsonObject,
+  pretend: ({ query: asked }, app) => pretendedEvent(app, asked),
   handle: send,
 })
 
@@ -36,6 +38,7 @@ export const postRoomSend = route({
   params: z.object(place),
   query,
   body: jsonObject,
+  pretend: ({ query: asked }, app) => pretendedEvent(app, asked),
   handle: send,
 })
 

@@ -7,6 +7,7 @@ import { jsonObject, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { delayQuery } from './delayed-events.ts'
 import { membershipCounts } from './membership-counts.ts'
+import { pretendedState } from './pretended.ts'
 import { timestampOf, timestampQuery } from './timestamp.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3roomsroomidstateeventtypestatekey */
@@ -20,6 +21,8 @@ export const putRoomState = route({
   params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),
   query: delayQuery.extend(timestampQuery.shape),
   body: jsonObject,
+  pretend: ({ params: { eventType: type }, query, body }, app) =>
+    pretendedState(app, { type, membership: body.membership, delay: query['org.matrix.msc4140.delay'] }),
   async handle({ params, query, body, session }, app) {
     const { 'org.matrix.msc4140.delay': delay } = query
     if (delay !== undefined) {

@@ -14,6 +14,7 @@ export const putTyping = route({
   suspendedUsers: 'in the notices room',
   params: z.object({ roomId, userId }),
   body: z.object({ typing: z.boolean(), timeout: z.int().optional() }),
+  pretend: () => ({}),
   async handle({ params, body, session }, app) {
     if (params.userId !== session.userId) throw new ForbiddenError('You can only set your own typing state')
     await setTyping(app, { ...params, ...body, deviceId: session.deviceId })

@@ -3,6 +3,7 @@ import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import { loadProfile } from '../../../storage/users/profiles.ts'
+import { findUser } from '../../../storage/users/users.ts'
 import { memberContent } from '../access/member-content.ts'
 import { membershipIn, readMember } from '../access/room-member.ts'
 import { appendEvent } from '../timeline/append-event.ts'
@@ -11,11 +12,12 @@ import { runInRoom } from '../timeline/run-in-room.ts'
 
 /**
  * Updates a user's member events in all joined rooms to the current display name and avatar, a few rooms at a time.
- * Rejects if it has to be retried.
+ * Does nothing for shadow-banned users. Rejects if it has to be retried.
  * https://spec.matrix.org/v1.19/client-server-api/#events-on-change-of-profile-information
  */
-export function updateMemberProfiles(app: App, userId: UserId): Promise<void> {
-  return inEveryRoom(app, { userId, memberships: ['join'], what: 'updating a profile' }, (roomId) =>
+export async function updateMemberProfiles(app: App, userId: UserId): Promise<void> {
+  if ((await findUser(app.database, userId))?.shadow_banned) return
+  await inEveryRoom(app, { userId, memberships: ['join'], what: 'updating a profile' }, (roomId) =>
     updateMemberProfile(app, roomId, userId),
   )
 }

@@ -20,7 +20,7 @@ export async function describeUser(app: Pick<App, 'database' | 'serverName' | 'c
   return {
     ...{ name: userId, displayname, avatar_url, is_guest: user.is_guest, admin: user.is_admin },
     ...{ deactivated: user.deactivated_ts !== null, erased: user.erased },
-    ...{ locked: user.locked, suspended: user.suspended, shadow_banned: false },
+    ...{ locked: user.locked, suspended: user.suspended, shadow_banned: user.shadow_banned },
     ...{ user_type: user.user_type, creation_ts: user.created_ts, last_seen_ts: lastSeen },
     appservice_id: appserviceIdOf(app, userId),
     ...{ consent_version: null, consent_ts: null, consent_server_notice_sent: null },
