@@ -69,6 +69,7 @@ create table account_data (
   content text not null,
   primary key (user_id, room_id, type)
 );
+create index account_data_room on account_data (room_id) where room_id <> '';
 
 create table filters (
   user_id text not null references users,

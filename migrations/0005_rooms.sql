@@ -102,6 +102,9 @@ create index events_threads on events (room_id, relates_to, event_order) where r
 -- Finds the event at a time.
 create index events_time on events (room_id, origin_server_ts, event_order) where event_order is not null;
 
+-- Finds the events of a room that are not in its timeline, to delete them with the room.
+create index events_outside on events (room_id) where event_order is null;
+
 -- Counts the invites and joins of a user.
 create index events_members on events (sender, origin_server_ts) where type = 'm.room.member' and event_order is not null;
 

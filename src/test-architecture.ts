@@ -22,7 +22,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
     ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc'],
   ],
-  'src/storage/rooms': ['timeline', 'membership', ''],
+  'src/storage/rooms': ['timeline', 'membership', '', 'removal'],
   'src/infra': ['', 'concurrency', 'http', 'mail', 'users', 'sign-in', 'object-store', 'media', 'federation'],
   'src/services': [
     ...['users', 'devices', 'media', 'rooms', 'federation', 'lookup', 'membership', 'push', 'appservices'],
@@ -43,6 +43,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
       'administration',
     ],
   ],
+  'src/services/membership': ['', 'deletion'],
   'src/services/federation': ['trust', 'requests', 'outbound', 'serving', 'inbound', 'joining'],
   'src/services/sync': ['waiting', 'answers', 'sections', 'v3', 'sliding'],
   'src/api': ['http', 'well-known', 'media', 'client', 'federation', 'oauth', 'admin', 'pages', ''],

@@ -2,6 +2,7 @@ import { mediaModerationEndpoints } from './admin/media/media-moderation.ts'
 import { postMediaMove } from './admin/media/media-move.ts'
 import { mediaRecordEndpoints } from './admin/media/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
+import { roomDeletionEndpoints } from './admin/rooms/delete-room.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
 import { handledReportEndpoints } from './admin/server/handle-reports.ts'
@@ -23,6 +24,7 @@ import type { AnyEndpoint } from './http/route.ts'
 export const adminEndpoints: readonly AnyEndpoint[] = [
   getAuditLog,
   ...roomBlockEndpoints,
+  ...roomDeletionEndpoints,
   getAdminRegister,
   postAdminRegister,
   postAccountValidity,

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { UserId } from '../core/ids.ts'
+import type { RoomId, UserId } from '../core/ids.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { loadPresenceChanges } from '../storage/presence/presence.ts'
 import { forgetEvent, forgetIfElsewhere, forgetNid, forgetRoomEvents } from '../storage/rooms/timeline/events.ts'
@@ -104,6 +104,9 @@ function createKeptRows(database: Database, start: number) {
         floor = rows[0]!.stream_position - 1
       }
       for (const row of unseen) forgetWhatChanged(database, row)
+      const removed = new Set(unseen.flatMap(({ kind, detail }) => (kind === 'room_removed' ? detail : [])))
+      // The data that they refer to is being deleted.
+      if (removed.size > 0) rows = rows.filter(({ room_id }) => !removed.has(room_id))
       for (const listener of listeners) listener(unseen)
     },
     async rowsBetween(range: Range): Promise<StreamRow[]> {
@@ -184,6 +187,7 @@ function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: S
   if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
   if (kind === 'erasure_ended') database.caches.erasedUsers.delete(detail as UserId)
   if (kind === 'room_complete' && room_id !== null) forgetRoomEvents(database, room_id)
+  if (kind === 'room_removed') forgetRoomEvents(database, detail as RoomId)
   const isEvent = kind === 'event' || kind === 'history'
   if (isEvent && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
   // It was an outlier, rejected or withheld when it was cached.

@@ -1,5 +1,8 @@
 import type { Operation } from './operations.ts'
 
+const DELETION =
+  'new_room_user_id:string room_name:string message:string block:boolean purge:boolean force_purge:boolean'
+
 /**
  * Operations for administrators, by method and path. Their fields have the JSON type that follows the colon; `!`: the
  * field is required. After `?`: parameters of the query.
@@ -60,6 +63,10 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_synapse/admin/v1/registration_tokens/{token}': '',
   'PUT /_synapse/admin/v1/registration_tokens/{token}': 'uses_allowed:integer expiry_time:integer',
   'DELETE /_synapse/admin/v1/registration_tokens/{token}': '',
+  'DELETE /_synapse/admin/v1/rooms/{roomId}': DELETION,
+  'DELETE /_synapse/admin/v2/rooms/{roomId}': DELETION,
+  'GET /_synapse/admin/v2/rooms/{roomId}/delete_status': '',
+  'GET /_synapse/admin/v2/rooms/delete_status/{deleteId}': '',
   'GET /_synapse/admin/v1/rooms/{roomId}/block': '',
   'PUT /_synapse/admin/v1/rooms/{roomId}/block': 'block:boolean!',
   'GET /_synapse/admin/v1/username_available ?username': '',

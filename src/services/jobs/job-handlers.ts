@@ -7,6 +7,7 @@ import { EMAIL_DIGEST } from '../../storage/push/email-digests.ts'
 import { REMOVE_GUESTS } from '../../storage/rooms/membership/guest-removals.ts'
 import { APPLY_EARLY_REDACTIONS } from '../../storage/rooms/timeline/early-redactions.ts'
 import { continueMediaWork, MEDIA_WORK } from '../media/moderation/resumable-work.ts'
+import { DELETE_ROOM, runRoomDeletion } from '../membership/deletion/delete-room.ts'
 import { leaveAllRooms } from '../membership/leave-all-rooms.ts'
 import { sendDigest } from '../push/send-digest.ts'
 import { removeGuests } from '../rooms/access/guest-access.ts'
@@ -27,6 +28,7 @@ const ofUser = z.object({ user_id: z.string().transform((id) => id as UserId) })
 export function jobHandlers(app: App): JobHandlers {
   return {
     [APPLY_EARLY_REDACTIONS]: (payload) => applyEarly(app, payload),
+    [DELETE_ROOM]: (payload) => runRoomDeletion(app, payload),
     [EMAIL_DIGEST]: (payload) => sendDigest(app, ofPusher.parse(payload).pusher_nid),
     [SEND_MAIL]: (payload) => sendMail(app, payload),
     [SEND_TEXT]: (payload) => sendTextMessage(app, payload),

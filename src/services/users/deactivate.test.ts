@@ -12,6 +12,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { findPresence, storePresence } from '../../storage/presence/presence.ts'
 import { storeNotifications } from '../../storage/push/notifications.ts'
 import { storeReceipts } from '../../storage/rooms/receipts.ts'
+import { beginRemoval, endRemoval } from '../../storage/rooms/removal/room-removals.ts'
 import { insertNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import { storeThreadSubscription } from '../../storage/rooms/thread-subscriptions.ts'
 import { putDelegatedLeave } from '../../storage/rtc/delegated-leaves.ts'
@@ -99,6 +100,8 @@ async function addUseOfRooms(tx: Tx, userId: UserId): Promise<void> {
   ])
   await storeNotifications(tx, { userId, roomId, countedOrder: 1, notifying, ownReads: [] })
   await insertNoticesRoom(tx, userId, roomId)
+  await beginRemoval(tx, { roomId, departures: [{ userId, event: '{}', left: undefined }], now: 0 })
+  await endRemoval(tx, roomId)
   const [name, timed] = [userId, { delay_ms: 1, restarted_ts: 0, gone_ts: 0, ready_ts: 0, connected: false }]
   const participant = { livekit_room: name, identity: name, user_id: userId, server_name: app.serverName }
   await putDelegatedLeave(tx, { ...participant, ...timed, base_url: null, delay_id: name })
@@ -172,6 +175,7 @@ test('access ends, what was stored stays', async () => {
     'profiles',
     'push_rules',
     'receipts',
+    'room_departures',
     'server_notice_rooms',
     'stream',
     'thread_subscriptions',

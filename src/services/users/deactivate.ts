@@ -10,6 +10,7 @@ import { deleteNotifications } from '../../storage/push/notifications.ts'
 import { deletePushRules } from '../../storage/push/push-rules.ts'
 import { deleteDelayedEvents } from '../../storage/rooms/delayed-events.ts'
 import { deleteReceipts } from '../../storage/rooms/receipts.ts'
+import { deleteDepartures } from '../../storage/rooms/removal/room-departures.ts'
 import { deleteNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import { deleteThreadSubscriptions } from '../../storage/rooms/thread-subscriptions.ts'
 import { deleteLeavesOfUser } from '../../storage/rtc/delegated-leaves.ts'
@@ -72,6 +73,7 @@ async function eraseBelongings(tx: Tx, userId: UserId): Promise<void> {
   await deleteCrossSigningKeys(tx, userId)
   await eraseUpstreamLabels(tx, userId)
   await deleteThreadSubscriptions(tx, userId)
+  await deleteDepartures(tx, userId)
   await deleteReceipts(tx, userId)
   await deleteNotifications(tx, userId)
   await deleteNoticesRoom(tx, userId)

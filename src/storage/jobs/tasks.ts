@@ -31,13 +31,29 @@ type NewTask = {
   payload: Record<string, Json>
 }
 
-/** Stores how far a task is; `result` holds its progress or what came of it. */
+/** Stores how far a task is; `result` holds its progress or what came of it, `error` why it failed. */
 export async function updateTask(
   tx: Tx,
-  { taskId, status, result, now }: { taskId: string; status: TaskStatus; result: Json; now: number },
+  {
+    taskId,
+    status,
+    result,
+    now,
+    error,
+  }: { taskId: string; status: TaskStatus; result: Json; now: number; error?: string },
 ): Promise<void> {
-  await sql`update tasks set status = ${status}, result = ${JSON.stringify(result)}, changed_ts = ${now}::bigint
-    where task_id = ${taskId}`.execute(tx.sql)
+  await sql`update tasks set status = ${status}, result = ${JSON.stringify(result)}, changed_ts = ${now}::bigint,
+    error = ${error ?? null} where task_id = ${taskId}`.execute(tx.sql)
+}
+
+/**
+ * Whether a task of a kind for this user or room has not ended. Holds a lock until the transaction ends, so that of two
+ * requests only one begins a task.
+ */
+export async function isTaskUnderWay(tx: Tx, action: string, resourceId: string): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(hashtext(${action}), hashtext(${resourceId}))`.execute(tx.sql)
+  const wanted = { action, resourceId, statuses: ['scheduled', 'active'], until: null }
+  return (await listTasks(tx, wanted, 1)).length > 0
 }
 
 /** A job that failed too often is dropped: its task has failed. */

@@ -48,6 +48,14 @@ export async function deleteAlias(tx: Tx, { room_alias, room_id }: RoomAliasRow)
   appendToStream(tx, { kind: 'alias', detail: room_id })
 }
 
+/** Makes all local aliases of a room point to another one; returns them. */
+export async function moveAliases(tx: Tx, from: RoomId, to: RoomId): Promise<RoomAlias[]> {
+  const { rows } = await sql<{ room_alias: RoomAlias }>`update room_aliases set room_id = ${to}
+    where room_id = ${from} returning room_alias`.execute(tx.sql)
+  if (rows.length > 0) for (const detail of [from, to]) appendToStream(tx, { kind: 'alias', detail })
+  return rows.map(({ room_alias }) => room_alias).sort()
+}
+
 /** Returns all local aliases. */
 export function loadAllAliases(db: Db): Promise<Pick<RoomAliasRow, 'room_alias' | 'room_id'>[]> {
   return db.sql.selectFrom('room_aliases').select(['room_alias', 'room_id']).execute()

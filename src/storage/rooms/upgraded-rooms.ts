@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
-import { appendToStream } from '../engine/stream-append.ts'
+import { moveAliases } from './aliases.ts'
 
 /** Whether a room's tombstone names another as its replacement. */
 export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId): Promise<boolean> {
@@ -12,9 +12,8 @@ export async function isReplacedBy(db: Db, roomId: RoomId, replacement: RoomId):
 }
 
 /** Moves this server's aliases of a room, and its directory entry, to another room. Does nothing if there are none. */
-export async function moveAliases(tx: Tx, from: RoomId, to: RoomId): Promise<void> {
-  const moved = await sql`update room_aliases set room_id = ${to} where room_id = ${from}`.execute(tx.sql)
-  if ((moved.numAffectedRows ?? 0n) > 0n) for (const detail of [from, to]) appendToStream(tx, { kind: 'alias', detail })
+export async function movePublication(tx: Tx, from: RoomId, to: RoomId): Promise<void> {
+  await moveAliases(tx, from, to)
   const listed = await sql`update rooms set in_directory = false where room_id = ${from} and in_directory`.execute(
     tx.sql,
   )

@@ -54,6 +54,15 @@ export type StreamKind =
    * woken by it.
    */
   | 'room_entered'
+  /**
+   * A room was deleted, or the deletion of its rows has ended. `detail`: the room. Its own rows in the stream are deleted.
+   */
+  | 'room_removed'
+  /**
+   * The user was in a room that was deleted. `detail`: the room; `ref`: the stream position of the leave before, which
+   * clients that have read so far know; null: all clients may need it.
+   */
+  | 'departure'
   /** This server joined a room with partial state (storage/rooms/membership/partial-rooms.ts). */
   | 'room_partial'
   /**

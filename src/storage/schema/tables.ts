@@ -9,6 +9,7 @@ import type { MediaTables } from './media.ts'
 import type { OAuthTables } from './oauth.ts'
 import type { OAuthDeviceGrantTables } from './oauth-device-grants.ts'
 import type { PresenceTables } from './presence.ts'
+import type { PurgeTables } from './purge.ts'
 import type { PushTables } from './push.ts'
 import type { RateLimitTables } from './rate-limits.ts'
 import type { RendezvousTables } from './rendezvous.ts'
@@ -32,6 +33,7 @@ export type Tables = UserTables &
   EphemeralTables &
   EncryptionTables &
   PushTables &
+  PurgeTables &
   ThreepidTables &
   PresenceTables &
   SearchTables &

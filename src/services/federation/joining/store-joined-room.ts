@@ -21,7 +21,7 @@ import { noteMissingPrevs } from '../../../storage/rooms/timeline/missing-prev-e
 import { noteBeginning } from '../../../storage/rooms/timeline/room-heads.ts'
 import { changeState, readStateDiff } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
+import { requireNotRemoved, requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
 import { changeLockedState } from '../../rooms/timeline/change-locked-state.ts'
 import { followJoin } from '../../rooms/timeline/follow-upgrade.ts'
 import { stateChanges } from '../../rooms/timeline/state-changes.ts'
@@ -45,6 +45,7 @@ export type JoinedRoom = {
 export async function storeJoinedRoom(app: App, joined: JoinedRoom): Promise<'stored' | 'present'> {
   return app.rooms.run(joined.event.room_id, async (room) => {
     // The room may have been blocked during the requests.
+    await requireNotRemoved(room.db, joined.event.room_id)
     await requireUnblocked(room.db, joined.event.room_id)
     const own = await loadOwnMembers(room.db, app.serverName, joined.event.room_id)
     if (room.head && [...own.values()].some(({ membership }) => membership === 'join')) return 'present'

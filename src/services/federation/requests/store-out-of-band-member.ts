@@ -14,6 +14,7 @@ import { addMemberCounts } from '../../../storage/rooms/room-summary.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import { storeOutOfBandVersion } from '../../../storage/rooms/timeline/room-versions.ts'
+import { requireNotRemoved } from '../../rooms/timeline/blocked-room.ts'
 
 /** The known data of a room that this server is not in. */
 export type OutOfBandRoom = {
@@ -27,7 +28,7 @@ export type OutOfBandRoom = {
 /**
  * Stores an out-of-band membership: the member event of a local user in a room that this server is not in (an invite, a
  * knock, and what ends them). It becomes the user's membership, and appears in /sync. The caller has verified the
- * event.
+ * event. Throws M_FORBIDDEN while the room is being deleted.
  */
 export async function storeOutOfBandMember(
   app: Pick<App, 'config' | 'database' | 'logger' | 'takeNids'>,
@@ -43,6 +44,7 @@ export async function storeOutOfBandMember(
       'stripped state too large, events dropped',
     )
   await app.database.write(async (tx) => {
+    await requireNotRemoved(tx, event.room_id)
     const stored = await storeOutliers(tx, app.takeNids, [event])
     const { event_nid: nid } = stored.get(event.event_id)!
     await storeOutOfBandVersion(tx, event.room_id, room.version)

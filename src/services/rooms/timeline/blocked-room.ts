@@ -1,14 +1,32 @@
 import { ForbiddenError } from '../../../core/errors.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { Db } from '../../../storage/engine/database.ts'
+import { holdOffRemoval, isBeingRemoved } from '../../../storage/rooms/removal/room-removals.ts'
 import { findRoomBlocker } from '../../../storage/rooms/room-blocks.ts'
 import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { NewEvent } from './new-event.ts'
 
-/** Throws M_FORBIDDEN for a room that administrators have blocked, whether this server knows it or not. */
+/**
+ * Throws M_FORBIDDEN for a room that administrators have blocked, whether this server knows it or not, and for one that
+ * they have deleted, until all of it is gone.
+ */
 export async function requireUnblocked(db: Db, roomId: RoomId): Promise<void> {
   if ((await findRoomBlocker(db, roomId)) !== undefined) throw blocked()
+  if (await isBeingRemoved(db, roomId)) throw beingRemoved()
+}
+
+/**
+ * Throws M_FORBIDDEN for a room whose deletion has not ended. Called in a transaction that enters a room which this
+ * server is not in; the deletion cannot begin before that ends.
+ */
+export async function requireNotRemoved(db: Db, roomId: RoomId): Promise<void> {
+  await holdOffRemoval(db, roomId)
+  if (await isBeingRemoved(db, roomId)) throw beingRemoved()
+}
+
+function beingRemoved(): ForbiddenError {
+  return new ForbiddenError('This room is being deleted from this server. Try again later.')
 }
 
 /**

@@ -8,7 +8,7 @@ import { loadRoomMemberships } from '../../../storage/rooms/membership/room-memb
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { type AppendedEvent, type LockedRoom, roomIdOf } from '../../../storage/rooms/timeline/locked-room.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
-import { isReplacedBy, moveAliases } from '../../../storage/rooms/upgraded-rooms.ts'
+import { isReplacedBy, movePublication } from '../../../storage/rooms/upgraded-rooms.ts'
 import { findAccountData, storeAccountData } from '../../../storage/users/account-data.ts'
 import { lockUser } from '../../../storage/users/users.ts'
 
@@ -34,7 +34,7 @@ export function followJoin(
   room.writes.push(async (tx) => {
     if (!(await isReplacedBy(tx, from, to))) return
     await takeAlong(tx, userId, { from, to })
-    if (isFirst) await moveAliases(tx, from, to)
+    if (isFirst) await movePublication(tx, from, to)
   })
 }
 
@@ -60,7 +60,7 @@ async function takeAllAlong(tx: Tx, app: Pick<App, 'serverName'>, rooms: { from:
   const ours = members.filter((userId) => domainOf(userId) === app.serverName)
   // In a fixed order, which prevents deadlocks.
   for (const userId of ours.sort()) await takeAlong(tx, userId, rooms)
-  if (ours.length > 0) await moveAliases(tx, rooms.from, rooms.to)
+  if (ours.length > 0) await movePublication(tx, rooms.from, rooms.to)
 }
 
 function predecessorOf(create: Event | undefined): RoomId | undefined {

@@ -1,9 +1,11 @@
 import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
+import { paginationToken } from '../../../core/pagination-token.ts'
 import { type ListedRoom, type ListReader, loadListedRooms } from '../../../storage/rooms/room-lists.ts'
 import { KNOWN, type KnownRoom } from '../../../storage/schema/sliding-sync.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type ConnectionState, loadFlaggedRooms, loadKnownRooms } from '../../../storage/sync/sliding-connections.ts'
+import { removedRooms } from '../sections/removed-rooms.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { roomsRead } from '../sections/sync-unread.ts'
 import {
@@ -67,6 +69,7 @@ export async function slidingAnswer(
     live,
   })
   const rooms = sentRooms(plans, loaded.rooms)
+  if (connection) await addRemovedRooms(app, viewer, { rooms, news })
   await addReadRooms(app, viewer, { rooms, plans, news, reader })
   const read = new Set(loaded.contents.map(({ span }) => span.room.roomId))
   const flags = await flagsOf(app, { plans, read, news, connection, isAsBefore })
@@ -123,7 +126,7 @@ function touchedRooms({ rows }: SlidingNews, { userId }: SyncViewer): RoomId[] |
   const touched = new Set<RoomId>()
   for (const { kind, room_id, user_id } of rows) {
     const isOfState = kind === 'event' || kind === 'state'
-    if (user_id === userId && (isOfState || kind === 'account_data')) return undefined
+    if (user_id === userId && (isOfState || kind === 'account_data' || kind === 'departure')) return undefined
     if (room_id !== null && (isOfState || kind === 'room_complete' || kind === 'room_partial')) touched.add(room_id)
   }
   return [...touched].sort()
@@ -155,6 +158,19 @@ async function addDepartures(
     const room = rooms.get(roomId) ?? lostRoom(roomId, knownRoom)
     if (room.membership !== 'leave' && room.membership !== 'ban') continue
     matched.set(roomId, { room, lists: [], isSubscribed: false, config: places.configs[knownRoom.config]! })
+  }
+}
+
+/** Adds rooms that were deleted: the connection no longer knows them, and gets only the leave. */
+async function addRemovedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  { rooms, news }: { rooms: Map<RoomId, SlidingRoom & { lists: readonly string[] }>; news: SlidingNews },
+): Promise<void> {
+  for (const [roomId, event] of await removedRooms(app, viewer, news)) {
+    const nothing = { isInitial: false, isExpanded: false, deletedState: [], lists: [] }
+    const timeline = { events: [event], limited: false, prevBatch: paginationToken(0), numLive: 1 }
+    rooms.set(roomId, { membership: 'leave', ...nothing, requiredState: [event], timeline })
   }
 }
 

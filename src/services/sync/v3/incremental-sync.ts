@@ -12,6 +12,7 @@ import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { loadNewestOfRooms } from '../../../storage/sync/sync-rooms.ts'
 import { answerBudget } from '../answers/answer-budget.ts'
 import { encryptionChanges } from '../sections/encryption-changes.ts'
+import { removedRooms } from '../sections/removed-rooms.ts'
 import { changedAccountData } from '../sections/sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from '../sections/sync-ephemeral.ts'
 import { presenceChanges } from '../sections/sync-presence.ts'
@@ -84,6 +85,7 @@ export async function incrementalSync(
   ])
   const ephemeral = new Map([...changed, ...fresh])
   const rooms = await changedRooms(app, viewer, changes, { joined: sent, present, newlyJoined, fullState, to })
+  await addRemovedRooms(app, viewer, { leave: rooms.leave, from, to, rows })
   const unsent = await serveSticky(app, viewer, { ...sticky, isSent: isInTimeline(rooms.join) })
   const synced: SyncedRooms = { ...rooms, ephemeral, accountData: accountData.rooms, sticky: unsent, unread: new Map() }
   if (fullState) await addUnchangedRooms(app, viewer, { synced, isShown: (roomId) => sent.has(roomId) })
@@ -409,6 +411,21 @@ async function addUnchangedRooms(
 }
 
 const UNCHANGED_AT_ONCE = 100
+
+/** Adds rooms that were deleted: clients get the user's leave, and nothing else. */
+async function addRemovedRooms(
+  app: Reading,
+  viewer: SyncViewer,
+  { leave, from, to, rows }: { leave: SyncedRooms['leave']; from: number; to: number; rows: readonly StreamRow[] },
+): Promise<void> {
+  for (const [roomId, event] of await removedRooms(app, viewer, { from, rows })) {
+    if (!viewer.filter.takesRoom(roomId)) continue
+    leave.set(roomId, {
+      timeline: { events: [event], limited: false, prev_batch: syncToken(to) },
+      [viewer.stateAfter ?? 'state']: { events: viewer.stateAfter ? [event] : [] },
+    })
+  }
+}
 
 /** Adds rooms with only typing, receipts or account data. */
 function addQuietRooms(viewer: SyncViewer, synced: SyncedRooms, roomIds: ReadonlySet<RoomId>, to: number): void {

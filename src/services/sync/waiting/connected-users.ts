@@ -167,6 +167,8 @@ function follow(members: Members, user: ConnectedUser, row: StreamRow): void {
     const now = { membership: row.detail as Membership, event_nid: row.ref ?? 0 }
     setMembership(members, user, { roomId: row.room_id, now })
   }
+  if (row.kind === 'departure')
+    setMembership(members, user, { roomId: row.detail as RoomId, now: { membership: 'leave', event_nid: 0 } })
   if (row.kind === 'account_data' && row.detail === 'm.ignored_user_list') {
     user.ignored = undefined
     user.ignoredVersion++

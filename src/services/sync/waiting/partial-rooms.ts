@@ -19,10 +19,12 @@ export function followPartialRooms(app: { database: Db; stream: StreamTail }): P
   let isLoading = false
 
   app.stream.subscribe((rows) => {
-    for (const { kind, room_id, stream_position } of rows) {
+    for (const row of rows) {
+      const { kind, stream_position } = row
+      const room_id = kind === 'room_removed' ? (row.detail as RoomId) : row.room_id
       if (room_id === null) continue
       if (kind === 'room_partial') now.add(room_id)
-      if (kind !== 'room_complete') continue
+      if (kind !== 'room_complete' && kind !== 'room_removed') continue
       now.delete(room_id)
       if (isLoading) completed.set(room_id, stream_position)
     }
