@@ -50,30 +50,26 @@ export type OpenApp = AsyncDisposable & { app: App; stop(): void }
 export async function openApp(config: Config): Promise<OpenApp> {
   await using opened = new AsyncDisposableStack()
   const logger = createLogger(config.log)
-  const metrics = createMetrics()
+  const metrics = createMetrics({ figures: config.figures.enabled, folder: config.data_dir })
   opened.defer(() => metrics.close())
   const { database, stream, rooms } = await openStorage(config, opened, { logger, metrics })
   const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)
   await recordOwnKey(database, signingKey, systemClock)
   const connections = openConnections(config, opened)
   const stopping = new AbortController()
-  const jobs = createJobRunner({
-    database,
-    clock: systemClock,
-    random: systemRandom,
-    logger,
-    stopping: stopping.signal,
-  })
+  const basis = { database, clock: systemClock, random: systemRandom, logger }
+  const jobs = createJobRunner({ ...basis, stopping: stopping.signal })
   opened.defer(() => jobs.stop())
-  const { enabled: isLimited, ...rates } = config.rate_limits
-  const rateLimiter = createRateLimiter({ rates: isLimited ? rates : {}, database, clock: systemClock, logger })
+  const rateLimiter = createRateLimiter({ rates: limitedRates(config), database, clock: systemClock, logger })
   opened.defer(() => rateLimiter.stop())
   const unreadAnswers = createUnreadAnswers({ clock: systemClock, logger }, unreadLimits(config))
   opened.defer(() => unreadAnswers.stop())
   const configured = await openConfigured(config, opened, { trust: connections.trust, logger })
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
   const lanes = createAskedLanes(config.limits.remote_requests)
-  const federation = createFederationClient({ ...peers, enabled: config.federation.enabled, connections, logger })
+  const { enabled } = config.federation
+  const requestEnded = metrics.recorder.requestToPeer
+  const federation = createFederationClient({ ...peers, enabled, connections, logger, requestEnded })
   const app = buildApp({
     config,
     serverName: config.server_name,
@@ -122,10 +118,12 @@ async function openStorage(
     timeLimits: timeLimits(config),
     reportTimeout: (what) => metrics.databaseTimeouts.inc({ what }),
     reportError: (error) => logger.error({ err: error }, 'database error'),
+    ...(config.figures.enabled && { observer: { now: () => performance.now(), ...metrics.recorder } }),
   })
   opened.defer(() => database.close())
   await migrate(database)
   metrics.watchPool(database.poolStatus)
+  metrics.addToFigures(() => database.stored)
   metrics.watchCaches(database.caches.counts)
   const stream = await startStreamTail(database, logger)
   opened.defer(() => stream.stop())
@@ -150,6 +148,10 @@ async function openConfigured(
   const directory = await createDirectory(ldap, { trust: ldapTrust, logger })
   opened.defer(() => directory?.close())
   return { mailer, directory, jwtVerifier: await createJwtVerifier(jwt, { clock: systemClock, readKey: readJwtKey }) }
+}
+
+function limitedRates({ rate_limits: { enabled, ...rates } }: Config): Partial<typeof rates> {
+  return enabled ? rates : {}
 }
 
 function timeLimits({ database }: Config): TimeLimits {

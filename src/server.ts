@@ -14,6 +14,7 @@ import { startReceiving } from './services/federation/inbound/start-receiving.ts
 import { startResync } from './services/federation/joining/start-resync.ts'
 import { startEdus } from './services/federation/outbound/start-edus.ts'
 import { startSending } from './services/federation/outbound/start-sending.ts'
+import { startFigures } from './services/figures/start-figures.ts'
 import { jobHandlers } from './services/jobs/job-handlers.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
 import { startPresence } from './services/presence/start-presence.ts'
@@ -92,4 +93,5 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(startAccountValidity(app))
   started(startAuditLog(app))
   started(startSettling(app))
+  started(startFigures(app))
 }

@@ -16,17 +16,19 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   src: ['core', 'storage', 'infra', 'services', 'api', 'server'],
   'src/core': [
     ...['', 'text', 'json', 'signing', 'events', 'rooms', 'devices'],
-    ...['filters', 'auth-rules', 'state-resolution', 'push-rules'],
+    ...['filters', 'auth-rules', 'state-resolution', 'push-rules', 'figures'],
   ],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
-    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc'],
+    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc', 'figures'],
   ],
   'src/storage/rooms': ['timeline', 'membership', '', 'removal'],
-  'src/infra': ['', 'concurrency', 'http', 'mail', 'users', 'sign-in', 'object-store', 'media', 'federation'],
+  'src/infra': [
+    ...['figures', '', 'concurrency', 'http', 'mail', 'users', 'sign-in', 'object-store', 'media', 'federation'],
+  ],
   'src/services': [
     ...['users', 'devices', 'media', 'rooms', 'federation', 'lookup', 'membership', 'push', 'appservices'],
-    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'jobs'],
+    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'figures', 'jobs'],
   ],
   'src/services/media': ['', 'moderation'],
   'src/services/users': ['mail', '', 'settings', 'registration', 'administration'],

@@ -5,6 +5,7 @@ import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
 import { roomDeletionEndpoints } from './admin/rooms/delete-room.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
+import { figureEndpoints } from './admin/server/figures.ts'
 import { handledReportEndpoints } from './admin/server/handle-reports.ts'
 import { serverFactEndpoints } from './admin/server/server-facts.ts'
 import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
@@ -34,6 +35,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...handledReportEndpoints,
   ...registrationTokenEndpoints,
   ...serverFactEndpoints,
+  ...figureEndpoints,
   ...userRecordEndpoints,
   ...accountActEndpoints,
   ...userDeviceEndpoints,

@@ -78,6 +78,18 @@ const auditLog = z
   .prefault({})
   .describe('The log of what administrators do, which they can read: docs/administration.md.')
 
+const figures = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .prefault(true)
+      .describe(
+        'Whether to collect them: requests, durations and bytes by route, client and server, and the load of processes and database, for a year. A process uses some 10 MiB of the database for them, all processes together another 10.',
+      ),
+  })
+  .prefault({})
+  .describe('Load and bandwidth over time, for administrators: docs/administration.md.')
+
 const database = z
   .strictObject({
     url: databaseUrl.optional().meta({
@@ -387,6 +399,7 @@ export const configSchema = z.strictObject({
   rate_limits: rateLimits,
   limits,
   audit_log: auditLog,
+  figures,
   log,
 })
 

@@ -14,8 +14,8 @@ function open(): Metrics {
 
 test('requests are counted by route, method and status', async () => {
   const metrics = open()
-  metrics.requestSeconds.observe({ route: '/sync', method: 'GET', status: 200 }, 0.02)
-  metrics.responseBytes.inc({ route: '/sync' }, 512)
+  const request = { route: '/sync', method: 'GET', status: 200, client: 'Element X', peer: undefined }
+  metrics.countRequest({ ...request, seconds: 0.02, received: 40, sent: 512 })
   const text = await metrics.registry.metrics()
   expect(text).toContain('hearth_http_request_duration_seconds_count{route="/sync",method="GET",status="200"} 1')
   expect(text).toContain(

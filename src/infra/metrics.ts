@@ -1,5 +1,12 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import type { IncomingHttpHeaders } from 'node:http'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { DURATION_BOUNDS } from '../core/figures/durations.ts'
+import type { LoadName } from '../core/figures/load.ts'
+import { createClientKinds } from './figures/client-kind.ts'
+import { exportFigures } from './figures/exported-figures.ts'
+import { readMachineFigures } from './figures/machine-figures.ts'
+import { watchEventLoop, watchProcessFigures } from './figures/process-figures.ts'
+import { createRecorder, type Recorded, type Recorder } from './figures/recorder.ts'
 
 /** The metrics of one server, for Prometheus. Each server has its own registry, so that tests can run several. */
 export type Metrics = ReturnType<typeof createMetrics>
@@ -13,32 +20,24 @@ type CacheCounts = Readonly<Record<string, { hits: number; misses: number }>>
 /** The outbox: events, EDUs, servers that do not respond, and those of them that need a catch-up. */
 type OutboxCounts = { events: number; edus: number; failing: number; lagging: number }
 
-const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-const NANOSECONDS = 1e9
 const MICROSECONDS = 1e6
 
-/** Creates the metrics; `close` stops watching the event loop. */
-export function createMetrics() {
+/**
+ * Creates the metrics; `close` stops watching the process. `figures`: whether to collect figures over time. `folder`:
+ * the folder with the data, whose disk is watched.
+ */
+export function createMetrics({ figures = true, folder }: { figures?: boolean; folder?: string } = {}) {
   const registry = new Registry()
   const registers = [registry]
   const close = watchProcess(registers)
+  const collected = collectFigures(registers, { figures, folder })
+  const federation = federationMetrics(registers)
+  collected.addToFigures(() => countTransactions(federation.federationTransactions))
   return {
     registry,
-    /** Duration of requests, by route (its pattern, never the path), method and status. */
-    requestSeconds: new Histogram({
-      name: 'hearth_http_request_duration_seconds',
-      help: 'Time to answer requests.',
-      labelNames: ['route', 'method', 'status'],
-      buckets: REQUEST_SECONDS,
-      registers,
-    }),
-    /** Bytes of received bodies, by route. */
-    requestBytes: counter(registers, 'hearth_http_request_bytes_total', 'Bytes of bodies received.', ['route']),
-    /** Bytes of sent bodies, by route. */
-    responseBytes: counter(registers, 'hearth_http_response_bytes_total', 'Bytes of bodies sent.', ['route']),
-    /** Waiting sync requests. */
-    syncWaiters: new Gauge({ name: 'hearth_sync_waiters', help: 'Waiting sync requests.', registers }),
-    ...federationMetrics(registers),
+    ...requestMetrics(registers, collected.recorder),
+    ...collected,
+    ...federation,
     /** Transactions to application services, by their id; result is sent or failed. */
     appserviceTransactions: counter(
       registers,
@@ -64,7 +63,99 @@ export function createMetrics() {
     watchCaches: (counts: CacheCounts) => watchCaches(registers, counts),
     /** The status of a database pool, read when the metrics are collected. */
     watchPool: (read: () => PoolStatus) => watchPool(registers, read),
-    close,
+    close() {
+      close()
+      collected.close()
+    },
+  }
+}
+
+/** An answered request. `status` 499: the client has left before. `peer`: the server that made it. */
+type AnsweredRequest = {
+  route: string
+  method: string
+  status: number
+  seconds: number
+  received: number
+  sent: number
+  client: string
+  peer: string | undefined
+}
+
+function requestMetrics(registers: Registry[], recorder: Recorder) {
+  /** By route (its pattern, never the path), method and status. */
+  const requestSeconds = new Histogram({
+    name: 'hearth_http_request_duration_seconds',
+    help: 'Time to answer requests.',
+    labelNames: ['route', 'method', 'status'],
+    buckets: DURATION_BOUNDS,
+    registers,
+  })
+  const received = counter(registers, 'hearth_http_request_bytes_total', 'Bytes received, with headers.', ['route'])
+  const sent = counter(registers, 'hearth_http_response_bytes_total', 'Bytes sent, with headers.', ['route'])
+  return {
+    countRequest(request: AnsweredRequest): void {
+      const { route, method, status } = request
+      requestSeconds.observe({ route, method, status }, request.seconds)
+      received.inc({ route }, request.received)
+      sent.inc({ route }, request.sent)
+      recorder.request(request)
+    },
+  }
+}
+
+/** Figures over time: they are taken once per step, stored in the database, and shown to Prometheus. */
+function collectFigures(registers: Registry[], { figures, folder }: { figures: boolean; folder: string | undefined }) {
+  const recorder = createRecorder(figures)
+  const watched = watchProcessFigures()
+  const toPrometheus = exportFigures(registers)
+  const readCounts: (() => Promise<StepCounts>)[] = []
+  const syncWaiters = new Gauge({ name: 'hearth_sync_waiters', help: 'Waiting sync requests.', registers })
+  let since = performance.now()
+  return {
+    recorder,
+    /** Waiting sync requests. */
+    syncWaiters,
+    /** Finds the kind of a client by the headers of its request. */
+    clientKind: createClientKinds() as (headers: IncomingHttpHeaders) => string,
+    /** Adds counts, which only grow, to the figures. */
+    addToFigures(read: () => StepCounts | Promise<StepCounts>): void {
+      readCounts.push(increasesOf(read))
+    },
+    /** Returns the figures since they were last taken. */
+    async takeFigures(): Promise<Recorded> {
+      const recorded = recorder.take()
+      const now = performance.now()
+      const seconds = Math.max(now - since, 1) / 1000
+      since = now
+      const waiting = (await syncWaiters.get()).values[0]?.value ?? 0
+      Object.assign(recorded.load.values, watched.read(), await readMachineFigures(folder), { waiting_syncs: waiting })
+      for (const read of readCounts) Object.assign(recorded.load.values, await read())
+      toPrometheus(recorded, seconds)
+      return recorded
+    },
+    close: watched.close,
+  }
+}
+
+async function countTransactions(transactions: Counter<'result'>): Promise<StepCounts> {
+  const { values } = await transactions.get()
+  const of = (result: string) => values.find(({ labels }) => labels.result === result)?.value ?? 0
+  return { transactions_sent: of('sent'), transactions_failed: of('failed') }
+}
+
+/** Counted values by name. */
+type StepCounts = Partial<Record<LoadName, number>>
+
+/** Returns a function that tells by how much counts have grown since it was last called. */
+function increasesOf(read: () => StepCounts | Promise<StepCounts>): () => Promise<StepCounts> {
+  let before: StepCounts = {}
+  return async () => {
+    const now = { ...(await read()) }
+    const names = Object.keys(now) as LoadName[]
+    const increases = Object.fromEntries(names.map((name) => [name, (now[name] ?? 0) - (before[name] ?? 0)]))
+    before = now
+    return increases
   }
 }
 
@@ -85,7 +176,7 @@ function federationMetrics(registers: Registry[]) {
     federationSeconds: new Histogram({
       name: 'hearth_federation_transaction_duration_seconds',
       help: 'Time until other servers have accepted a transaction.',
-      buckets: REQUEST_SECONDS,
+      buckets: DURATION_BOUNDS,
       registers,
     }),
     /** The outbox, read when the metrics are collected. */
@@ -140,15 +231,14 @@ function watchCaches(registers: Registry[], counts: CacheCounts): void {
 }
 
 function watchProcess(registers: Registry[]): () => void {
-  const loop = monitorEventLoopDelay({ resolution: 10 })
-  loop.enable()
+  const loop = watchEventLoop(10)
   new Gauge({
     name: 'hearth_event_loop_delay_seconds',
     help: 'Event loop delay since the metrics were last collected.',
     labelNames: ['quantile'],
     registers,
     collect() {
-      for (const percent of [50, 99, 100]) this.set({ quantile: percent / 100 }, loop.percentile(percent) / NANOSECONDS)
+      for (const percent of [50, 99, 100]) this.set({ quantile: percent / 100 }, loop.delay(percent))
       loop.reset()
     },
   })
@@ -170,5 +260,5 @@ function watchProcess(registers: Registry[]): () => void {
       this.inc((user + system) / MICROSECONDS)
     },
   })
-  return () => loop.disable()
+  return loop.close
 }

@@ -8,6 +8,7 @@ const DELETION =
  * field is required. After `?`: parameters of the query.
  */
 const ADMIN: Readonly<Record<string, string>> = {
+  'GET /_hearth/admin/v1/figures ?of ?range ?from ?to ?step ?each_process ?process ?top': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
   'GET /_hearth/admin/v1/reports ?from ?limit ?dir ?kind ?state ?room_id ?user_id ?target_user_id': '',
   'GET /_hearth/admin/v1/reports/{reportId}': '',

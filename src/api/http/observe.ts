@@ -3,6 +3,7 @@ import type { App } from '../../app.ts'
 import { MatrixError } from '../../core/errors.ts'
 import { ClientLeftError } from './client-left.ts'
 import { CORS_HEADERS } from './cors.ts'
+import { countBytes } from './count-bytes.ts'
 import { blameOthers, errorResponse } from './errors.ts'
 import { forgetRest } from './forget-rest.ts'
 import type { AnyEndpoint } from './route.ts'
@@ -14,7 +15,8 @@ export function observe(app: App): Middleware {
     const requestId = app.random.token(10)
     context.set(CORS_HEADERS)
     forgetRest(context.req, context.res)
-    context.res.once('close', () => record(app, context, requestId, started))
+    const bytes = countBytes(context.req.socket)
+    context.res.once('close', () => record(app, context, { requestId, started, ...bytes() }))
     if (context.method === 'OPTIONS') {
       context.status = 204
       return
@@ -55,16 +57,17 @@ function isTimeout(error: unknown): boolean {
   return error instanceof MatrixError && error.status === 408
 }
 
-function record(app: App, context: Context, requestId: string, started: number): void {
+type Ended = { requestId: string; started: number; received: number; sent: number }
+
+function record(app: App, context: Context, { requestId, started, received, sent }: Ended): void {
   const endpoint = context.state.endpoint as AnyEndpoint | undefined
   const route = endpoint ? [endpoint.path].flat()[0]! : 'unknown'
   const seconds = (performance.now() - started) / 1000
   const { status } = context.res.headersSent ? { status: context.res.statusCode } : { status: 499 }
-  app.metrics.requestSeconds.observe({ route, method: context.method, status }, seconds)
-  const received = Number(context.req.headers['content-length'] ?? 0)
-  const sent = Number(context.res.getHeader('content-length') ?? 0)
-  if (received > 0) app.metrics.requestBytes.inc({ route }, received)
-  if (sent > 0) app.metrics.responseBytes.inc({ route }, sent)
+  const { method, req } = context
+  const peer = endpoint?.auth === 'server' ? context.state.userId : undefined
+  const client = app.metrics.clientKind(req.headers)
+  app.metrics.countRequest({ route, method, status, seconds, received, sent, client, peer })
   if (!app.logger.isLevelEnabled('debug')) return
   app.logger.debug(
     {

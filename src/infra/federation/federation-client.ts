@@ -80,6 +80,8 @@ type Sender = {
   enabled: boolean
   connections: FederationConnections
   logger?: Pick<Logger, 'debug'>
+  /** Is called after each request that got a response: how long it took, and the bytes of the bodies. */
+  requestEnded?(destination: ServerName, traffic: { seconds: number; received: number; sent: number }): void
 }
 
 export function createFederationClient(from: Sender): FederationClient {
@@ -110,25 +112,43 @@ async function openStream(from: Sender, command: FederationRequest): Promise<Fed
   if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
   if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
   const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
-  const answer = await begun(command, signal, (either) => send(from, command, either)).catch((error) => {
-    from.logger?.debug({ err: error, destination }, 'request to remote server failed')
-    throw error
-  })
+  // The same text is signed and sent.
+  const content = command.content ?? contentOf(command)
+  const ended = measure(from, destination, content)
+  const answer = await begun(command, signal, (either) => send(from, { ...command, content }, either)).catch(
+    (error) => {
+      from.logger?.debug({ err: error, destination }, 'request to remote server failed')
+      throw error
+    },
+  )
   if (answer.statusCode >= 200 && answer.statusCode < 300) {
     const left = command.budget ?? { bytes: Number.POSITIVE_INFINITY }
     const bytes = bounded(paced(answer.body), command.maxBytes ?? MAX_STREAM_BYTES, left)
-    const body = explained(destination, bytes)
+    const body = explained(destination, bytes, ended)
     return { headers: answer.headers, body }
   }
+  ended(0)
   throw await refusal(destination, answer)
 }
 
+/** Returns a function that reports the end of a request, with the bytes of the response. */
+function measure(
+  { requestEnded }: Pick<Sender, 'requestEnded'>,
+  destination: ServerName,
+  content = '',
+): (received: number) => void {
+  const started = performance.now()
+  const sent = requestEnded ? Buffer.byteLength(content) : 0
+  return (received) => requestEnded?.(destination, { seconds: (performance.now() - started) / 1000, received, sent })
+}
+
 async function download(
-  from: Pick<Sender, 'connections'>,
+  from: Pick<Sender, 'connections' | 'requestEnded'>,
   [destination, url, bounds]: Parameters<FederationClient['download']>,
 ): Promise<FederationStream> {
   const { maxBytes } = bounds
   const signal = signalOf(bounds.signal, bounds.timeoutMs)
+  const ended = measure(from, destination)
   try {
     for (let hops = 0, at = new URL(url); hops < MAX_REDIRECTS && at.protocol === 'https:'; hops++) {
       const answer = await request(at, {
@@ -137,7 +157,7 @@ async function download(
         headers: { 'user-agent': 'Hearth' },
       })
       if (answer.statusCode === 200)
-        return { headers: answer.headers, body: explained(destination, bounded(paced(answer.body), maxBytes)) }
+        return { headers: answer.headers, body: explained(destination, bounded(paced(answer.body), maxBytes), ended) }
       const { location } = answer.headers
       if (answer.statusCode < 300 || answer.statusCode > 399 || typeof location !== 'string')
         throw await refusal(destination, answer)
@@ -173,14 +193,12 @@ async function begun<Result>(
 }
 
 async function send(
-  from: Parameters<typeof createFederationClient>[0],
-  command: FederationRequest,
+  from: Sender,
+  command: Omit<FederationRequest, 'content'> & { content: string | undefined },
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
-  const { destination, method, path, query } = command
+  const { destination, method, path, query, content } = command
   const uri = path + queryText(query)
-  // The same text is signed and sent.
-  const content = command.content ?? contentOf(command)
   const { serverName: origin, signingKey } = from
   const signature = signText(requestText({ method, uri, origin, destination, content }), signingKey.privateKey)
   const authorization = formatXMatrix({ origin, destination, keyId: signingKey.keyId, signature })
@@ -216,11 +234,21 @@ function queryText(query: FederationRequest['query'] = {}): string {
   return parameters.size === 0 ? '' : `?${parameters.toString().replaceAll('+', '%20')}`
 }
 
-async function* explained(destination: ServerName, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* explained(
+  destination: ServerName,
+  body: AsyncIterable<Buffer>,
+  ended: (received: number) => void,
+): AsyncGenerator<Buffer> {
+  let received = 0
   try {
-    yield* body
+    for await (const chunk of body) {
+      received += chunk.length
+      yield chunk
+    }
   } catch (error) {
     throw unreachable(destination, error)
+  } finally {
+    ended(received)
   }
 }
 

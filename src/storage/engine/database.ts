@@ -10,7 +10,11 @@ export type Db = {
   readonly caches: Caches
   /** See `onQueued`. */
   readonly outboxListeners: Set<(destinations: readonly ServerName[]) => void>
+  readonly stored: StoredCounts
 }
+
+/** What this process has stored since it started. `messages_sent`: by users of this server. */
+export type StoredCounts = { messages: number; messages_sent: number; joins: number }
 
 /** The argument of writing functions. Only `write` creates one, so a write outside a transaction does not compile. */
 export type Tx = Db & {

@@ -12,7 +12,7 @@ const RETRIES = 8
 /** Makes `write` for an open pool. `reportHookError` receives errors of afterCommit hooks. */
 export function makeWrite(
   { transact }: Statements,
-  memory: Pick<Db, 'caches' | 'outboxListeners'>,
+  memory: Omit<Db, 'sql'>,
   reportHookError: (error: unknown) => void,
 ): Pick<Database, 'write' | 'writeLazily' | 'onCommit'> {
   const listeners: Parameters<Database['onCommit']>[0][] = []

@@ -11,7 +11,7 @@ import { listenPostgres } from './listen-postgres.ts'
 import { loadPglite } from './load-pglite.ts'
 import { makeWrite } from './make-write.ts'
 import { openPool, type TimedOut, type TimeLimits } from './pool.ts'
-import { nameStatements } from './prepared-statements.ts'
+import { type DatabaseObserver, nameStatements } from './prepared-statements.ts'
 import { onPool } from './transactions.ts'
 
 export type DatabaseOptions = {
@@ -28,7 +28,11 @@ export type DatabaseOptions = {
   reportTimeout?(what: TimedOut): void
   /** Receives errors of idle connections and of afterCommit hooks. */
   reportError(error: unknown): void
+  /** Measures statements and waits for connections. */
+  observer?: DatabaseObserver
 }
+
+type PoolOptions = Pick<DatabaseOptions, 'cacheBytes' | 'reportError' | 'observer'>
 
 /**
  * One permanent connection. Settings that `pg` would read from the environment are given, because that describes
@@ -90,7 +94,7 @@ async function openEmbedded(options: DatabaseOptions): Promise<Database> {
 }
 
 /** Creates a database on an open PGlite, which it closes with itself. */
-export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>): Database {
+export function onPglite(pglite: PGlite, options: PoolOptions): Database {
   const pool = openPool({ ...EMBEDDED, stream: () => connectTo(pglite) }, { reportError: options.reportError })
   const database = databaseOn(pool, options)
   return {
@@ -104,11 +108,12 @@ export function onPglite(pglite: PGlite, options: Pick<DatabaseOptions, 'cacheBy
   }
 }
 
-function databaseOn(pool: pg.Pool, { cacheBytes, reportError }: Pick<DatabaseOptions, 'cacheBytes' | 'reportError'>) {
-  const statements = onPool(nameStatements(pool))
-  const memory: Pick<Db, 'caches' | 'outboxListeners'> = {
+function databaseOn(pool: pg.Pool, { cacheBytes, reportError, observer }: PoolOptions) {
+  const statements = onPool(nameStatements(pool, observer))
+  const memory: Omit<Db, 'sql'> = {
     caches: createCaches(cacheBytes),
     outboxListeners: new Set(),
+    stored: { messages: 0, messages_sent: 0, joins: 0 },
   }
   return {
     sql: statements.sql,

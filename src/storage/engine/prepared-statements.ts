@@ -6,6 +6,15 @@ import type pg from 'pg'
 /** The maximum number of named statements of a process; further ones run unnamed, to protect the database's memory. */
 const MAX_NAMED = 2000
 
+/** Measures the database. `now`: milliseconds of a clock that only moves forward. */
+export type DatabaseObserver = {
+  now(): number
+  /** A statement has ended after some seconds. */
+  statement(seconds: number): void
+  /** A caller got a connection after some seconds; the pool as it is then. */
+  connection(waited: number, pool: { used: number; waiting: number }): void
+}
+
 /** Whether a prepared statement returns other columns than before: another process has migrated the database since. */
 export function isOutdated(error: unknown): boolean {
   const { code, routine } = (error ?? {}) as { code?: unknown; routine?: unknown }
@@ -26,9 +35,9 @@ function sendTogether(client: pg.PoolClient): void {
 /**
  * Wraps a pool so that each statement with parameters is prepared once per connection. The number of texts is limited,
  * because lists are sent as arrays (`= any($1)`). An outdated statement is prepared again under another name; in a
- * transaction, which has failed by then, at its retry.
+ * transaction, which has failed by then, at its retry. `observer` measures all statements.
  */
-export function nameStatements(pool: pg.Pool): PostgresPool {
+export function nameStatements(pool: pg.Pool, observer?: DatabaseObserver): PostgresPool {
   const names = new Map<string, string>()
   const wrapped = new WeakMap<pg.PoolClient, PostgresPoolClient>()
 
@@ -61,15 +70,16 @@ export function nameStatements(pool: pg.Pool): PostgresPool {
   function wrap(client: pg.PoolClient): PostgresPoolClient {
     const query = (text: unknown, values?: readonly unknown[]) => {
       sendTogether(client)
-      if (typeof text !== 'string' || !values || values.length === 0) return client.query(text as string)
-      return run(client, text, values)
+      if (typeof text !== 'string' || !values || values.length === 0)
+        return timed(observer, client.query(text as string))
+      return timed(observer, run(client, text, values))
     }
     return { query, release: (destroy?: boolean) => client.release(destroy) } as unknown as PostgresPoolClient
   }
 
   return {
     async connect() {
-      const client = await pool.connect()
+      const client = await connected(observer, pool)
       const known = wrapped.get(client) ?? wrap(client)
       wrapped.set(client, known)
       return known
@@ -77,4 +87,21 @@ export function nameStatements(pool: pg.Pool): PostgresPool {
     end: () => pool.end(),
     options: {},
   }
+}
+
+async function connected(observer: DatabaseObserver | undefined, pool: pg.Pool): Promise<pg.PoolClient> {
+  if (!observer) return pool.connect()
+  const started = observer.now()
+  const client = await pool.connect()
+  const status = { used: pool.totalCount - pool.idleCount, waiting: pool.waitingCount }
+  observer.connection((observer.now() - started) / 1000, status)
+  return client
+}
+
+function timed<Result>(observer: DatabaseObserver | undefined, sent: Promise<Result>): Promise<Result> {
+  if (!observer) return sent
+  const started = observer.now()
+  const end = () => observer.statement((observer.now() - started) / 1000)
+  sent.then(end, end)
+  return sent
 }

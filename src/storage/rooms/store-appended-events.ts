@@ -13,6 +13,7 @@ import { allOf } from '../engine/transactions.ts'
 import { queueStickyForNewServers } from '../federation/queue-sticky.ts'
 import type { StoredEvent } from '../schema/stored-event.ts'
 import type { NewStreamRow } from '../schema/stream.ts'
+import { countStored } from './count-stored.ts'
 import { noteGuestAccess } from './membership/guest-removals.ts'
 import { readServerChanges, storeServerChanges } from './membership/other-servers.ts'
 import { storePartialEvents } from './membership/partial-rooms.ts'
@@ -71,6 +72,7 @@ export async function storeAppendedEvents(
     await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
   }
   for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
+  countStored(tx, ourName, { events, counts })
   await storeStickyEvents(tx, { ourName, now }, rooms)
 }
 

@@ -4,6 +4,7 @@ import type { DelayedEventTables } from './delayed-events.ts'
 import type { EncryptionTables } from './devices.ts'
 import type { EphemeralTables } from './ephemeral.ts'
 import type { FederationTables } from './federation.ts'
+import type { FigureTables } from './figures.ts'
 import type { JobTables } from './jobs.ts'
 import type { MediaTables } from './media.ts'
 import type { OAuthTables } from './oauth.ts'
@@ -41,6 +42,7 @@ export type Tables = UserTables &
   RateLimitTables &
   ServerKeyTables &
   FederationTables &
+  FigureTables &
   AppserviceTables &
   ReportTables &
   RendezvousTables &

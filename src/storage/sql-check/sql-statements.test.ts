@@ -19,7 +19,9 @@ const UNKNOWN = [
 /** Small tables, on which sequential scans are allowed. */
 const SMALL_TABLES = [
   // one row
-  ...['federation_progress', 'push_progress', 'search_progress'],
+  ...['federation_progress', 'push_progress', 'search_progress', 'figure_upkeep', 'stream_positions'],
+  // the application services in the configuration
+  'appservices',
   // the keys and the processes of this server
   ...['own_keys', 'presence_processes'],
   // rooms that are being joined, or have events in the inbox
@@ -33,6 +35,8 @@ const WITHOUT_INDEX = [
   // Lists for administrators, which sort by any column, or count.
   /rooms\/reports\.ts:\d+: reports$/,
   /users\/user-lists\.ts:\d+: (users|profiles)$/,
+  // Figures of the server as a whole, once a minute and once in ten.
+  /figures\/server-figures\.ts:\d+: (federation_destinations|media_files|devices)$/,
   // Run when a process starts.
   /users\/erasures\.ts:\d+: users$/,
   /rooms\/aliases\.ts:\d+: room_aliases$/,

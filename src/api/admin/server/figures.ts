@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import { InvalidParamError } from '../../../core/errors.ts'
+import {
+  FIGURE_RANGES,
+  type FigureRange,
+  isStepLength,
+  MOST_STEPS,
+  readFigures,
+  spanOfRange,
+} from '../../../services/figures/read-figures.ts'
+import { queryInteger } from '../../http/fields.ts'
+import { type AnyEndpoint, route } from '../../http/route.ts'
+
+const ranges = Object.keys(FIGURE_RANGES) as [FigureRange, ...FigureRange[]]
+
+/** What the server did over time. */
+const getFigures = route({
+  method: 'GET',
+  path: '/_hearth/admin/v1/figures',
+  auth: 'admin',
+  query: z.object({
+    of: z.enum(['load', 'routes', 'clients', 'peers']).default('load'),
+    range: z.enum(ranges).default('hour'),
+    from: queryInteger.optional(),
+    to: queryInteger.optional(),
+    step: queryInteger.optional(),
+    each_process: z.enum(['true', 'false']).default('false'),
+    process: queryInteger.optional(),
+    top: queryInteger.pipe(z.int().min(1).max(24)).optional(),
+  }),
+  handle({ query: { of, range, each_process, process, top, ...asked } }, app) {
+    const usual = spanOfRange(app, range)
+    const { from = usual.from, to = usual.to, step = usual.step } = asked
+    if (!isStepLength(step)) throw new InvalidParamError('step must be a multiple of 10 seconds')
+    if (from >= to) throw new InvalidParamError('from must be before to')
+    if ((to - from) / (step * 1000) > MOST_STEPS)
+      throw new InvalidParamError(`These are more than ${MOST_STEPS} steps. Request a longer step or a shorter span.`)
+    const detail = { eachProcess: each_process === 'true', process, ...(top !== undefined && { top }) }
+    return readFigures(app, { of, from, to, step, ...detail })
+  },
+})
+
+export const figureEndpoints: readonly AnyEndpoint[] = [getFigures]

@@ -1,0 +1,58 @@
+import type { App } from '../../app.ts'
+import { noLoad } from '../../core/figures/load.ts'
+import { stepAt, stepMs, TIERS } from '../../core/figures/tiers.ts'
+import type { Tx } from '../../storage/engine/database.ts'
+import { insertFigures } from '../../storage/figures/figure-steps.ts'
+import { storeUpkeep, takeUpkeep } from '../../storage/figures/figure-upkeep.ts'
+import {
+  countMediaAndUsers,
+  countQueues,
+  countServers,
+  findOldestEntries,
+  measureDatabase,
+  type ServerValues,
+} from '../../storage/figures/server-figures.ts'
+import { rollUp } from './roll-up.ts'
+import { stepRow } from './step-texts.ts'
+
+const MINUTE = { resolution: 60 }
+const TEN_MINUTES = { resolution: 600 }
+const DAY_MS = 86_400_000
+/** A server that has not responded for this long is gone. */
+const GONE_AFTER_MS = 7 * DAY_MS
+
+/**
+ * Once a minute, in one process: stores the figures of the server as a whole, makes longer steps of shorter ones, and
+ * deletes old ones.
+ */
+export async function keepUpFigures(app: Pick<App, 'database' | 'clock'>): Promise<void> {
+  const now = app.clock.now()
+  await app.database.write(async (tx) => {
+    const upkeep = await takeUpkeep(tx, { now, next: stepAt(MINUTE, now) + stepMs(MINUTE) })
+    if (!upkeep) return
+    const isSlowDue = upkeep.slowDueTs <= now
+    await storeServerStep(tx, now, { ...(await usualValues(tx, now)), ...(isSlowDue && (await slowValues(tx, now))) })
+    const slowDueTs = isSlowDue ? stepAt(TEN_MINUTES, now) + stepMs(TEN_MINUTES) : upkeep.slowDueTs
+    await storeUpkeep(tx, { done: await rollUp(tx, now, upkeep.done), slowDueTs })
+  })
+}
+
+async function usualValues(tx: Tx, now: number): Promise<ServerValues> {
+  const oldest = Object.values(await findOldestEntries(tx, now)).filter((ts) => ts !== null)
+  return {
+    ...(await countQueues(tx, now)),
+    queue_age: Math.max(0, now - Math.min(now, ...oldest)) / 1000,
+    ...(await countServers(tx, now - GONE_AFTER_MS)),
+    ...(await measureDatabase(tx)),
+  }
+}
+
+function slowValues(tx: Tx, now: number): Promise<ServerValues> {
+  return countMediaAndUsers(tx, { day: now - (now % DAY_MS), month: now - 30 * DAY_MS })
+}
+
+async function storeServerStep(tx: Tx, now: number, values: ServerValues): Promise<void> {
+  const tier = TIERS[0]!
+  const key = { resolution: tier.resolution, step_ts: stepAt(tier, now) - stepMs(tier), process: 0 }
+  await insertFigures(tx, [stepRow({ load: { ...noLoad(), values } }, key)])
+}

@@ -1,0 +1,32 @@
+import { sql } from 'kysely'
+import type { Db, Tx } from '../engine/database.ts'
+import type { FigureUpkeepRow } from '../schema/figures.ts'
+
+/** By resolution: the time before which its steps have been made of shorter ones, in milliseconds since 1970. */
+export type DoneSteps = Readonly<Record<string, number>>
+
+/**
+ * Takes the upkeep of figures, if it is due and no other process is at it, until the transaction ends. It is due again
+ * at `next`.
+ */
+export async function takeUpkeep(
+  tx: Tx,
+  { now, next }: { now: number; next: number },
+): Promise<{ done: DoneSteps; slowDueTs: number } | undefined> {
+  const { rows } = await sql<Pick<FigureUpkeepRow, 'done' | 'slow_due_ts'>>`update figure_upkeep
+    set due_ts = ${next}::bigint
+    where only_row in (select only_row from figure_upkeep where due_ts <= ${now}::bigint for update skip locked)
+    returning done, slow_due_ts`.execute(tx.sql)
+  return rows[0] && { done: JSON.parse(rows[0].done), slowDueTs: rows[0].slow_due_ts }
+}
+
+/** Stores how far the upkeep has come. */
+export async function storeUpkeep(tx: Tx, { done, slowDueTs }: { done: DoneSteps; slowDueTs: number }): Promise<void> {
+  await sql`update figure_upkeep set done = ${JSON.stringify(done)}, slow_due_ts = ${slowDueTs}::bigint`.execute(tx.sql)
+}
+
+/** Returns how far steps have been made of shorter ones. */
+export async function loadDoneSteps(db: Db): Promise<DoneSteps> {
+  const { rows } = await sql<{ done: string }>`select done from figure_upkeep`.execute(db.sql)
+  return JSON.parse(rows[0]?.done ?? '{}')
+}

@@ -1,0 +1,28 @@
+/** Tables of what the server does over time: `migrations/0019_figures.sql`. */
+export type FigureTables = {
+  figure_processes: FigureProcessRow
+  figures: FigureRow
+  figure_upkeep: FigureUpkeepRow
+}
+
+export type FigureProcessRow = {
+  process: number
+  holder: string
+  leased_until: number
+  host: string
+  pid: number
+  version: string
+  started_ts: number
+}
+
+export type FigureRow = {
+  resolution: number
+  step_ts: number
+  process: number
+  load: string
+  routes: string | null
+  clients: string | null
+  peers: string | null
+}
+
+export type FigureUpkeepRow = { only_row: boolean; due_ts: number; slow_due_ts: number; done: string }
