@@ -12,6 +12,7 @@ import type { AppserviceClient } from './infra/http/appservice-client.ts'
 import type { IdentityClient } from './infra/http/identity-client.ts'
 import type { OutgoingHttp } from './infra/http/outgoing-http.ts'
 import type { FetchPage } from './infra/http/page-fetch.ts'
+import type { SpamChecks } from './infra/http/spam-checks.ts'
 import type { UnreadAnswers } from './infra/http/unread-answers.ts'
 import type { Logger } from './infra/logger.ts'
 import type { Mailer } from './infra/mail/mailer.ts'
@@ -142,6 +143,8 @@ export type Components = {
     readonly prepareEvents: PrepareEvents
     readonly unreadRooms: UnreadRooms
   }
+  /** Undefined when no service for spam checks is configured. */
+  readonly spamChecks: SpamChecks<Config['spam_checks']['checks'][number]> | undefined
   readonly knownAppservices: KnownAppservices
   readonly thirdPartyProtocols: ThirdPartyProtocols
   readonly presence: DevicePresence

@@ -1,5 +1,6 @@
 import type { App, Capabilities } from './app.ts'
 import { createSingleFlight } from './infra/concurrency/single-flight.ts'
+import { createSpamChecks } from './infra/http/spam-checks.ts'
 import { createThirdPartyProtocols } from './services/appservices/third-party-protocols.ts'
 import { createBackfills } from './services/federation/inbound/backfills.ts'
 import { createEarlyReceipts } from './services/federation/inbound/early-receipts.ts'
@@ -29,11 +30,12 @@ import { createKnownAppservices } from './services/users/known-appservices.ts'
 
 /** Creates an app from its capabilities, with all process-wide components. Does not start any of them. */
 export function buildApp(capabilities: Capabilities): App {
+  const checks = { timeline: buildTimeline(capabilities), spamChecks: buildSpamChecks(capabilities) }
   return {
     ...capabilities,
-    timeline: buildTimeline(capabilities),
+    ...checks,
     reading: buildReading(),
-    inbound: buildInbound(capabilities),
+    inbound: buildInbound({ ...capabilities, ...checks }),
     outbound: { serversAlive: createServersAlive(capabilities), transactionTexts: createTransactionTexts() },
     remote: buildRemote(capabilities),
     push: buildPush(capabilities),
@@ -65,7 +67,7 @@ function buildSync({ config, database, stream }: Capabilities): App['sync'] {
   }
 }
 
-function buildInbound(capabilities: Capabilities): App['inbound'] {
+function buildInbound(capabilities: Capabilities & Pick<App, 'timeline' | 'spamChecks'>): App['inbound'] {
   const inbox = createInbox(capabilities)
   return {
     inbox,
@@ -89,4 +91,9 @@ function buildPush({ database, stream }: Capabilities): App['push'] {
     prepareEvents: createPreparedEvents(database),
     unreadRooms: createUnreadRooms(stream),
   }
+}
+
+function buildSpamChecks({ config, configuredHttp: http, logger, stopping }: Capabilities): App['spamChecks'] {
+  const { url, ...options } = config.spam_checks
+  return url === undefined ? undefined : createSpamChecks({ url, ...options }, { http, logger, stopping })
 }

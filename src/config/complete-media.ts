@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { z } from 'zod'
-import { whyUnreadable } from './file.ts'
 import { ConfigError, type Locate, problemAt } from './problems.ts'
+import { readSecret } from './read-secret.ts'
 import type { s3 } from './s3.ts'
 import type { configSchema } from './schema.ts'
 
@@ -31,7 +30,8 @@ export function completeMedia(parsed: Parsed, dataDir: string, locate: Locate): 
   const store = parsed.store ?? (s3 ? 's3' : 'disk')
   if (store === 's3' && !s3) throw new ConfigError([problemAt(locate, ['media', 'store'], 's3 needs media.s3.bucket')])
   const { token_file: tokenFile, ...scanner } = parsed.scanner
-  const token = tokenFile === undefined ? scanner.token : readSecret(tokenFile, locate, ['scanner', 'token_file'])
+  const token =
+    tokenFile === undefined ? scanner.token : readSecret(tokenFile, locate, ['media', 'scanner', 'token_file'])
   const storageDir = resolve(parsed.storage_dir ?? join(dataDir, 'media'))
   return { ...parsed, storage_dir: storageDir, store, s3, scanner: { ...scanner, token } }
 }
@@ -44,20 +44,8 @@ function completeS3(parsed: ParsedS3, dataDir: string, locate: Locate): S3Config
     ...rest,
     bucket,
     secret_access_key:
-      file === undefined ? rest.secret_access_key : readSecret(file, locate, ['s3', 'secret_access_key_file']),
+      file === undefined ? rest.secret_access_key : readSecret(file, locate, ['media', 's3', 'secret_access_key_file']),
     force_path_style: rest.force_path_style ?? rest.endpoint !== undefined,
     cache_dir: resolve(rest.cache_dir ?? join(dataDir, 'media-cache')),
   }
-}
-
-function readSecret(file: string, locate: Locate, key: readonly string[]): string {
-  const problem = (message: string) => new ConfigError([problemAt(locate, ['media', ...key], message)])
-  let secret: string
-  try {
-    secret = readFileSync(resolve(file), 'utf8').trim()
-  } catch (error) {
-    throw problem(`cannot read ${file}: ${whyUnreadable(error)}`)
-  }
-  if (secret === '') throw problem(`${file} is empty`)
-  return secret
 }

@@ -1,12 +1,14 @@
 import { join, resolve } from 'node:path'
 import type { z } from 'zod'
 import type { Appservice } from '../core/appservice.ts'
+import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
 import { readAppservices } from './appservices.ts'
 import { type CallsConfig, completeCalls } from './complete-calls.ts'
 import { completeMedia, type MediaConfig } from './complete-media.ts'
 import { completeProviders } from './complete-providers.ts'
 import type { ProviderConfig } from './identity-providers.ts'
 import type { Locate } from './problems.ts'
+import { readSecret } from './read-secret.ts'
 import type { configSchema } from './schema.ts'
 
 type Parsed = z.output<typeof configSchema>
@@ -21,7 +23,14 @@ export type ListenerConfig = Omit<ParsedListener, 'trust_forwarded_for'> & { tru
  */
 export type Config = Omit<
   Parsed,
-  'listeners' | 'public_base_url' | 'signing_key' | 'media' | 'appservices' | 'identity_providers' | 'calls'
+  | 'listeners'
+  | 'public_base_url'
+  | 'signing_key'
+  | 'media'
+  | 'appservices'
+  | 'identity_providers'
+  | 'calls'
+  | 'spam_checks'
 > & {
   listeners: ListenerConfig[]
   public_base_url: string
@@ -31,6 +40,8 @@ export type Config = Omit<
   appservices: Appservice[]
   identity_providers: ProviderConfig[]
   calls: CallsConfig
+  /** With the token from its file. */
+  spam_checks: Omit<Parsed['spam_checks'], 'token_file'>
 }
 
 /**
@@ -60,6 +71,7 @@ export function completeConfig(parsed: Parsed, locate: Locate): Config {
     jwt: { ...parsed.jwt, public_key: parsed.jwt.public_key && resolve(parsed.jwt.public_key) },
     ldap: { ...parsed.ldap, ca: parsed.ldap.ca === undefined ? undefined : resolve(parsed.ldap.ca) },
     media: completeMedia(parsed.media, dataDir, locate),
+    spam_checks: completeSpamChecks(parsed.spam_checks, locate),
   }
 }
 
@@ -73,6 +85,11 @@ function completeListener(listener: ParsedListener): ListenerConfig {
   const { trust_forwarded_for, trusted_proxies = 1, ...rest } = listener
   const isTrusted = trust_forwarded_for ?? (listener.trusted_proxies !== undefined || isLoopback(listener.bind))
   return { ...rest, tls, trusted_proxies: isTrusted ? trusted_proxies : 0 }
+}
+
+function completeSpamChecks({ token_file: file, ...rest }: Parsed['spam_checks'], locate: Locate) {
+  const token = file === undefined ? rest.token : readSecret(file, locate, ['spam_checks', 'token_file'])
+  return { ...rest, url: rest.url && withoutTrailingSlashes(rest.url), token }
 }
 
 function usualBaseUrl({ server_name, listeners }: Parsed): string {

@@ -19,6 +19,7 @@ import { s3 } from './s3.ts'
 import { scanner } from './scanner.ts'
 import { serverNotices } from './server-notices.ts'
 import { signIn } from './sign-in.ts'
+import { spamChecks } from './spam-checks.ts'
 import { turn } from './turn.ts'
 import { byteSize, duration } from './units.ts'
 import { urlPreviews } from './url-previews.ts'
@@ -396,6 +397,7 @@ export const configSchema = z.strictObject({
   phone,
   server_notices: serverNotices,
   policy_server: policyServer,
+  spam_checks: spamChecks,
   rate_limits: rateLimits,
   limits,
   audit_log: auditLog,

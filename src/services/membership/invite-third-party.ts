@@ -29,6 +29,13 @@ const storedInvite = z.object({
 export async function inviteThirdParty(app: App, invite: ThirdPartyInvite): Promise<void> {
   const { roomId, sender, content } = invite
   const room = await runInRoom(app, roomId, (locked) => describeRoom(locked, sender))
+  const { medium, address } = invite
+  await app.spamChecks?.check('user_may_send_3pid_invite', () => ({
+    inviter: sender,
+    medium,
+    address,
+    room_id: roomId,
+  }))
   const target = await findThirdParty(app, invite)
   if (target !== undefined) return inviteUser(app, { roomId, sender, target, content })
   const stored = await storeAtIdentityServer(app, invite, room)

@@ -10,8 +10,9 @@ import type { RoomVersion } from '../../core/room-versions.ts'
 import { FederationError } from '../../infra/federation/federation-error.ts'
 import { overlayOf } from '../../storage/rooms/timeline/locked-room.ts'
 import { askInTurn } from '../federation/requests/ask-in-turn.ts'
-import { withPolicySignature } from '../federation/trust/with-policy-signature.ts'
+import { withApproval } from '../federation/trust/with-approval.ts'
 import { awaitFullState } from '../rooms/access/await-full-state.ts'
+import { screenInvite } from '../rooms/access/invitable.ts'
 import { requireJoined } from '../rooms/access/room-member.ts'
 import { readRoomIdentity } from '../rooms/directory/room-identity.ts'
 import { invite as inviteOwnUser, type Moderation } from '../rooms/membership/moderate-member.ts'
@@ -34,6 +35,7 @@ export async function inviteUser(app: App, moderation: Moderation): Promise<void
 export async function inviteRemoteUser(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, sender, content } = moderation
   await runInRoom(app, roomId, (room) => requireJoined(room, sender))
+  await screenInvite(app, { roomId, inviter: sender, invitee: moderation.target })
   await awaitFullState(app, roomId)
   return inviteByDraft(app, { ...moderation, content: { ...content, membership: 'invite' } })
 }
@@ -44,7 +46,7 @@ export async function inviteByDraft(app: App, moderation: Moderation): Promise<E
   const draft = await draftInvite(app, moderation)
   const pdu = await askInTurn([serverNameOf(target)], (server) => requestSignature(app, server, draft))
   const event = { ...draft.event, pdu }
-  return withPolicySignature(app, event, (signed, refusal) =>
+  return withApproval(app, event, (signed, refusal) =>
     app.rooms.run(roomId, async (room) => {
       const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal)
       // The room may have changed during the request.

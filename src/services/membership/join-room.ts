@@ -10,6 +10,7 @@ import { RoomArrived } from '../federation/joining/join-race.ts'
 import { joinRemotely, joinThroughOthers } from '../federation/joining/join-remotely.ts'
 import { locateRoom, type RoomLocation } from '../lookup/locate-room.ts'
 import { memberContent } from '../rooms/access/member-content.ts'
+import { screenJoin } from '../rooms/access/screen-join.ts'
 import { joinLocally } from '../rooms/membership/join-locally.ts'
 
 export type JoinRequest = {
@@ -24,11 +25,17 @@ export type JoinRequest = {
 
 /**
  * Joins a room, locally or remotely, and returns its ID. Does nothing for a joined user. Throws M_NOT_FOUND,
- * M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN, other servers' refusals, and 502 if none can be reached.
+ * M_FORBIDDEN, M_GUEST_ACCESS_FORBIDDEN, refusals of other servers and of the spam check, and 502 if no server can be
+ * reached.
  * https://spec.matrix.org/v1.19/client-server-api/#joining-rooms
  */
 export async function joinRoom(app: App, request: JoinRequest): Promise<RoomId> {
   const location = await locateRoom(app, request)
+  await screenJoin(app, location.roomId, request.userId)
+  return joinLocated(app, request, location)
+}
+
+async function joinLocated(app: App, request: JoinRequest, location: RoomLocation): Promise<RoomId> {
   await (location.isHere ? joinHere(app, request, location) : joinElsewhere(app, request, location))
   return location.roomId
 }
@@ -85,7 +92,8 @@ async function joinElsewhere(app: App, request: JoinRequest, { roomId, servers }
     )
   } catch (error) {
     if (!(error instanceof RoomArrived)) throw error
-    await joinRoom(app, { ...request, room: roomId, via: servers })
+    const arrived = { ...request, room: roomId, via: servers }
+    await joinLocated(app, arrived, await locateRoom(app, arrived))
   }
 }
 

@@ -14,6 +14,7 @@ const DEFAULT_LIMIT = 10
 const MAX_LIMIT = 100
 /** Further words of a search term are ignored. */
 const MAX_WORDS = 8
+const NAME_CHECK = 'check_username_for_spam'
 
 /**
  * Finds users whose ID or display name has words that begin with those of the term, among users who share a room with
@@ -21,7 +22,7 @@ const MAX_WORDS = 8
  * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3user_directorysearch
  */
 export async function searchUsers(
-  app: Pick<App, 'database' | 'stream' | 'clock' | 'reading'>,
+  app: Pick<App, 'database' | 'stream' | 'clock' | 'reading' | 'spamChecks'>,
   { userId, term, limit = DEFAULT_LIMIT }: { userId: UserId; term: string; limit?: number | undefined },
 ): Promise<UserDirectoryAnswer> {
   const [name, server] = splitUserId(term.trim())
@@ -33,7 +34,26 @@ export async function searchUsers(
   const search = { searcher: userId, prefixes, server, limit: 2 * wanted + 50 }
   const found = await app.reading.inTurn(userId, () => findUsers(app.database, search))
   const matching = found.filter((user) => hasWords(user, prefixes))
-  return { results: matching.slice(0, wanted).map(resultOf), limited: matching.length > wanted }
+  const results = await withoutSpam(app, userId, matching.slice(0, wanted).map(resultOf))
+  return { results, limited: matching.length > wanted }
+}
+
+async function withoutSpam<Result extends { user_id: UserId }>(
+  { spamChecks }: Pick<App, 'spamChecks'>,
+  searcher: UserId,
+  results: readonly Result[],
+): Promise<Result[]> {
+  if (!spamChecks?.has(NAME_CHECK)) return [...results]
+  const shown = results.map((user_profile) =>
+    spamChecks
+      .check(NAME_CHECK, () => ({ user_profile, requester_id: searcher }))
+      .then(
+        () => true,
+        () => false,
+      ),
+  )
+  const verdicts = await Promise.all(shown)
+  return results.filter((_, place) => verdicts[place])
 }
 
 /** Splits a user ID, or the beginning of one. */

@@ -13,7 +13,7 @@ export type GivenFactor = { kind: 'totp' | 'recovery' | 'passkey'; text: string 
 
 type Capabilities = Pick<
   App,
-  'database' | 'clock' | 'random' | 'config' | 'logger' | 'serverName' | 'rateLimiter' | 'mailer'
+  'database' | 'clock' | 'random' | 'config' | 'logger' | 'serverName' | 'rateLimiter' | 'mailer' | 'spamChecks'
 >
 
 /**

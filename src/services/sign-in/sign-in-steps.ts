@@ -8,6 +8,7 @@ import { insertUpstreamSession } from '../../storage/sign-in/upstream-sessions.t
 import { insertWebSession, takePendingSession, takeWebSession } from '../../storage/sign-in/web-sessions.ts'
 import { findUser, lockUser, updateLanguage } from '../../storage/users/users.ts'
 import { ExpiredAccountError, isExpiredAccount, mailRenewalLink } from '../users/account-validity.ts'
+import { checkSignIn } from '../users/check-for-spam.ts'
 import { checkPassword, type PasswordCapabilities } from '../users/check-password.ts'
 import { signInNotice } from '../users/device-login.ts'
 import { type AccountIdentifier, findAccount } from '../users/find-account.ts'
@@ -32,7 +33,7 @@ export type FirstStep = {
  */
 export type StepTaken = { cookie: string; next: 'done' | 'second factor' | 'set up second factor' }
 
-type Capabilities = Pick<App, 'database' | 'logger'> & NoticeCapabilities
+type Capabilities = Pick<App, 'database' | 'logger' | 'spamChecks'> & NoticeCapabilities
 
 const PENDING_LIFETIME_MS = 15 * 60_000
 
@@ -63,6 +64,8 @@ export async function finishFirstStep(
   step: FirstStep,
   alsoWrite: (tx: Tx) => Promise<void> = async () => {},
 ): Promise<StepTaken> {
+  const { upstream } = step
+  await checkSignIn(app, { userId: step.userId, from: browser, ...(upstream && { provider: upstream.providerId }) })
   const taken = app.database.write(async (tx) => {
     await lockUser(tx, step.userId)
     const user = requireUsable(app, await findUser(tx, step.userId), step)

@@ -8,6 +8,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { insertUpstreamLink } from '../../storage/sign-in/upstream-links.ts'
 import { findThreepidOwner } from '../../storage/users/threepids.ts'
 import { findUser } from '../../storage/users/users.ts'
+import { checkRegistration } from '../users/check-for-spam.ts'
 import { createUser } from '../users/create-user.ts'
 import { fittingDisplayname } from '../users/profile.ts'
 import { noteAcceptedTerms } from '../users/registration/registration-flows.ts'
@@ -107,13 +108,14 @@ export async function requireUsableName(app: Capabilities, name: string): Promis
 
 /** Creates an account that a person signs in to; `alsoWrite` runs in the same transaction. Throws as createUser. */
 export async function createLinkedAccount(
-  app: Capabilities & Pick<App, 'clock' | 'passwordHasher'>,
+  app: Capabilities & Pick<App, 'clock' | 'passwordHasher' | 'spamChecks'>,
   config: ProviderConfig,
   { person, localpart, hasAcceptedTerms, alsoWrite }: NewLinkedAccount,
 ): Promise<UserId> {
   const displayName = person.displayName && fittingDisplayname(person.displayName)
   const email = person.email && parseEmailAddress(person.email)
   const isFree = email && (await findThreepidOwner(app.database, { medium: 'email', address: email })) === undefined
+  await checkRegistration(app, { localpart, email: isFree ? email : undefined, provider: config.id })
   return createUser(app, { localpart, displayName, email: isFree ? email : undefined }, async (tx, userId) => {
     await alsoWrite?.(tx)
     await linkPerson(app, tx, { config, person, userId })

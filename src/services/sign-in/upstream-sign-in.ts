@@ -41,7 +41,7 @@ export type UpstreamResult =
 
 type Capabilities = Pick<
   App,
-  'config' | 'serverName' | 'database' | 'clock' | 'random' | 'logger' | 'passwordHasher' | 'mailer'
+  'config' | 'serverName' | 'database' | 'clock' | 'random' | 'logger' | 'passwordHasher' | 'mailer' | 'spamChecks'
 >
 
 const SECRET_LENGTH = 40

@@ -6,6 +6,7 @@ import type { UserRow } from '../../storage/schema/users.ts'
 import { findLoginTokenUser, takeLoginToken } from '../../storage/users/login-tokens.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
 import { refuseExpired } from './account-validity.ts'
+import { checkSignIn } from './check-for-spam.ts'
 import { checkPassword, type PasswordCapabilities } from './check-password.ts'
 import { type LoginDevice, logInDevice } from './device-login.ts'
 import { type AccountIdentifier, findAccount } from './find-account.ts'
@@ -21,7 +22,7 @@ export type LoginResult = Awaited<ReturnType<typeof logInDevice>> & {
 }
 
 /** The components that a login uses. */
-export type LogInCapabilities = Pick<App, 'database' | 'passwordHasher' | 'logger'> & NoticeCapabilities
+export type LogInCapabilities = Pick<App, 'database' | 'passwordHasher' | 'logger' | 'spamChecks'> & NoticeCapabilities
 
 /**
  * Logs in with a password. Throws M_USER_LOCKED, M_FORBIDDEN, also for unknown and deactivated accounts, so that the
@@ -57,8 +58,8 @@ export async function logInWithToken(
 
 /**
  * Logs in a user who was found and proven just now. `prove`: the condition that must hold while the user is locked, so
- * that no logout intervenes. Throws M_USER_LOCKED, ExpiredAccountError, and M_FORBIDDEN if the account has
- * changed.
+ * that no logout intervenes. Throws M_USER_LOCKED, ExpiredAccountError, M_FORBIDDEN if the account has
+ * changed, and refusals of the spam check.
  */
 export async function openSession(
   app: LogInCapabilities,
@@ -71,6 +72,7 @@ export async function openSession(
   }
   await refuseExpired(app, user)
   const userId = user.user_id
+  await checkSignIn(app, { userId, device })
   const tokens = await app.database.write(async (tx) => {
     await requireUnchanged(tx, user)
     await prove?.(tx)

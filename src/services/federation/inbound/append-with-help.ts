@@ -4,9 +4,9 @@ import type { EventId, RoomId } from '../../../core/ids.ts'
 import type { Event } from '../../../core/pdu.ts'
 import { FederationError } from '../../../infra/federation/federation-error.ts'
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../../rooms/timeline/append-remote-event.ts'
-import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
+import { ApprovalNeeded } from '../../rooms/timeline/approval-needed.ts'
 import { receivedState } from '../../rooms/timeline/received-state.ts'
-import { withPolicySignature } from '../trust/with-policy-signature.ts'
+import { withApproval } from '../trust/with-approval.ts'
 import {
   type FetchingApp,
   fetchAuthEvents,
@@ -15,7 +15,8 @@ import {
   type Sources,
 } from './fetch-references.ts'
 
-export type IngestApp = FetchingApp & Pick<App, 'rooms' | 'serverName' | 'clock' | 'stopping'>
+export type IngestApp = FetchingApp &
+  Pick<App, 'rooms' | 'serverName' | 'clock' | 'stopping' | 'spamChecks' | 'timeline'>
 
 /** An event to append; `historyOrder`: its order, if it is history. */
 export type AppendedItem = { event: Event; historyOrder?: number }
@@ -84,7 +85,7 @@ function appendWithStates(
   states: ReadonlyMap<EventId, number[]>,
 ): Promise<RemoteOutcome> {
   const place = historyOrder === undefined ? {} : { historyOrder }
-  return withPolicySignature(app, event, (signed, refusal) =>
+  return withApproval(app, event, (signed, refusal) =>
     app.rooms.run(roomId, async (room) => {
       if (!room.head) throw new NotFoundError('This server is not in that room')
       const prevStates = new Map<EventId, number>()
@@ -126,7 +127,7 @@ function appendReady(app: IngestApp, roomId: RoomId, items: readonly AppendedIte
       try {
         await appendRemoteEvent(app, room, event, historyOrder === undefined ? {} : { historyOrder })
       } catch (error) {
-        if (error instanceof MissingEventsError || error instanceof PolicySignatureNeeded) break
+        if (error instanceof MissingEventsError || error instanceof ApprovalNeeded) break
         throw error
       }
       done++

@@ -8,7 +8,7 @@ import { findEventNids } from '../../../storage/rooms/timeline/event-nids.ts'
 import { findBeginDepth, findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { appendRemoteEvent, MissingEventsError, type RemoteOutcome } from '../../rooms/timeline/append-remote-event.ts'
 import { askEvents, askMissingEvents } from '../requests/ask-for-events.ts'
-import { withPolicySignature } from '../trust/with-policy-signature.ts'
+import { withApproval } from '../trust/with-approval.ts'
 import { appendAll, appendWithHelp, type IngestApp } from './append-with-help.ts'
 import { fromAny, type Sources } from './fetch-references.ts'
 import { sourcesOf } from './sources-of.ts'
@@ -35,7 +35,7 @@ export async function ingestEvent(
 ): Promise<RemoteOutcome> {
   const { origin, event } = arrived
   const append = () =>
-    withPolicySignature(app, event, (signed, refusal) =>
+    withApproval(app, event, (signed, refusal) =>
       app.rooms.run(arrived.roomId, (room) => appendRemoteEvent(app, room, signed, refusal)),
     )
   try {

@@ -15,7 +15,7 @@ import { loadRoomsBeingJoined } from '../../../storage/rooms/membership/room-joi
 import { loadRoomVersions } from '../../../storage/rooms/timeline/room-versions.ts'
 import type { InboxRow } from '../../../storage/schema/federation-inbox.ts'
 import { appendRemoteEvent, MissingEventsError } from '../../rooms/timeline/append-remote-event.ts'
-import { PolicySignatureNeeded } from '../../rooms/timeline/policy-server.ts'
+import { ApprovalNeeded } from '../../rooms/timeline/approval-needed.ts'
 import { refusalOfServer } from '../trust/may-send-into.ts'
 import type { IngestApp } from './append-with-help.ts'
 import { ingestEvent } from './ingest-event.ts'
@@ -144,7 +144,7 @@ async function ingestMany(
           noteOutcome(app, row, { outcome, reason })
           done.push(row)
         } catch (error) {
-          if (!(error instanceof MissingEventsError || error instanceof PolicySignatureNeeded)) throw error
+          if (!(error instanceof MissingEventsError || error instanceof ApprovalNeeded)) throw error
           stuck.set(row.origin, row)
         }
       }

@@ -42,6 +42,7 @@ export async function makeMemberTemplate(
   const head = await requireOpenTo(app, roomId, origin)
   requireSpoken(head.version, request)
   if (membership !== 'leave') await requireUnblocked(app.database, roomId)
+  if (membership === 'join') await app.spamChecks?.check('accept_make_join', () => ({ user: userId, room: roomId }))
   // Nothing is stored, so the room needs no lock.
   const event = await templateIn(app, roomToRead(app.database, head), request)
   return { room_version: head.version.id, event }

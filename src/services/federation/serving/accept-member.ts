@@ -11,7 +11,7 @@ import { appendRemoteEvent, MissingEventsError } from '../../rooms/timeline/appe
 import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
 import { authoriserFor, requireOpenTo } from '../requests/member-template.ts'
 import { verifySubmitted } from '../trust/verify-submitted.ts'
-import { withPolicySignature } from '../trust/with-policy-signature.ts'
+import { withApproval } from '../trust/with-approval.ts'
 
 /** A member event that another server made from this server's template. */
 export type MemberSubmission = {
@@ -47,7 +47,7 @@ export async function acceptMember(
   const [known] = await loadEventsById(app.database, [eventId])
   if (known && known.event_order !== null && !known.rejected && !known.soft_failed) return known
   onVerified?.(event, head)
-  return withPolicySignature(app, event, (signed, refusal) =>
+  return withApproval(app, event, (signed, refusal) =>
     app.rooms.run(roomId, async (room) => {
       await requireAuthorised(app, room, submission)
       const { outcome, event: stored, reason } = await appendRemoteEvent(app, room, signed, refusal).catch(blameSender)

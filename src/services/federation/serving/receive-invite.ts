@@ -1,5 +1,6 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../../core/errors.ts'
+import { clientEvent } from '../../../core/events/client-event.ts'
 import { signEvent } from '../../../core/events/sign-event.ts'
 import { domainOf, type EventId, isUserId, type RoomId, type ServerName, type UserId } from '../../../core/ids.ts'
 import type { JsonObject, Pdu } from '../../../core/pdu.ts'
@@ -39,6 +40,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
   const event = await verifySubmitted(app, version, invite)
   const roomState = await requireStrippedState(app, { version, roomId: invite.roomId, events: invite.roomState })
   await requireWelcome(app, target, event.pdu.sender)
+  await app.spamChecks?.check('federated_user_may_invite', () => ({ event: clientEvent(event, version) }))
   const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
   // If this server is in the room, the invite arrives as an event of the room.
   const isHere = await isRoomHere(app.database, invite.roomId)

@@ -1,6 +1,6 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
-import { serverNameOf, type UserId } from '../../../core/ids.ts'
+import { type RoomId, serverNameOf, type UserId } from '../../../core/ids.ts'
 import { countPendingInvites } from '../../../storage/rooms/room-lists.ts'
 import { loadInvitePermissions } from '../../../storage/users/invite-permissions.ts'
 
@@ -18,6 +18,14 @@ export async function requireInvitable(
   const blocker = userIds.find((userId) => permissions.get(userId)?.(inviter) === 'block')
   if (blocker !== undefined) throw new MatrixError(403, 'M_INVITE_BLOCKED', `${blocker} does not accept this invite`)
   await requireRoomForOneMore(app, inviter, userIds)
+}
+
+/** Has the invite by a local user checked for spam. Throws as SpamChecks. */
+export async function screenInvite(
+  { spamChecks }: Pick<App, 'spamChecks'>,
+  { roomId, ...invite }: { roomId: RoomId; inviter: UserId; invitee: UserId },
+): Promise<void> {
+  await spamChecks?.check('user_may_invite', () => ({ ...invite, room_id: roomId }))
 }
 
 /** No single server may use up a user's limit. */

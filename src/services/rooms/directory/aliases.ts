@@ -55,7 +55,7 @@ async function askedFor(app: ResolvingApp, alias: RoomAlias) {
  * https://spec.matrix.org/v1.19/client-server-api/#put_matrixclientv3directoryroomroomalias
  */
 export async function createRoomAlias(
-  app: Pick<App, 'config' | 'database' | 'serverName'>,
+  app: Pick<App, 'config' | 'database' | 'serverName' | 'spamChecks'>,
   { alias, roomId, userId, isAdmin, appservice }: { alias: RoomAlias; roomId: RoomId } & Requester,
 ): Promise<void> {
   const room_alias = requireLocalAlias(app, alias)
@@ -63,6 +63,7 @@ export async function createRoomAlias(
   const membership = await findMembership(app.database, roomId, userId)
   if (membership?.membership !== 'join' && !isAdmin && !appservice) throw new ForbiddenError('You are not in this room')
   if (!(await findRoomHead(app.database, roomId))) throw new NotFoundError('Unknown room')
+  await app.spamChecks?.check('user_may_create_room_alias', () => ({ user_id: userId, room_alias }))
   try {
     await app.database.write(async (tx) => {
       if (!appservice) requireCount(app.config.limits, 'room_aliases', 1 + (await countRoomAliases(tx, roomId)))

@@ -29,6 +29,8 @@ export async function setDirectoryVisibility(
     ...user
   }: { roomId: RoomId; visibility: DirectoryVisibility; userId: UserId; isAdmin: boolean },
 ): Promise<void> {
+  const check = { user_id: user.userId, room_id: roomId }
+  if (visibility === 'public') await app.spamChecks?.check('user_may_publish_room', () => check)
   await app.rooms.run(roomId, async (room) => {
     if (!room.head) throw new NotFoundError('Unknown room')
     if (!user.isAdmin && !(await mayCurate(room, user.userId))) {

@@ -36,6 +36,8 @@ export type RoomRequest = {
   powerLevelOverride?: JsonObject | null | undefined
   /** The application service that makes the request. */
   appservice?: Appservice | null | undefined
+  /** Whether the caller invites all users, local ones too, once the room exists. */
+  invitesLater?: boolean
   /** A further write in the same transaction. */
   alongWith?: (tx: Tx, roomId: RoomId) => Promise<void>
 }
@@ -85,7 +87,7 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
     name: name ?? undefined,
     topic: topic ?? undefined,
     invitees,
-    ownInvitees: invitees.filter((userId) => serverNameOf(userId) === app.serverName),
+    ownInvitees: request.invitesLater ? [] : invitees.filter((userId) => serverNameOf(userId) === app.serverName),
     isDirect: request.isDirect ?? false,
     creationContent: request.creationContent ?? {},
     initialState: initialState ?? [],

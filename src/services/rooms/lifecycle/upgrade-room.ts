@@ -45,6 +45,7 @@ export async function upgradeRoom(app: App, command: UpgradeCommand): Promise<Ro
   if (!to) {
     throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', `The room version ${command.newVersion} is not supported`)
   }
+  await app.spamChecks?.check('user_may_create_room', () => ({ user_id: command.userId }))
   const newRoomId = `!${app.random.token(18)}:${app.serverName}` as RoomId
   // The command may run twice, and its events in the old room contain the new room's ID.
   const createdAt = app.clock.now()

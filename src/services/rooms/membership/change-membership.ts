@@ -8,7 +8,7 @@ import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import { loadProfile, type Profile } from '../../../storage/users/profiles.ts'
 import { awaitFullState } from '../access/await-full-state.ts'
 import { requireGuestAccess } from '../access/guest-access.ts'
-import { requireInvitable } from '../access/invitable.ts'
+import { requireInvitable, screenInvite } from '../access/invitable.ts'
 import { memberContent } from '../access/member-content.ts'
 import { requireRejectable } from '../access/notices-user.ts'
 import { authoriserOfJoin } from '../access/restricted-join.ts'
@@ -40,7 +40,10 @@ export type MembershipChange = {
  * https://spec.matrix.org/v1.19/client-server-api/#room-membership
  */
 export async function changeMembership(app: App, roomId: RoomId, change: MembershipChange): Promise<EventId> {
-  if (change.membership === 'invite') await requireInvitable(app, change.sender, [change.target])
+  if (change.membership === 'invite') {
+    await requireInvitable(app, change.sender, [change.target])
+    await screenInvite(app, { roomId, inviter: change.sender, invitee: change.target })
+  }
   // The target's membership is certain only with full state.
   if (change.sender !== change.target) await awaitFullState(app, roomId)
   return runInRoom(app, roomId, (room) => changeMembershipIn(app, room, change))

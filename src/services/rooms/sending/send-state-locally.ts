@@ -6,6 +6,7 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import type { Membership } from '../../../core/rooms/membership.ts'
 import { readLockedState } from '../../../storage/rooms/timeline/locked-room.ts'
 import { membershipIn } from '../access/room-member.ts'
+import { screenJoin } from '../access/screen-join.ts'
 import { checkCanonicalAlias } from '../directory/canonical-alias.ts'
 import { changeMembership } from '../membership/change-membership.ts'
 import { appendEvent } from '../timeline/append-event.ts'
@@ -60,6 +61,7 @@ async function sendMember(app: App, { roomId, stateKey, content, ...change }: St
   if (!isMembership(membership)) throw new BadJsonError('membership: must be join, invite, leave, ban or knock')
   const { sender, senderIsGuest = false, originServerTs } = change
   const target = stateKey
+  if (membership === 'join') await screenJoin(app, roomId, target)
   return changeMembership(app, roomId, { sender, senderIsGuest, target, membership, content, originServerTs })
 }
 

@@ -15,18 +15,20 @@ import type { NewEvent } from './new-event.ts'
 import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
+import { requireSpamCheck } from './spam-check.ts'
 
-type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids' | 'timeline'>
+type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids' | 'timeline' | 'spamChecks'>
 
 /**
  * Appends an event to a room: selects its auth events, checks the authorization rules, signs it and advances the room's
  * head and state. The command that holds `room` stores it when it succeeds. Throws M_FORBIDDEN if the rules reject it,
- * M_BAD_JSON if they cannot read it, M_TOO_LARGE, for redactions the errors of `applyRedaction`, and in rooms with a
- * policy server PolicySignatureNeeded, which `runInRoom` handles.
+ * M_BAD_JSON if they cannot read it, M_TOO_LARGE, for redactions the errors of `applyRedaction`, and
+ * ApprovalNeeded, which `runInRoom` handles.
  */
 export async function appendEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<StoredEvent> {
   const { version, built, known, stateBefore } =
     (await approvedEvent(app, room, event)) ?? (await newEvent(app, room, event))
+  if (event.type !== 'm.room.member') requireSpamCheck(app, room, built)
   await requirePolicySignature(room, built)
 
   const [nid] = (await app.takeNids(room.db, 1)) as [number]

@@ -26,6 +26,7 @@ import { placeEvent } from './place-event.ts'
 import { requirePolicySignature } from './policy-server.ts'
 import { releaseEvents, releaseHistory } from './release-events.ts'
 import { resolveStates } from './resolve-states.ts'
+import { requireSpamCheck } from './spam-check.ts'
 
 /** Data that the caller has and the room does not. */
 export type RemoteEventContext = {
@@ -39,7 +40,7 @@ export type RemoteEventContext = {
   historyOrder?: number
   /** The room's head is outdated, since this server has not participated: the event becomes the only extremity. */
   replacesHead?: boolean
-  /** The reason why the room's policy server refuses the event, or cannot be asked. */
+  /** The reason why the policy server or the spam check refuses the event, or cannot be asked. */
   refusedByPolicy?: string
 }
 
@@ -62,13 +63,13 @@ export class MissingEventsError extends Error {
   }
 }
 
-type Capabilities = Pick<App, 'takeNids' | 'serverName' | 'clock'>
+type Capabilities = Pick<App, 'takeNids' | 'serverName' | 'clock' | 'spamChecks' | 'timeline'>
 
 /**
  * Appends a remote event with verified signatures and hash to a room: finds the state before it from its prev events,
  * checks the authorization rules, and advances the room's head and current state. The command that holds `room` stores
  * it when it succeeds, also if it is rejected. Throws MissingEventsError, without changes, if referenced events are
- * missing, and PolicySignatureNeeded if the room's policy server has to be asked.
+ * missing, and ApprovalNeeded if the policy server or the service for spam checks has to be asked.
  * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
  */
 export async function appendRemoteEvent(
@@ -89,7 +90,11 @@ export async function appendRemoteEvent(
   const skipsCurrent = isHistory || headOf(room).is_partial
   const received = { version, event, authEvents, stateBefore }
   const judged = await judgeRemoteEvent(room, { ...received, skipsCurrent })
-  const verdict = await policyVerdict(room, event, { verdict: judged, context })
+  const verdict = await policyVerdict(app, room, {
+    event,
+    verdict: judged,
+    context,
+  })
   const is_never_sticky =
     context.refusedByPolicy !== undefined ||
     (isHistory &&
@@ -116,13 +121,14 @@ export async function appendRemoteEvent(
  * the room.
  */
 async function policyVerdict(
+  app: Capabilities,
   room: LockedRoom,
-  event: Event,
-  { verdict, context }: { verdict: RemoteVerdict; context: RemoteEventContext },
+  { event, verdict, context }: { event: Event; verdict: RemoteVerdict; context: RemoteEventContext },
 ): Promise<RemoteVerdict> {
   const isExempt = context.newRoom || context.replacesHead || context.historyOrder !== undefined
   if (verdict.outcome !== 'accepted' || isExempt) return verdict
   if (context.refusedByPolicy !== undefined) return { outcome: 'soft-failed', reason: context.refusedByPolicy }
+  requireSpamCheck(app, room, event)
   await requirePolicySignature(room, event)
   return verdict
 }

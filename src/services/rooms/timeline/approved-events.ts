@@ -1,25 +1,32 @@
 import { isDeepStrictEqual } from 'node:util'
 import { LRUCache } from 'lru-cache'
 import { stickyDuration } from '../../../core/events/sticky.ts'
-import type { RoomId } from '../../../core/ids.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
 import type { Event, Pdu } from '../../../core/pdu.ts'
 import type { NewEvent } from './new-event.ts'
 
 /** Commands use an approved event immediately; unused ones are evicted. */
 const KEPT = 1000
+const KEPT_CHECKED = 10_000
 const KEPT_MS = 60_000
 
-/** Signed events that are not stored yet. */
+/** Signed and checked events that are not stored yet. */
 export type ApprovedEvents = {
-  /** Keeps an event that its room's policy server has signed, for the command that sends it. */
+  /** Keeps an event that its room's policy server has signed, or that was checked, for the command that sends it. */
   note(event: Event): void
   /** Takes an approved event that matches the one a command sends; it is returned only once. */
   take(roomId: RoomId, wanted: NewEvent): Event | undefined
+  /** Remembers that an event has passed the spam check. */
+  noteChecked(eventId: EventId): void
+  isChecked(eventId: EventId): boolean
 }
 
 export function createApprovedEvents(): ApprovedEvents {
   const approved = new LRUCache<RoomId, Event[]>({ max: KEPT, ttl: KEPT_MS })
+  const checked = new LRUCache<EventId, true>({ max: KEPT_CHECKED, ttl: KEPT_MS })
   return {
+    noteChecked: (eventId) => checked.set(eventId, true),
+    isChecked: (eventId) => checked.has(eventId),
     note(event) {
       const roomId = event.room_id as RoomId
       approved.set(roomId, [...(approved.get(roomId) ?? []), event])

@@ -4,6 +4,7 @@ import type { Event, Pdu } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { isServerInRoom } from '../../../storage/rooms/membership/room-servers.ts'
 import { headOf, type LockedRoom, readLockedState, roomIdOf } from '../../../storage/rooms/timeline/locked-room.ts'
+import { ApprovalNeeded } from './approval-needed.ts'
 
 /** A room's policy server, and the key with which it approves events (Base64). */
 export type PolicyServer = { via: ServerName; publicKey: string }
@@ -14,19 +15,12 @@ const POLICY_TYPES = ['m.room.policy', 'org.matrix.msc4284.policy']
 /** The key ID of every policy server. */
 export const POLICY_KEY_ID = 'ed25519:policy_server'
 
-/**
- * Thrown for an event that needs the signature of its room's policy server. Nothing was changed: the caller may ask
- * that server outside the transaction, and retry.
- */
-export class PolicySignatureNeeded extends Error {
+/** Thrown for an event that needs the signature of its room's policy server. */
+export class PolicySignatureNeeded extends ApprovalNeeded {
   readonly policyServer: PolicyServer
-  readonly version: RoomVersion
-  readonly event: Event
   constructor(policyServer: PolicyServer, version: RoomVersion, event: Event) {
-    super(`${event.event_id} needs a signature of ${policyServer.via}`)
+    super(version, event, `a signature of ${policyServer.via}`)
     this.policyServer = policyServer
-    this.version = version
-    this.event = event
   }
 }
 

@@ -2,19 +2,19 @@ import type { App } from '../../../app.ts'
 import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
-import { askPolicyServer } from './ask-policy-server.ts'
-import { PolicySignatureNeeded } from './policy-server.ts'
+import { ApprovalNeeded } from './approval-needed.ts'
+import { seekApproval } from './seek-approval.ts'
 
 /** A command asks once for each of its events, and again for earlier ones whose approval the room's changes void. */
 const MOST_QUESTIONS = 30
 
 /**
- * Runs a command in a room of this server; see `RoomTransactions.run`. In a room with a policy server, requests its
- * signatures between attempts, outside the transaction. Throws M_FORBIDDEN for an unknown room, which hides which rooms
+ * Runs a command in a room of this server; see `RoomTransactions.run`. Between attempts, outside the transaction, it
+ * asks the room's policy server for signatures, and the service for spam checks. Throws M_FORBIDDEN for an unknown room, which hides which rooms
  * exist.
  */
 export async function runInRoom<Result>(
-  app: Pick<App, 'rooms' | 'federation' | 'signingKey' | 'timeline'>,
+  app: Pick<App, 'rooms' | 'federation' | 'signingKey' | 'timeline' | 'spamChecks'>,
   roomId: RoomId,
   command: (room: LockedRoom) => Promise<Result>,
 ): Promise<Result> {
@@ -25,9 +25,9 @@ export async function runInRoom<Result>(
         return command(room)
       })
     } catch (error) {
-      if (!(error instanceof PolicySignatureNeeded)) throw error
-      app.timeline.approvedEvents.note(await askPolicyServer(app, error))
+      if (!(error instanceof ApprovalNeeded)) throw error
+      app.timeline.approvedEvents.note(await seekApproval(app, error))
     }
   }
-  throw new MatrixError(502, 'M_UNKNOWN', 'The room changes faster than its policy server responds. Try again later.')
+  throw new MatrixError(502, 'M_UNKNOWN', 'The room changes faster than its events can be checked. Try again later.')
 }

@@ -5,6 +5,7 @@ import type { EmailAddress } from '../../../core/text/email-address.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { findTokenHolder } from '../../../storage/users/access-tokens.ts'
 import { findUser, lockUser } from '../../../storage/users/users.ts'
+import { checkRegistration } from '../check-for-spam.ts'
 import { createUser } from '../create-user.ts'
 import { type LoginDevice, logInDevice } from '../device-login.ts'
 import type { LoginResult } from '../log-in.ts'
@@ -47,7 +48,7 @@ export type PageRegistration = {
   client_secret?: string
 }
 
-type Capabilities = StageCapabilities & NoticeCapabilities
+type Capabilities = StageCapabilities & NoticeCapabilities & Pick<App, 'spamChecks'>
 
 /** The response of `/register`: with tokens unless the client inhibits the login. */
 export type RegistrationResult = LoginResult | Pick<LoginResult, 'user_id' | 'home_server'>
@@ -73,6 +74,7 @@ export async function registerUser(
     },
     async perform({ body: wanted, secretHash, completed }) {
       const account = { ...(wanted as RegistrationRequest), guest_access_token: guestToken }
+      await checkRegistration(app, { localpart: account.username, email: completed['m.login.email.identity'] })
       const answer = await makeAccount(app, account, { passwordHash: secretHash, completed })
       return {
         answer,
