@@ -4,7 +4,7 @@ import { duration } from './units.ts'
 const text = z.string().min(1).max(1000)
 
 /** Checks by the names that synapse-http-antispam gives them; Hearth adds the last one. */
-export const SPAM_CHECKS = [
+const SPAM_CHECKS = [
   ...['user_may_join_room', 'accept_make_join', 'user_may_invite', 'federated_user_may_invite'],
   ...['user_may_send_3pid_invite', 'user_may_create_room', 'user_may_create_room_alias', 'user_may_publish_room'],
   ...['check_username_for_spam', 'check_login_for_spam', 'check_event_for_spam'],

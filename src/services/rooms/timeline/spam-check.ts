@@ -7,7 +7,7 @@ import { ApprovalNeeded } from './approval-needed.ts'
 export const EVENT_CHECK = 'check_event_for_spam'
 
 /** Thrown for an event that the service for spam checks has to see first. */
-export class SpamCheckNeeded extends ApprovalNeeded {}
+class SpamCheckNeeded extends ApprovalNeeded {}
 
 /**
  * Throws SpamCheckNeeded for an event that was not checked yet, if the configuration has the check. The first events
