@@ -103,6 +103,29 @@ describe('an account', () => {
     expect(await outcome(admin, 'GET', v1('auth_providers/nobody/users/x'))).toEqual([404, 'M_NOT_FOUND'])
   })
 
+  test('is created by one of two simultaneous PUTs, and changed by the other', async () => {
+    const path = v2(`users/${encodeURIComponent(`@${uniqueName('race')}:${server}`)}`)
+    const answers = await Promise.all(
+      [{ displayname: 'A' }, { user_type: 'bot' }].map((body) => admin.ask('PUT', path, body)),
+    )
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 201])
+    expect(await admin.get(path)).toMatchObject({ displayname: 'A', user_type: 'bot' })
+  })
+
+  test('gets no address while it is deactivated, but a new display name', async () => {
+    const user = await registerUser(url)
+    const path = v2(`users/${of(user)}`)
+    await admin.post(v1(`deactivate/${of(user)}`))
+    const threepids = [{ medium: 'email', address: `${uniqueName()}@example.org` }]
+    expect(await outcome(admin, 'PUT', path, { threepids, displayname: 'Half' })).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await admin.get(path)).toMatchObject({ threepids: [], displayname: localpart(user) })
+    const renamed = await admin.ask('PUT', path, { displayname: '', threepids: [], external_ids: [] })
+    expect([renamed.status, renamed.body]).toMatchObject([200, { displayname: null, deactivated: true }])
+    expect((await admin.ask('PUT', path, { threepids, deactivated: false, password })).body).toMatchObject({
+      ...{ deactivated: false, threepids },
+    })
+  })
+
   test('keeps its sessions at a new password only if that is asked for', async () => {
     const user = await registerUser(url)
     const path = v2(`users/${of(user)}`)

@@ -68,7 +68,7 @@ export const listProvidersCommand = defineCommand({
 async function change(
   { config: configFile, provider: providerId, subject }: Values,
   { username, command }: { username: string | undefined; command: string },
-  act: (app: Parameters<typeof linkProvider>[0] & Parameters<typeof unlinkProvider>[0], link: Link) => Promise<void>,
+  act: (app: Parameters<typeof linkProvider>[0] & Parameters<typeof unlinkProvider>[0], link: Link) => Promise<unknown>,
 ): Promise<Link> {
   if (!providerId || !subject) throw new UsageError('--provider and --subject are needed')
   const config = loadConfig({ configFile })

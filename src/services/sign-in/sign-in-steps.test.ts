@@ -38,9 +38,9 @@ test('a session lasts as long as it is used', async () => {
 test('what was checked must still hold when the session begins', async () => {
   const stale = finishFirstStep(app, browser(), { userId, by: 'password', passwordHash: 'another' })
   await expect(stale).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
-  await app.database.write((tx) => updateLocked(tx, userId, true))
+  await app.database.write((tx) => updateLocked(tx, userId, 1))
   await expect(signIn()).rejects.toMatchObject({ errcode: 'M_USER_LOCKED' })
-  await app.database.write((tx) => updateLocked(tx, userId, false))
+  await app.database.write((tx) => updateLocked(tx, userId, null))
 })
 
 test('if the first step cannot be written, nobody is signed in', async () => {

@@ -3,7 +3,7 @@ import type { UserId } from '../../core/ids.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { createUser } from '../users/create-user.ts'
 import { deactivateUser } from '../users/deactivate.ts'
-import { linkProvider, listLinkedProviders, unlinkProvider } from './upstream-links.ts'
+import { linkProvider, listLinkedProviders, replaceLinks, unlinkProvider } from './upstream-links.ts'
 
 let app: TestApp
 let alice: UserId
@@ -55,4 +55,23 @@ test('erasing a user forgets the names at providers, and keeps the links', async
   await deactivateUser(app, { userId: gone, erase: true })
   expect(await listLinkedProviders(app, gone)).toMatchObject([{ subject: 'gone@example.org', label: '' }])
   await expect(linkProvider(app, link(gone, '4'))).rejects.toMatchObject({ status: 404 })
+})
+
+test('a list of links replaces the former one, unless another user has one of them', async () => {
+  const carol = await createUser(app, { localpart: 'carol' })
+  const dave = await createUser(app, { localpart: 'dave' })
+  const replace = (userId: UserId, ...subjects: string[]) => {
+    const links = subjects.map((subject) => ({ providerId: 'company', subject }))
+    return app.database.write((tx) => replaceLinks(app, tx, { userId, links }))
+  }
+  const linked = async (userId: UserId) => (await listLinkedProviders(app, userId)).map(({ subject }) => subject)
+  await replace(carol, 'c1', 'c2')
+  await replace(carol, 'c2', 'c3')
+  expect(await linked(carol)).toEqual(['c2', 'c3'])
+  await expect(replace(dave, 'd1', 'c3')).rejects.toMatchObject({ status: 409 })
+  expect(await linked(dave)).toEqual([])
+  await deactivateUser(app, { userId: carol, erase: false })
+  await expect(replace(carol, 'c2', 'c4')).rejects.toMatchObject({ errcode: 'M_INVALID_PARAM' })
+  await replace(carol, 'c2')
+  expect(await linked(carol)).toEqual(['c2'])
 })

@@ -2,6 +2,7 @@ import type { App } from '../../app.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
+import type { UpstreamLinkRow } from '../../storage/schema/upstream.ts'
 import {
   deleteUpstreamLink,
   findLinkedUser,
@@ -49,31 +50,34 @@ export async function unlinkProvider(
 }
 
 /**
- * Links an account at a provider for an administrator. Throws M_NOT_FOUND, M_LINKED_ELSEWHERE, and M_INVALID_PARAM for a
- * subject that no provider can have.
+ * Links an account at a provider for an administrator, and returns the link. `label`: by which the person recognises that account. Throws
+ * M_NOT_FOUND, M_LINKED_ELSEWHERE, and M_INVALID_PARAM for a subject that no provider can have.
  */
 export async function linkProvider(
   app: Pick<App, 'database' | 'clock' | 'identityProviders'>,
-  { userId, providerId, subject }: UpstreamAccount & { userId: UserId },
-): Promise<void> {
+  { userId, providerId, subject, label = subject }: UpstreamAccount & { userId: UserId; label?: string | undefined },
+): Promise<UpstreamLinkRow> {
   if (!app.identityProviders.has(providerId)) throw new NotFoundError('There is no identity provider with this ID')
   if (!isUpstreamName(subject))
     throw new InvalidParamError('The subject is empty, longer than 1,024 bytes, or has a NUL character')
-  await app.database.write(async (tx) => {
+  return app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const user = await findUser(tx, userId)
     if (!user || user.is_guest || user.deactivated_ts !== null) throw new NotFoundError('There is no such user')
+    const links = await loadUpstreamLinks(tx, userId)
+    const known = links.find((link) => link.provider_id === providerId && link.subject === subject)
+    if (known) return known
+    const link = { provider_id: providerId, subject, user_id: userId, label, linked_ts: app.clock.now() }
     const owner = await findLinkedUser(tx, { providerId, subject })
-    if (owner === userId) return
-    const link = { provider_id: providerId, subject, user_id: userId, label: subject, linked_ts: app.clock.now() }
     if (owner !== undefined || !(await insertUpstreamLink(tx, link))) throw linkedElsewhere()
+    return link
   })
 }
 
 /**
  * Links exactly these accounts at providers to a user, in the transaction of an administrator's change, which has locked
- * the user. Throws 409 for one that is linked to another user, and M_INVALID_PARAM for unknown providers and subjects
- * that no provider can have.
+ * the user. Throws 409 for one that is linked to another user, and M_INVALID_PARAM for unknown providers, subjects that no
+ * provider can have, and a new link of a deactivated user.
  */
 export async function replaceLinks(
   app: Pick<App, 'clock' | 'identityProviders'>,
@@ -87,6 +91,8 @@ export async function replaceLinks(
   }
   for (const { providerId, subject } of links) {
     if (linked.some((link) => link.provider_id === providerId && link.subject === subject)) continue
+    if ((await findUser(tx, userId))?.deactivated_ts !== null)
+      throw new InvalidParamError('Deactivated users get no external_ids. Reactivate the account first.')
     if (!app.identityProviders.has(providerId) || !isUpstreamName(subject))
       throw new InvalidParamError(`external_ids: there is no identity provider ${providerId}, or no such subject`)
     const link = { provider_id: providerId, subject, user_id: userId, label: subject, linked_ts: app.clock.now() }

@@ -3,8 +3,10 @@ import { InvalidParamError, MatrixError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { canonicalAddress, parseEmailAddress } from '../../core/text/email-address.ts'
 import type { Tx } from '../../storage/engine/database.ts'
+import type { ThreepidRow } from '../../storage/schema/third-party-ids.ts'
 import {
   deleteThreepid,
+  findThreepidOwner,
   insertThreepid,
   loadThreepids,
   markThreepidValidated,
@@ -58,8 +60,24 @@ async function addProven(
   const isActive = (await findUser(tx, userId))?.deactivated_ts === null
   if (!proven || isOther || !isActive)
     throw new MatrixError(400, 'M_THREEPID_AUTH_FAILED', 'The address has not been confirmed')
-  if (!(await insertThreepid(tx, { ...proven.threepid, user_id: userId, added_ts: now }))) throw threepidInUse()
-  await enqueueNotice(app, tx, { userId, notice: addressNotice('added', proven.threepid) })
+  await insertOwned(app, tx, { ...proven.threepid, user_id: userId, added_ts: now })
+}
+
+/**
+ * Gives a user an address without a proof, for an administrator. Throws M_INVALID_PARAM for an invalid address and
+ * a deactivated user, and M_THREEPID_IN_USE also if it is the user's already.
+ */
+export async function giveThreepid(app: Capabilities, userId: UserId, threepid: Threepid): Promise<ThreepidRow> {
+  const valid = validThreepid(threepid)
+  const now = app.clock.now()
+  const row = { ...valid, user_id: userId, validated_ts: now, added_ts: now }
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    await requireActive(tx, userId)
+    if ((await findThreepidOwner(tx, valid)) !== undefined) throw threepidInUse()
+    await insertOwned(app, tx, row)
+  })
+  return row
 }
 
 /** Removes an address from a user, if present. */
@@ -74,7 +92,7 @@ export async function removeThreepid(app: Capabilities, userId: UserId, threepid
 
 /**
  * Gives a user exactly these addresses, in the transaction of an administrator's change, which has locked the user.
- * Throws M_THREEPID_IN_USE, and M_INVALID_PARAM for an invalid address.
+ * Throws M_THREEPID_IN_USE, and M_INVALID_PARAM for an invalid address and for a new one of a deactivated user.
  */
 export async function replaceThreepids(
   app: NoticeCapabilities,
@@ -90,11 +108,20 @@ export async function replaceThreepids(
     await enqueueNotice(app, tx, { userId, notice: addressNotice('removed', threepid) })
   }
   const now = app.clock.now()
-  for (const threepid of wanted.filter((each) => !isIn(owned, each))) {
-    if (!(await insertThreepid(tx, { ...threepid, user_id: userId, validated_ts: now, added_ts: now })))
-      throw threepidInUse()
-    await enqueueNotice(app, tx, { userId, notice: addressNotice('added', threepid) })
-  }
+  const added = wanted.filter((each) => !isIn(owned, each))
+  if (added.length > 0) await requireActive(tx, userId)
+  for (const threepid of added)
+    await insertOwned(app, tx, { ...threepid, user_id: userId, validated_ts: now, added_ts: now })
+}
+
+async function insertOwned(app: NoticeCapabilities, tx: Tx, threepid: ThreepidRow): Promise<void> {
+  if (!(await insertThreepid(tx, threepid))) throw threepidInUse()
+  await enqueueNotice(app, tx, { userId: threepid.user_id, notice: addressNotice('added', threepid) })
+}
+
+async function requireActive(tx: Tx, userId: UserId): Promise<void> {
+  if ((await findUser(tx, userId))?.deactivated_ts !== null)
+    throw new InvalidParamError('Deactivated users get no addresses. Reactivate the account first.')
 }
 
 function threepidInUse(): MatrixError {

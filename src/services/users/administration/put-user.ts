@@ -64,11 +64,18 @@ export async function putUser(
   if (password !== undefined) checkNewPassword(app, password)
   const hash = password === undefined ? undefined : await app.passwordHasher.hash(password)
   const prepared = { ...change, hash, by }
-  const isNew = (await findUser(app.database, userId)) === undefined
-  if (mustBeNew && !isNew) throw userInUse()
-  const jobs = isNew ? await create(app, userId, prepared) : await alter(app, userId, prepared)
-  for (const job of jobs) await app.jobs.attend(job)
-  return isNew
+  const isKnown = (await findUser(app.database, userId)) !== undefined
+  if (mustBeNew && isKnown) throw userInUse()
+  const created = isKnown ? undefined : await create(app, userId, prepared).catch(unlessTaken(mustBeNew))
+  for (const job of created ?? (await alter(app, userId, prepared))) await app.jobs.attend(job)
+  return created !== undefined
+}
+
+/** Another request may have created the account just now, which is then changed. */
+function unlessTaken(mustBeNew: boolean) {
+  return (error: unknown): undefined => {
+    if (mustBeNew || !(error instanceof MatrixError) || error.errcode !== 'M_USER_IN_USE') throw error
+  }
 }
 
 async function create(app: Capabilities, userId: UserId, { hash, ...change }: Prepared): Promise<number[]> {
@@ -114,7 +121,7 @@ async function applyStanding(
 ): Promise<void> {
   if (change.locked !== undefined && change.locked !== locked) {
     await findModerated({ ...app, database: tx }, userId)
-    await updateLocked(tx, userId, change.locked)
+    await updateLocked(tx, userId, change.locked ? app.clock.now() : null)
   }
   if (change.admin !== undefined && change.admin !== is_admin) {
     const isEnded = deactivated_ts !== null && change.deactivated !== false
@@ -128,10 +135,23 @@ async function applyStanding(
 async function reactivate(
   { config }: Capabilities,
   tx: Tx,
-  { user: { user_id: userId, in_directory, erased }, hash }: { user: UserRow; hash: string | undefined },
+  { user, hash }: { user: UserRow; hash: string | undefined },
 ): Promise<void> {
-  if (hash === undefined && !in_directory && config.sign_in.passwords !== 'disabled')
+  if (hash === undefined && !user.in_directory && config.sign_in.passwords !== 'disabled')
     throw new InvalidParamError('password: a deactivated account has none. Set one to reactivate it.')
+  await endDeactivation(tx, user)
+}
+
+/** Lets a deactivated user sign in again, once there is a way to. Throws as findLocalUser. */
+export async function reactivateUser(app: Pick<App, 'database' | 'serverName'>, userId: UserId): Promise<void> {
+  await app.database.write(async (tx) => {
+    await lockUser(tx, userId)
+    const user = await findLocalUser({ ...app, database: tx }, userId)
+    if (user.deactivated_ts !== null) await endDeactivation(tx, user)
+  })
+}
+
+async function endDeactivation(tx: Tx, { user_id: userId, erased }: UserRow): Promise<void> {
   await markReactivated(tx, userId)
   if (erased) await endErasure(tx, userId)
 }
