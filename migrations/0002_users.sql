@@ -9,6 +9,8 @@ create table users (
   is_admin boolean not null default false,
   is_guest boolean not null default false,
   locked boolean not null default false,
+  -- when it was locked; null: it is not, or the time is unknown
+  locked_ts bigint,
   suspended boolean not null default false,
   -- whether what the user sends reaches nobody, without the user's knowledge
   shadow_banned boolean not null default false,
@@ -121,8 +123,14 @@ create table registration_tokens (
   -- null: no limit
   uses_allowed integer,
   uses_completed integer not null default 0,
-  expires_ts bigint
+  created_ts bigint not null,
+  -- when it was used last; null: never
+  last_used_ts bigint,
+  expires_ts bigint,
+  -- when an administrator revoked it; null: it is not revoked
+  revoked_ts bigint
 );
+create index registration_tokens_created on registration_tokens (created_ts);
 
 -- Third-party identifiers (e-mail addresses, phone numbers) that are verified. Each belongs to one user at most.
 create table threepids (
@@ -134,6 +142,7 @@ create table threepids (
   primary key (medium, address)
 );
 create index threepids_user on threepids (user_id);
+create index threepids_emails on threepids (added_ts) where medium = 'email';
 
 -- Verification of such an address by a link that is sent to it, or of a phone number by a code.
 create table threepid_sessions (

@@ -12,6 +12,7 @@ create table devices (
   last_seen_user_agent text,
   primary key (user_id, device_id)
 );
+create index devices_created on devices (created_ts);
 
 -- A refresh returns a new refresh token. The old one stays valid until the new one, or the access token issued with it,
 -- is used. Until then every refresh with it returns the same tokens.

@@ -6,10 +6,12 @@ create table oauth_clients (
   client_id text primary key,
   -- canonical JSON of the registered metadata
   metadata text not null,
+  created_ts bigint not null,
   -- when the client is deleted, unless it has a session then; each use delays it
   expires_ts bigint not null
 );
 create index oauth_clients_expiry on oauth_clients (expires_ts);
+create index oauth_clients_created on oauth_clients (created_ts);
 
 -- Sessions that OAuth clients opened. A session's tokens are those of refresh_tokens.oauth_session_nid.
 create table oauth_sessions (
@@ -25,6 +27,7 @@ create table oauth_sessions (
 );
 create index oauth_sessions_user on oauth_sessions (user_id, device_id);
 create index oauth_sessions_client on oauth_sessions (client_id);
+create index oauth_sessions_created on oauth_sessions (created_ts);
 
 alter table refresh_tokens
   add foreign key (oauth_session_nid) references oauth_sessions on delete cascade;

@@ -13,6 +13,7 @@ create table upstream_links (
   primary key (provider_id, subject)
 );
 create index upstream_links_user on upstream_links (user_id, provider_id);
+create index upstream_links_time on upstream_links (linked_ts);
 
 -- Sign-ins at identity providers, from the way there to the account here.
 create table upstream_requests (
@@ -109,6 +110,7 @@ create table web_sessions (
 create index web_sessions_user on web_sessions (user_id, last_seen_ts);
 create index web_sessions_pending on web_sessions (pending_user_id);
 create index web_sessions_expiry on web_sessions (expires_ts);
+create index web_sessions_created on web_sessions (created_ts) where user_id is not null;
 create index web_sessions_upstream on web_sessions (upstream_session_nid) where upstream_session_nid is not null;
 
 -- Second factors of accounts. An account has one once it has a confirmed TOTP secret or a passkey.
@@ -170,3 +172,4 @@ create table personal_tokens (
   created_ts bigint not null
 );
 create index personal_tokens_user on personal_tokens (user_id, created_ts);
+create index personal_tokens_created on personal_tokens (created_ts);

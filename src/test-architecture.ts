@@ -20,7 +20,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
-    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc', 'figures'],
+    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc', 'mas', 'figures'],
   ],
   'src/storage/rooms': ['timeline', 'membership', '', 'removal'],
   'src/infra': [
@@ -50,7 +50,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   'src/services/sync': ['waiting', 'answers', 'sections', 'v3', 'sliding'],
   'src/api': ['http', 'well-known', 'media', 'client', 'federation', 'oauth', 'admin', 'pages', ''],
   'src/api/client': ['users', 'devices', 'push', 'presence', 'search', 'appservices', 'rtc', 'rooms', 'sync', ''],
-  'src/api/admin': ['', 'users', 'rooms', 'media', 'federation', 'server'],
+  'src/api/admin': ['', 'mas', 'users', 'rooms', 'media', 'federation', 'server'],
   'src/api/pages': ['texts', '', 'fallback', 'mail', 'sign-in', 'registration', 'oauth', 'account', 'admin'],
   'src/cli': ['', 'doctor'],
 }

@@ -57,7 +57,7 @@ afterAll(async () => {
 
 async function newToken(): Promise<string> {
   const token = uniqueName('token')
-  await database.query('insert into registration_tokens (token, uses_allowed) values ($1, 1)', [token])
+  await database.query('insert into registration_tokens (token, uses_allowed, created_ts) values ($1, 1, 1)', [token])
   return token
 }
 

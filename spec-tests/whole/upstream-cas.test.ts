@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type CasServer, startCasServer } from '../harness/cas-server.ts'
-import { registerUser, uniqueName } from '../harness/client.ts'
+import { registerAdmin, registerUser, uniqueName } from '../harness/client.ts'
 import { newVisitor, signIn, type VisitedPage, type Visitor } from '../harness/page-visitor.ts'
 import { type Hearths, startHearths } from '../harness/several-hearths.ts'
 
@@ -111,4 +111,43 @@ describe('a sign-in at CAS that fails', () => {
       expect([403, 502], given).toContain(refused.status)
     }
   })
+})
+
+test('administrators link accounts of CAS to users', async () => {
+  const admin = await registerAdmin(hearth.url)
+  const [alice, bob] = await Promise.all([registerUser(hearth.url), registerUser(hearth.url)])
+  const ulid = async ({ userId }: { userId: string }) =>
+    (await admin.get(`/api/admin/v1/users/by-username/${userId.slice(1).split(':')[0]}`)).data.id
+  const providers = await admin.get('/api/admin/v1/upstream-oauth-providers?page[first]=1000')
+  const issuer = `${cas.url}`
+  expect(providers.data.map(({ attributes }: { attributes: object }) => attributes)).toEqual([
+    {
+      ...{ issuer, human_name: 'Campus', brand_name: null, created_at: '1970-01-01T00:00:00.000Z', disabled_at: null },
+      registration_token_required: false,
+    },
+  ])
+  const [{ id: provider_id }] = providers.data
+  expect((await admin.get(`/api/admin/v1/upstream-oauth-providers/${provider_id}`)).data.id).toBe(provider_id)
+  expect((await admin.get('/api/admin/v1/upstream-oauth-providers?filter[enabled]=false')).meta.count).toBe(0)
+
+  const path = '/api/admin/v1/upstream-oauth-links'
+  const subject = uniqueName('subject')
+  const link = { user_id: await ulid(alice), provider_id, subject, human_account_name: 'Alice at work' }
+  const made = await admin.ask('POST', path, link)
+  expect(made.status).toBe(201)
+  expect(made.body.data.attributes).toEqual({ ...link, created_at: expect.any(String) })
+  expect((await admin.ask('POST', path, link)).status).toBe(200)
+  expect((await admin.ask('POST', path, { ...link, user_id: await ulid(bob) })).status).toBe(409)
+  const external_ids = [{ auth_provider: 'campus', external_id: subject }]
+  const putBob = { method: 'PUT', path: `/_synapse/admin/v2/users/${bob.userId}` }
+  expect((await admin.ask(putBob.method, putBob.path, { external_ids })).status).toBe(409)
+  const filters = `filter[user]=${link.user_id}&filter[provider]=${provider_id}&filter[subject]=${subject}`
+  const listed = await admin.get(`${path}?${filters}&filter[human-account-name]=WORK`)
+  expect([listed.meta.count, listed.data[0].id]).toEqual([1, made.body.data.id])
+  expect(whoIs(await signInAt(newVisitor(hearth.url), subject))).toBe(alice.userId)
+
+  expect((await admin.ask('DELETE', `${path}/${made.body.data.id}`)).status).toBe(204)
+  expect((await admin.ask('DELETE', `${path}/${made.body.data.id}`)).status).toBe(404)
+  expect((await admin.put(putBob.path, { external_ids })).external_ids).toEqual(external_ids)
+  expect(whoIs(await signInAt(newVisitor(hearth.url), subject))).toBe(bob.userId)
 })

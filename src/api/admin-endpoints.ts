@@ -1,3 +1,4 @@
+import { masEndpoints } from './admin/mas/mas-endpoints.ts'
 import { mediaModerationEndpoints } from './admin/media/media-moderation.ts'
 import { postMediaMove } from './admin/media/media-move.ts'
 import { mediaRecordEndpoints } from './admin/media/media-records.ts'
@@ -46,4 +47,5 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...mediaRecordEndpoints,
   postMediaMove,
   ...mediaRuleEndpoints,
+  ...masEndpoints,
 ]

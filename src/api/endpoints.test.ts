@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { APIS, loadOperations } from '../../testing/openapi/operations.ts'
 import { OLD_SERVER_OPERATIONS, UNSTABLE_OPERATIONS } from '../../testing/openapi/unstable-operations.ts'
 import { defaultConfig } from '../config.ts'
+import { masEndpoints } from './admin/mas/mas-endpoints.ts'
 import { ENDPOINTS, endpointsFor } from './endpoints.ts'
 import { oauthEndpoints } from './oauth/oauth-endpoints.ts'
 import { administratorPages, pageEndpoints } from './page-endpoints.ts'
@@ -35,8 +36,8 @@ test('every operation that is declared unserved exists, and is not mounted', () 
 })
 
 /**
- * Operations that `spec-tests/client-server/bad-input.test.ts` cannot test, each with the reason. Pages and OAuth 2.0
- * have tests of their own: their errors are no JSON of Matrix.
+ * Operations that `spec-tests/client-server/bad-input.test.ts` cannot test, each with the reason. Pages, OAuth 2.0
+ * and the admin API of the Matrix Authentication Service have tests of their own: their errors are no JSON of Matrix.
  */
 const NOT_TRIED: Record<string, string> = {
   'POST /_matrix/client/unstable/org.matrix.msc4108/rendezvous': 'plain text',
@@ -61,7 +62,7 @@ const NOT_TRIED: Record<string, string> = {
 
 test('everything that is mounted is tried with bad input, under one of its names', () => {
   const tried = new Set([...APIS.flatMap(loadOperations), ...UNSTABLE_OPERATIONS, ...OLD_SERVER_OPERATIONS].map(nameOf))
-  const others = new Set([...pageEndpoints, ...administratorPages, ...oauthEndpoints])
+  const others = new Set([...pageEndpoints, ...administratorPages, ...oauthEndpoints, ...masEndpoints])
   const untried = Object.values(ENDPOINTS).flatMap((endpoints) =>
     endpoints
       .filter((endpoint) => !others.has(endpoint))

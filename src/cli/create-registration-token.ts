@@ -19,11 +19,12 @@ export const createRegistrationTokenCommand = defineCommand({
   ],
   async run({ config: configFile, uses, expires }, token) {
     const config = loadConfig({ configFile })
-    const limits = { usesAllowed: parseUses(uses), lifetimeMs: parseExpires(expires) ?? null }
-    const created = await withAuditedApp(
+    const usesAllowed = parseUses(uses)
+    const lifetime = parseExpires(expires) ?? null
+    const { token: created } = await withAuditedApp(
       config,
-      { command: 'create-registration-token', target: token ?? null, details: limits },
-      (app) => createRegistrationToken(app, { token, ...limits }),
+      { command: 'create-registration-token', target: token ?? null, details: { usesAllowed, lifetimeMs: lifetime } },
+      (app) => createRegistrationToken(app, { token, usesAllowed, expiresTs: lifetime && app.clock.now() + lifetime }),
     ).catch(explainDataFolderLock)
     if (!config.registration.enabled || !config.registration.requires_token)
       console.error('Set registration.enabled and registration.requires_token: nobody needs this token otherwise.')

@@ -6,6 +6,8 @@ import { CONFIG_OPTION, defineCommand } from './command.ts'
 import { EXPIRES_OPTION, parseExpires } from './expires-option.ts'
 import { explainDataFolderLock, withAuditedApp } from './open-configured.ts'
 
+const [API_SCOPE, ...ADMIN_SCOPES] = PERSONAL_TOKEN_SCOPES
+
 export const createToken = defineCommand({
   argument: '[USERNAME]',
   about:
@@ -16,7 +18,7 @@ export const createToken = defineCommand({
     scope: {
       type: 'string',
       value: 'SCOPE',
-      about: `the rights, separated by blanks, of ${PERSONAL_TOKEN_SCOPES.join(' (the default) and ')} (for administrators)`,
+      about: `the rights, separated by blanks: ${API_SCOPE} (the default), and for administrators ${ADMIN_SCOPES.join(' and ')}`,
     },
     ...EXPIRES_OPTION,
     device: {
@@ -30,7 +32,7 @@ export const createToken = defineCommand({
     ['create-token weatherbot --name "Weather bot"', 'for a bot without encryption'],
     ['create-token backup --expires 90d --json --config hearth.yaml', 'in a script'],
   ],
-  async run({ config: configFile, name, scope = PERSONAL_TOKEN_SCOPES[0], expires, device, json }, username) {
+  async run({ config: configFile, name, scope = API_SCOPE, expires, device, json }, username) {
     const config = loadConfig({ configFile })
     const lifetimeMs = parseExpires(expires)
     const userId = await askAccount(config, username, 'create-token')

@@ -74,9 +74,14 @@ export function permitsApi(scope: string): boolean {
   return API_SCOPES.some((token) => includes(scope, token))
 }
 
-/** Whether a scope permits the endpoints of administrators. */
+/** Whether a scope permits the endpoints for administrators of Synapse and of Hearth. */
 export function permitsAdmin(scope: string): boolean {
   return includes(scope, SYNAPSE_ADMIN_SCOPE)
+}
+
+/** Whether a scope permits the endpoints for administrators of the Matrix Authentication Service. */
+export function permitsMasAdmin(scope: string): boolean {
+  return includes(scope, MAS_ADMIN_SCOPE)
 }
 
 /** Whether a scope permits to learn who the user is. */
@@ -89,6 +94,14 @@ export function withoutAdmin(scope: string): string {
   return scope
     .split(' ')
     .filter((token) => !isAdmin(token))
+    .join(' ')
+}
+
+/** Returns the part of a scope that is about APIs, without the device and the identity of a session. */
+export function apiScope(scope: string): string {
+  return scope
+    .split(' ')
+    .filter((token) => !isDevice(token) && token !== OPENID_SCOPE)
     .join(' ')
 }
 

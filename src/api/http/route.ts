@@ -4,7 +4,7 @@ import type { App } from '../../app.ts'
 import type { Config } from '../../config.ts'
 import type { Appservice } from '../../core/appservice.ts'
 import type { ServerSession } from '../../services/federation/trust/authenticate-server.ts'
-import type { AppserviceSession, Session } from '../../services/users/session.ts'
+import type { AppserviceSession, NeededScope, Session } from '../../services/users/session.ts'
 
 export type { Session } from '../../services/users/session.ts'
 
@@ -131,8 +131,13 @@ export type Endpoint<
   isForm?: boolean
   /** Whether its requests are acts of administrators, for the audit log; default: if `auth` is admin and it changes something. */
   isAudited?: boolean
-  /** The scope that an OAuth 2.0 token needs: the client-server API (the default), or the identity of the user. */
-  needsScope?: 'api' | 'openid'
+  /** Returns the user or the object that an act is about, for the audit log, if the request names it by another id. */
+  auditTarget?(call: Call<Params, Query, Body, SessionOf<A>>, app: App): Promise<string | undefined>
+  /**
+   * The scope that an OAuth 2.0 token needs: the client-server API (the default), the identity of the user, or the admin
+   * API of the Matrix Authentication Service.
+   */
+  needsScope?: NeededScope
   /**
    * Whether clients with a scoped token, as from OAuth 2.0, are refused: their users do this on the account page.
    * https://spec.matrix.org/v1.19/client-server-api/#oauth-20-aware-clients

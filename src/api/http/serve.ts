@@ -5,7 +5,7 @@ import { MatrixError } from '../../core/errors.ts'
 import type { Asker } from '../../infra/federation/asked-lanes.ts'
 import { onBehalfOf } from '../../services/federation/requests/on-behalf-of.ts'
 import type { ServerSession } from '../../services/federation/trust/authenticate-server.ts'
-import { recordAct, recordWhenDone } from '../../services/users/administration/audit-log.ts'
+import { type AdminAct, recordAct, recordWhenDone } from '../../services/users/administration/audit-log.ts'
 import { adminActOf } from './admin-act.ts'
 import { authenticate, authenticateAppservice, recognize } from './authenticate.ts'
 import { receiveSigned } from './authenticate-server.ts'
@@ -54,10 +54,21 @@ export function serveEndpoint(app: App, endpoint: AnyEndpoint): Middleware {
     if (pretended) return respond(app, context, { result: pretended, owner })
     const perform = (within: App) =>
       handle(onBehalfOf(within, askerOf(asking, ip)), endpoint, { call, url: context.url, body })
-    const act = adminActOf(endpoint, call, { session, ip })
+    const act = await actOf(app, endpoint, call, { session, ip })
     const record = session ? recordAct : recordWhenDone
     respond(app, context, { result: await (act ? record(app, act, perform) : perform(app)), owner })
   }
+}
+
+async function actOf(
+  app: App,
+  endpoint: AnyEndpoint,
+  call: ReturnType<typeof callOf>,
+  from: { session: Session | undefined; ip: string },
+): Promise<AdminAct | undefined> {
+  const act = adminActOf(endpoint, call, from)
+  const target = act && (await endpoint.auditTarget?.(call, app))
+  return target === undefined ? act : { ...act!, target }
 }
 
 /** Returns a function that counts requests. Administrators may have set another limit for messages of the user. */

@@ -91,7 +91,7 @@ export async function registerOAuthClient(
   const expiresTs = now + app.config.oauth.unused_client_lifetime
   await app.database.write(async (tx) => {
     await deleteUnusedClients(tx, { now, expiresTs })
-    await upsertOAuthClient(tx, { client_id: clientId, metadata: json, expires_ts: expiresTs })
+    await upsertOAuthClient(tx, { client_id: clientId, metadata: json, created_ts: now, expires_ts: expiresTs })
   })
   return { clientId, metadata, expiresTs }
 }

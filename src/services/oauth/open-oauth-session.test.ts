@@ -43,6 +43,6 @@ test('rights that the user does not have are left out, and no session is opened 
 })
 
 test('a locked user gets no session', async () => {
-  await app.database.write((tx) => updateLocked(tx, userId, true))
+  await app.database.write((tx) => updateLocked(tx, userId, 1))
   await expect(open(API)).rejects.toMatchObject({ code: 'invalid_grant' })
 })

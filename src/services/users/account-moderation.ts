@@ -33,9 +33,14 @@ export async function findModerated(app: { serverName: ServerName; database: Db 
 }
 
 /** Locks or unlocks an account. Throws as findModerated. */
-export async function setLocked(app: Capabilities, userId: UserId, locked: boolean): Promise<void> {
-  await findModerated(app, userId)
-  await app.database.write((tx) => updateLocked(tx, userId, locked))
+export async function setLocked(
+  app: Capabilities & Pick<App, 'clock'>,
+  userId: UserId,
+  locked: boolean,
+): Promise<void> {
+  const user = await findModerated(app, userId)
+  if (user.locked === locked) return
+  await app.database.write((tx) => updateLocked(tx, userId, locked ? app.clock.now() : null))
 }
 
 /** Suspends or unsuspends an account. Throws as findModerated. */

@@ -105,7 +105,7 @@ test('creates no account if the configuration says so', async () => {
 test('refuses locked and deactivated accounts', async () => {
   const app = await appWith(BY_SECRET)
   const locked = await createUser(app, { localpart: 'locked' })
-  await app.database.write((tx) => updateLocked(tx, locked, true))
+  await app.database.write((tx) => updateLocked(tx, locked, 1))
   expect(await refusal(app, await sign({ sub: 'locked' }))).toEqual([401, 'M_USER_LOCKED'])
   const gone = await createUser(app, { localpart: 'gone' })
   await deactivateUser(app, { userId: gone, erase: false })

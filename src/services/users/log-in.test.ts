@@ -49,12 +49,12 @@ test('an account without password cannot be logged in to by one', async () => {
 })
 
 test('whether an account is locked, only its owner finds out', async () => {
-  await app.database.write((tx) => updateLocked(tx, userId, true))
+  await app.database.write((tx) => updateLocked(tx, userId, 1))
   const right = logInWithPassword(app, { identifier: { user: 'alice' }, password, device })
   await expect(right).rejects.toMatchObject({ errcode: 'M_USER_LOCKED' })
   const wrong = logInWithPassword(app, { identifier: { user: 'alice' }, password: 'wrong', device })
   await expect(wrong).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' })
-  await app.database.write((tx) => updateLocked(tx, userId, false))
+  await app.database.write((tx) => updateLocked(tx, userId, null))
 })
 
 test('a deactivated account cannot be logged in to by any way', async () => {

@@ -1,7 +1,7 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError, NotFoundError } from '../../core/errors.ts'
 import { type DeviceId, isStorableName, type UserId } from '../../core/ids.ts'
-import { permitsAdmin, permitsApi } from '../../core/oauth-scope.ts'
+import { permitsAdmin, permitsApi, permitsMasAdmin } from '../../core/oauth-scope.ts'
 import { deleteDevices } from '../../storage/devices/devices.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
@@ -13,6 +13,7 @@ import {
   insertPersonalToken,
   loadPersonalTokens,
   type PersonalToken,
+  replacePersonalSecret,
 } from '../../storage/users/personal-tokens.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
 import { type DeviceLoginCapabilities, type SignInOrigin, takeDevice } from './device-login.ts'
@@ -21,8 +22,8 @@ import { type ClientSession, holdSession } from './hold-session.ts'
 import { enqueueNotice } from './mail/account-notices.ts'
 import { hashToken, newToken } from './tokens.ts'
 
-/** The rights that a personal token can have; the second is for administrators only. */
-export const PERSONAL_TOKEN_SCOPES = ['urn:matrix:client:api:*', 'urn:synapse:admin:*'] as const
+/** The rights that a personal token can have; all but the first are for administrators only. */
+export const PERSONAL_TOKEN_SCOPES = ['urn:matrix:client:api:*', 'urn:synapse:admin:*', 'urn:mas:admin'] as const
 
 export const MAX_TOKEN_NAME = 255
 
@@ -30,7 +31,7 @@ export type PersonalTokenRequest = {
   userId: UserId
   /** Tells the tokens of the user apart. */
   name: string
-  /** Of PERSONAL_TOKEN_SCOPES, separated by blanks; the client API is one of them. */
+  /** Of PERSONAL_TOKEN_SCOPES, separated by blanks; Synapse's admin API needs the client API too. */
   scope: string
   /** Absent: as long as the policy permits, or without an end. */
   lifetimeMs?: number | undefined
@@ -97,19 +98,42 @@ export async function revokePersonalToken(
   })
 }
 
+/**
+ * Gives a personal token a new secret and a new end; the old secret ends. Returns the new secret. Throws M_NOT_FOUND, and
+ * M_INVALID_PARAM for a lifetime that is too long.
+ */
+export async function renewPersonalToken(
+  app: DeviceLoginCapabilities & Pick<App, 'database'>,
+  { tokenId, lifetimeMs }: { tokenId: string; lifetimeMs: number | undefined },
+): Promise<string> {
+  const expiresTs = expiryOf(app, { lifetimeMs }, { now: app.clock.now(), byOperator: true })
+  const secret = newToken(app, 'personal')
+  await app.database.write(async (tx) => {
+    const found = await findPersonalToken(tx, tokenId)
+    if (found) await lockUser(tx, found.user_id)
+    const token = await findPersonalToken(tx, tokenId)
+    if (!token) throw new NotFoundError('There is no such personal token')
+    await replacePersonalSecret(tx, { tokenId, tokenHash: token.token_hash, newHash: hashToken(secret), expiresTs })
+  })
+  return secret
+}
+
 function parseScope(text: string): string {
-  const wanted = new Set(text.split(' ').filter((part) => part !== ''))
+  const parts = text.split(' ').filter((part) => part !== '')
+  // The rights to the client API have two names.
+  const wanted = new Set<string>(parts.map((part) => (permitsApi(part) ? PERSONAL_TOKEN_SCOPES[0] : part)))
   const scope = PERSONAL_TOKEN_SCOPES.filter((known) => wanted.delete(known)).join(' ')
   const [unknown] = wanted
   if (unknown !== undefined)
     throw new InvalidParamError(`scope: ${unknown} is none of ${PERSONAL_TOKEN_SCOPES.join(', ')}`)
-  if (!permitsApi(scope)) throw new InvalidParamError(`scope: ${PERSONAL_TOKEN_SCOPES[0]} is needed`)
+  if (!permitsApi(scope) && !(permitsMasAdmin(scope) && !permitsAdmin(scope)))
+    throw new InvalidParamError(`scope: ${PERSONAL_TOKEN_SCOPES[0]} is needed`)
   return scope
 }
 
 function expiryOf(
   { config }: Pick<App, 'config'>,
-  { lifetimeMs }: PersonalTokenRequest,
+  { lifetimeMs }: Pick<PersonalTokenRequest, 'lifetimeMs'>,
   { now, byOperator }: { now: number; byOperator: boolean },
 ): number | null {
   const longest = byOperator ? undefined : config.personal_tokens.max_lifetime
@@ -126,7 +150,8 @@ function expiryOf(
 function requireRight(user: UserRow | undefined, { userId, scope }: PersonalTokenRequest): void {
   if (!user || user.deactivated_ts !== null) throw new NotFoundError(`There is no account ${userId}`)
   if (user.is_guest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests have no personal tokens')
-  if (permitsAdmin(scope) && !user.is_admin) throw new ForbiddenError(`${userId} is not an administrator`)
+  if ((permitsAdmin(scope) || permitsMasAdmin(scope)) && !user.is_admin)
+    throw new ForbiddenError(`${userId} is not an administrator`)
 }
 
 async function requireRoom({ config }: Pick<App, 'config'>, tx: Tx, userId: UserId): Promise<void> {

@@ -33,6 +33,9 @@ export type Session = {
   appservice: Appservice | null
 }
 
+/** The part of a scope that an endpoint may need. */
+export type NeededScope = 'api' | 'openid' | 'mas'
+
 /** The session of an application service. */
 export type AppserviceSession = Session & { appservice: Appservice }
 

@@ -47,12 +47,12 @@ test('says who holds a token', async () => {
 test('says whether the user is locked or suspended', async () => {
   const { access_token: accessToken } = await logIn()
   await app.database.write(async (tx) => {
-    await updateLocked(tx, userId, true)
+    await updateLocked(tx, userId, 1)
     await updateSuspended(tx, userId, true)
   })
   expect(await findSession(app, { accessToken, ...from })).toMatchObject({ isLocked: true, isSuspended: true })
   await app.database.write(async (tx) => {
-    await updateLocked(tx, userId, false)
+    await updateLocked(tx, userId, null)
     await updateSuspended(tx, userId, false)
   })
 })

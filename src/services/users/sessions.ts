@@ -1,6 +1,6 @@
 import type { App } from '../../app.ts'
 import { ForbiddenError, MatrixError } from '../../core/errors.ts'
-import { permitsAdmin, permitsApi, permitsOpenId } from '../../core/oauth-scope.ts'
+import { permitsAdmin, permitsApi, permitsMasAdmin, permitsOpenId } from '../../core/oauth-scope.ts'
 import { updateLastSeen } from '../../storage/devices/devices.ts'
 import { findTokenHolder, type TokenHolder } from '../../storage/users/access-tokens.ts'
 import { updateLastUsed } from '../../storage/users/personal-tokens.ts'
@@ -8,7 +8,7 @@ import { confirmRefreshToken } from '../../storage/users/refresh-tokens.ts'
 import { ExpiredAccountError, isExpiredAccount } from './account-validity.ts'
 import { appserviceSession } from './appservice-sessions.ts'
 import { noteUse } from './note-use.ts'
-import { messageRateOf, type Session } from './session.ts'
+import { messageRateOf, type NeededScope, type Session } from './session.ts'
 import { hashToken } from './tokens.ts'
 
 type Request = {
@@ -19,7 +19,7 @@ type Request = {
   ip: string
   userAgent: string | undefined
   /** The scope that an OAuth token must include; default: the client-server API. */
-  needsScope?: 'api' | 'openid' | undefined
+  needsScope?: NeededScope | undefined
 }
 
 /**
@@ -46,7 +46,7 @@ export async function findSession(
   return {
     userId: holder.user_id,
     deviceId: holder.device_id,
-    isAdmin: holder.is_admin && (holder.scope === null || permitsAdmin(holder.scope)),
+    isAdmin: holder.is_admin && permitsToAdminister(holder.scope, request),
     isGuest: holder.is_guest,
     isLocked: holder.locked,
     isExpired: isExpiredAccount(app, holder),
@@ -69,9 +69,19 @@ export function requireUnlocked({ isLocked, isExpired }: Session, admitsExpired 
   if (isExpired && !admitsExpired) throw new ExpiredAccountError()
 }
 
+const PERMITS: Record<NeededScope, (scope: string) => boolean> = {
+  api: permitsApi,
+  openid: permitsOpenId,
+  mas: permitsMasAdmin,
+}
+
+/** The admin API of the Matrix Authentication Service has a scope of its own. */
+function permitsToAdminister(scope: string | null, { needsScope }: Request): boolean {
+  return scope === null || (needsScope === 'mas' ? permitsMasAdmin(scope) : permitsAdmin(scope))
+}
+
 function requireScope(scope: string, { needsScope = 'api' }: Request): void {
-  const permits = needsScope === 'openid' ? permitsOpenId(scope) : permitsApi(scope)
-  if (!permits) throw new ForbiddenError('The scope of the access token does not include this')
+  if (!PERMITS[needsScope](scope)) throw new ForbiddenError('The scope of the access token does not include this')
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#soft-logout */

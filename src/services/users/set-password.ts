@@ -15,12 +15,12 @@ type NewPassword = AllSessions & { logOutDevices: boolean; leaveDirectory?: bool
 /** Consumes the proof that permits a new password, in the transaction that sets it; throws if it is not valid any more. */
 type Prove = (tx: Tx) => Promise<void>
 
-/** Sets a user's password. Throws M_WEAK_PASSWORD, and as setPasswordHash. */
+/** Sets a user's password. `minimum`: its shortest length. Throws M_WEAK_PASSWORD, and as setPasswordHash. */
 export async function setPassword(
   app: Pick<App, 'database' | 'passwordHasher' | 'directory'> & NoticeCapabilities,
-  { password, ...user }: NewPassword & { password: string },
+  { password, minimum, ...user }: NewPassword & { password: string; minimum?: number | undefined },
 ): Promise<void> {
-  checkNewPassword(app, password)
+  checkNewPassword(app, password, minimum)
   await setPasswordHash(app, { ...user, hash: await app.passwordHasher.hash(password) })
 }
 

@@ -7,8 +7,8 @@ const EXAMINED = 100
 
 /** Adds a client, or prolongs it if it is registered already. */
 export async function upsertOAuthClient(tx: Tx, client: OAuthClientRow): Promise<void> {
-  await sql`insert into oauth_clients (client_id, metadata, expires_ts)
-    values (${client.client_id}, ${client.metadata}, ${client.expires_ts}::bigint)
+  await sql`insert into oauth_clients (client_id, metadata, created_ts, expires_ts)
+    values (${client.client_id}, ${client.metadata}, ${client.created_ts}::bigint, ${client.expires_ts}::bigint)
     on conflict (client_id) do update set expires_ts = excluded.expires_ts`.execute(tx.sql)
 }
 

@@ -7,7 +7,7 @@ export type OAuthTables = {
   oauth_requests: OAuthRequestRow
 }
 
-export type OAuthClientRow = { client_id: string; metadata: string; expires_ts: number }
+export type OAuthClientRow = { client_id: string; metadata: string; created_ts: number; expires_ts: number }
 
 export type OAuthSessionRow = {
   session_nid: number

@@ -29,6 +29,7 @@ export type UserRow = {
   deactivated_ts: number | null
   erased: boolean
   locked: boolean
+  locked_ts: number | null
   suspended: boolean
   shadow_banned: boolean
   exempt_from_rate_limits: boolean
@@ -92,7 +93,10 @@ export type RegistrationTokenRow = {
   token: string
   uses_allowed: number | null
   uses_completed: number
+  created_ts: number
+  last_used_ts: number | null
   expires_ts: number | null
+  revoked_ts: number | null
 }
 
 export type ProfileRow = { user_id: UserId; displayname: string | null; avatar_url: string | null; fields: string }

@@ -35,6 +35,7 @@ const WITHOUT_INDEX = [
   // Lists for administrators, which sort by any column, or count.
   /rooms\/reports\.ts:\d+: reports$/,
   /users\/user-lists\.ts:\d+: (users|profiles)$/,
+  /mas\/[a-z-]+\.ts:\d+: (users|registration_tokens|upstream_links|oauth_clients|oauth_sessions)$/,
   // Figures of the server as a whole, once a minute and once in ten.
   /figures\/server-figures\.ts:\d+: (federation_destinations|media_files|devices)$/,
   // Run when a process starts.

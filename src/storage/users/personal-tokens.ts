@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { AccessTokenRow } from '../schema/users.ts'
-import { insertAccessToken } from './access-tokens.ts'
+import { deleteAccessToken, insertAccessToken } from './access-tokens.ts'
 
 /** A personal token, without its secret. */
 export type PersonalToken = {
@@ -48,6 +48,20 @@ export async function findPersonalToken(
     from personal_tokens personal join access_tokens using (token_hash) where token_id = ${tokenId}`.execute(db.sql)
   return rows[0]
 }
+
+/** Replaces the secret of a personal token, by its hash; the new one is unused and has its own end. */
+export async function replacePersonalSecret(
+  tx: Tx,
+  { tokenId, tokenHash, newHash, expiresTs }: PersonalSecret,
+): Promise<void> {
+  await sql`insert into access_tokens (token_hash, user_id, device_id, scope, expires_ts, last_used_ts)
+    select ${newHash}, user_id, device_id, scope, ${expiresTs}::bigint, 0 from access_tokens
+    where token_hash = ${tokenHash}`.execute(tx.sql)
+  await sql`update personal_tokens set token_hash = ${newHash} where token_id = ${tokenId}`.execute(tx.sql)
+  await deleteAccessToken(tx, tokenHash)
+}
+
+type PersonalSecret = { tokenId: string; tokenHash: string; newHash: string; expiresTs: number | null }
 
 /** Returns whether a device has a session other than by personal tokens. */
 export async function hasOtherSession(db: Db, userId: UserId, deviceId: DeviceId): Promise<boolean> {

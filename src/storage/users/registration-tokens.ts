@@ -2,15 +2,19 @@ import { sql } from 'kysely'
 import type { Db, Tx } from '../engine/database.ts'
 import type { RegistrationTokenRow } from '../schema/users.ts'
 
-/** Adds a token; false if it exists. */
+/** Adds a token and returns it; undefined if it exists. */
 export async function insertRegistrationToken(
   tx: Tx,
-  { token, uses_allowed, expires_ts }: Omit<RegistrationTokenRow, 'uses_completed'>,
-): Promise<boolean> {
-  const result = await sql`insert into registration_tokens (token, uses_allowed, expires_ts)
-    values (${token}, ${uses_allowed}::int, ${expires_ts}::bigint) on conflict (token) do nothing`.execute(tx.sql)
-  return result.numAffectedRows === 1n
+  { token, uses_allowed, created_ts, expires_ts }: NewRegistrationTokenRow,
+): Promise<RegistrationTokenRow | undefined> {
+  const { rows } = await sql<RegistrationTokenRow>`insert into registration_tokens
+      (token, uses_allowed, created_ts, expires_ts)
+    values (${token}, ${uses_allowed}::int, ${created_ts}::bigint, ${expires_ts}::bigint)
+    on conflict (token) do nothing returning *`.execute(tx.sql)
+  return rows[0]
 }
+
+type NewRegistrationTokenRow = Pick<RegistrationTokenRow, 'token' | 'uses_allowed' | 'created_ts' | 'expires_ts'>
 
 /** Whether a token is usable now. */
 export async function isRegistrationTokenUsable(db: Db, token: string, now: number): Promise<boolean> {
@@ -21,8 +25,9 @@ export async function isRegistrationTokenUsable(db: Db, token: string, now: numb
 
 /** Counts one use of a token; false if it is not usable. */
 export async function takeRegistrationToken(tx: Tx, token: string, now: number): Promise<boolean> {
-  const result = await sql`update registration_tokens set uses_completed = uses_completed + 1 where token = ${token}
-    and ${isUsable(now)}`.execute(tx.sql)
+  const result = await sql`update registration_tokens set uses_completed = uses_completed + 1,
+      last_used_ts = ${now}::bigint
+    where token = ${token} and ${isUsable(now)}`.execute(tx.sql)
   return result.numAffectedRows === 1n
 }
 
@@ -45,15 +50,19 @@ export async function findRegistrationToken(db: Db, token: string): Promise<Regi
   return db.sql.selectFrom('registration_tokens').selectAll().where('token', '=', token).executeTakeFirst()
 }
 
-/** Changes the given limits of a token, and returns it; undefined if there is none. */
+/** What an administrator changes of a token; absent columns stay. */
+export type RegistrationTokenChange = Partial<Pick<RegistrationTokenRow, 'uses_allowed' | 'expires_ts' | 'revoked_ts'>>
+
+/** Changes a token, and returns it; undefined if there is none. */
 export async function updateRegistrationToken(
   tx: Tx,
   token: string,
-  { uses_allowed, expires_ts }: Partial<Pick<RegistrationTokenRow, 'uses_allowed' | 'expires_ts'>>,
+  { uses_allowed, expires_ts, revoked_ts }: RegistrationTokenChange,
 ): Promise<RegistrationTokenRow | undefined> {
   const { rows } = await sql<RegistrationTokenRow>`update registration_tokens set
       uses_allowed = case when ${uses_allowed === undefined}::boolean then uses_allowed else ${uses_allowed ?? null}::int end,
-      expires_ts = case when ${expires_ts === undefined}::boolean then expires_ts else ${expires_ts ?? null}::bigint end
+      expires_ts = case when ${expires_ts === undefined}::boolean then expires_ts else ${expires_ts ?? null}::bigint end,
+      revoked_ts = case when ${revoked_ts === undefined}::boolean then revoked_ts else ${revoked_ts ?? null}::bigint end
     where token = ${token} returning *`.execute(tx.sql)
   return rows[0]
 }
@@ -64,7 +73,8 @@ export async function deleteRegistrationToken(tx: Tx, token: string): Promise<bo
   return numAffectedRows === 1n
 }
 
-function isUsable(now: number) {
-  return sql`((uses_allowed is null or uses_completed < uses_allowed)
+/** The condition that a token is usable at a time. */
+export function isUsable(now: number) {
+  return sql`(revoked_ts is null and (uses_allowed is null or uses_completed < uses_allowed)
     and (expires_ts is null or expires_ts > ${now}::bigint))`
 }

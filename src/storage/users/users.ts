@@ -107,9 +107,12 @@ export async function lockUser(tx: Tx, userId: UserId): Promise<void> {
   await sql`select 1 from users where user_id = ${userId} for no key update`.execute(tx.sql)
 }
 
-/** Locks or unlocks an account: https://spec.matrix.org/v1.19/client-server-api/#account-locking */
-export async function updateLocked(tx: Tx, userId: UserId, locked: boolean): Promise<void> {
-  await tx.sql.updateTable('users').set({ locked }).where('user_id', '=', userId).execute()
+/**
+ * Locks an account at a time, or unlocks it (null): https://spec.matrix.org/v1.19/client-server-api/#account-locking
+ */
+export async function updateLocked(tx: Tx, userId: UserId, lockedTs: number | null): Promise<void> {
+  const locked = { locked: lockedTs !== null, locked_ts: lockedTs }
+  await tx.sql.updateTable('users').set(locked).where('user_id', '=', userId).execute()
 }
 
 /** Shadow-bans a user, or lifts that. */

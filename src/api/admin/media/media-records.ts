@@ -12,6 +12,7 @@ import {
   type MediaRecord,
 } from '../../../storage/media/local-media.ts'
 import { findUser } from '../../../storage/users/users.ts'
+import { direction } from '../../client/rooms/pagination-fields.ts'
 import { queryBoolean, queryInteger, serverName } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { mediaPath } from '../../media/media-fields.ts'
@@ -21,7 +22,6 @@ import { hexOf } from './media-fields.ts'
 /** Earlier times are seconds, given by mistake: they would be in 1970. */
 const EARLIEST_MS = 30_000_000_000
 
-const direction = z.enum(['f', 'b'])
 const beforeTs = queryInteger.min(EARLIEST_MS, 'is in 1970: give the time in milliseconds')
 
 const getMedia = route({
@@ -72,6 +72,8 @@ const postPurgeMediaCache = route({
   handle: async ({ query }, app) => ({ deleted: await deleteCopies(app, query.before_ts) }),
 })
 
+type Direction = z.output<typeof direction>
+
 const userMediaQuery = listPage.extend({
   order_by: z
     .enum([
@@ -113,7 +115,7 @@ const getMediaUsage = route({
   auth: 'admin',
   query: listPage.extend({
     order_by: z.enum(['user_id', 'displayname', 'media_count', 'media_length']).default('user_id'),
-    dir: direction.default('f'),
+    dir: direction.default('forwards'),
     from_ts: queryInteger.default(0),
     until_ts: queryInteger.default(Number.MAX_SAFE_INTEGER),
     search_term: z.string().optional(),
@@ -122,7 +124,7 @@ const getMediaUsage = route({
     const { from_ts: since, until_ts: until, search_term: term } = query
     if (term === '') throw new InvalidParamError('search_term must not be empty')
     if (until < since) throw new InvalidParamError('until_ts must not be before from_ts')
-    const order = { from, limit, orderBy, isDescending: dir === 'b' }
+    const order = { from, limit, orderBy, isDescending: dir === 'backwards' }
     const { users, total } = await listMediaUsage(app.database, { ...order, since, until, term: term ?? '' })
     return { users, total, ...nextToken(from, users.length, total) }
   },
@@ -148,11 +150,11 @@ async function mediaOf(
     limit,
     order_by,
     dir,
-  }: { from: number; limit: number; order_by?: MediaOrder | undefined; dir?: 'f' | 'b' | undefined },
+  }: { from: number; limit: number; order_by?: MediaOrder | undefined; dir?: Direction | undefined },
 ) {
   if (serverNameOf(user) !== app.serverName) throw notLocal('Only users of this server upload here')
   if (!(await findUser(app.database, user))) throw new NotFoundError('Unknown user')
-  const isDescending = dir === undefined ? order_by === undefined : dir === 'b'
+  const isDescending = dir === undefined ? order_by === undefined : dir === 'backwards'
   return listMediaOfUser(app.database, user, { from, limit, orderBy: order_by ?? 'created_ts', isDescending })
 }
 

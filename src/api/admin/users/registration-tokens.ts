@@ -1,12 +1,14 @@
 import { z } from 'zod'
-import { InvalidParamError, NotFoundError } from '../../../core/errors.ts'
-import { createRegistrationToken } from '../../../services/users/registration/registration-token-validity.ts'
+import {
+  changeRegistrationToken,
+  createRegistrationToken,
+  unknownToken,
+} from '../../../services/users/registration/registration-token-validity.ts'
 import type { RegistrationTokenRow } from '../../../storage/schema/users.ts'
 import {
   deleteRegistrationToken,
   findRegistrationToken,
   listRegistrationTokens,
-  updateRegistrationToken,
 } from '../../../storage/users/registration-tokens.ts'
 import { opaqueName, queryBoolean } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
@@ -39,12 +41,8 @@ const postNewToken = route({
   auth: 'admin',
   body: z.object({ ...limits, token: z.string().optional(), length: z.int().min(1).max(MAX_LENGTH).default(16) }),
   async handle({ body: { token: chosen, length, uses_allowed = null, expiry_time = null } }, app) {
-    const now = app.clock.now()
-    requireFuture(expiry_time, now)
-    const lifetimeMs = expiry_time === null ? null : expiry_time - now
-    const wanted = { token: chosen ?? app.random.token(length), usesAllowed: uses_allowed, lifetimeMs }
-    const token = await createRegistrationToken(app, wanted)
-    return describe({ token, uses_allowed, uses_completed: 0, expires_ts: expiry_time })
+    const wanted = { token: chosen ?? app.random.token(length), usesAllowed: uses_allowed, expiresTs: expiry_time }
+    return describe(await createRegistrationToken(app, wanted))
   },
 })
 
@@ -54,7 +52,9 @@ const getToken = route({
   auth: 'admin',
   params: ofToken,
   async handle({ params }, app) {
-    return describe(required(await findRegistrationToken(app.database, params.token)))
+    const token = await findRegistrationToken(app.database, params.token)
+    if (!token) throw unknownToken()
+    return describe(token)
   },
 })
 
@@ -65,12 +65,11 @@ const putToken = route({
   params: ofToken,
   body: z.object(limits),
   async handle({ params, body: { uses_allowed, expiry_time } }, app) {
-    requireFuture(expiry_time, app.clock.now())
-    const changed = {
+    const change = {
       ...(uses_allowed !== undefined && { uses_allowed }),
       ...(expiry_time !== undefined && { expires_ts: expiry_time }),
     }
-    return describe(required(await app.database.write((tx) => updateRegistrationToken(tx, params.token, changed))))
+    return describe(await changeRegistrationToken(app, params.token, change))
   },
 })
 
@@ -96,17 +95,4 @@ export const registrationTokenEndpoints: readonly AnyEndpoint[] = [
 /** A registration counts as a use when it is complete, so that none is pending. */
 function describe({ token, uses_allowed, uses_completed, expires_ts }: RegistrationTokenRow) {
   return { token, uses_allowed, pending: 0, completed: uses_completed, expiry_time: expires_ts }
-}
-
-function requireFuture(time: number | null | undefined, now: number): void {
-  if (time !== null && time !== undefined && time < now) throw new InvalidParamError('expiry_time: has passed')
-}
-
-function required(token: RegistrationTokenRow | undefined): RegistrationTokenRow {
-  if (!token) throw unknownToken()
-  return token
-}
-
-function unknownToken(): NotFoundError {
-  return new NotFoundError('There is no such registration token')
 }

@@ -25,7 +25,7 @@ const DAY_MS = 24 * 60 * 60_000
 /** The offered lifetimes, in days; 0: without an end. */
 const LIFETIMES = [30, 90, 365, 0] as const
 const DEVICE_ID_LENGTH = 10
-const [API_SCOPE, ADMIN_SCOPE] = PERSONAL_TOKEN_SCOPES
+const [API_SCOPE, ...ADMIN_SCOPES] = PERSONAL_TOKEN_SCOPES
 
 /** Creates and revokes personal tokens. With one anyone can act as the user, so that they need a recent sign-in. */
 export const [getTokensPage, postTokensPage] = accountForm({
@@ -52,7 +52,7 @@ async function create(app: App, visit: TokensVisit): Promise<Page> {
   const token = await createPersonalToken(app, {
     userId: session.userId,
     name,
-    scope: filled.has('admin') ? `${API_SCOPE} ${ADMIN_SCOPE}` : API_SCOPE,
+    scope: filled.has('admin') ? PERSONAL_TOKEN_SCOPES.join(' ') : API_SCOPE,
     lifetimeMs: days > 0 ? days * DAY_MS : undefined,
     deviceId: encrypts ? (app.random.token(DEVICE_ID_LENGTH).toUpperCase() as DeviceId) : undefined,
     from: { ip: browser.ip, userAgent: browser.userAgent },
@@ -95,7 +95,7 @@ function tokenItem(app: App, visit: TokensVisit, token: PersonalToken): Html {
     last_used_ts === 0 ? words.unused : words.used(momentText(visit, last_used_ts)),
     ...(expires_ts === null ? [] : [words[isExpired ? 'expired' : 'expires'](momentText(visit, expires_ts))]),
     ...(device_id === null ? [] : [words.device(device_id)]),
-    ...(scope.includes(ADMIN_SCOPE) ? [words.isAdmin] : []),
+    ...(ADMIN_SCOPES.some((admin) => scope.includes(admin)) ? [words.isAdmin] : []),
   ]
   const revocation = form(visit, {
     what: 'revoke',

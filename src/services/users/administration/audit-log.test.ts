@@ -21,8 +21,8 @@ const entriesOf = (target: string) =>
 
 test('an act is recorded with its first write, once', async () => {
   await recordAct(app, act('first'), async (within) => {
-    await within.database.write((tx) => updateLocked(tx, user, true))
-    await within.database.write((tx) => updateLocked(tx, user, false))
+    await within.database.write((tx) => updateLocked(tx, user, 1))
+    await within.database.write((tx) => updateLocked(tx, user, null))
   })
   const [entry, ...others] = await entriesOf('first')
   expect(entry).toMatchObject({ actor: '@admin:hearth.test', action: 'PUT /x', address: '192.0.2.1' })
@@ -32,7 +32,7 @@ test('an act is recorded with its first write, once', async () => {
 test('a write that fails leaves neither the change nor an entry', async () => {
   const failing = recordAct(app, act('refused'), (within) =>
     within.database.write(async (tx) => {
-      await updateLocked(tx, user, true)
+      await updateLocked(tx, user, 1)
       throw new NotFoundError('no')
     }),
   )
@@ -43,7 +43,7 @@ test('a write that fails leaves neither the change nor an entry', async () => {
 
 test('an act that fails after its first write stays recorded', async () => {
   const failing = recordAct(app, act('half'), async (within) => {
-    await within.database.write((tx) => updateLocked(tx, user, false))
+    await within.database.write((tx) => updateLocked(tx, user, null))
     throw new NotFoundError('no')
   })
   await expect(failing).rejects.toThrow('no')
@@ -52,9 +52,9 @@ test('an act that fails after its first write stays recorded', async () => {
 
 test('concurrent writes of an act make one entry, and a failed one leaves it to another', async () => {
   await recordAct(app, act('both'), (within) => {
-    const change = (locked: boolean) => within.database.write((tx) => updateLocked(tx, user, locked))
+    const change = (lockedTs: number | null) => within.database.write((tx) => updateLocked(tx, user, lockedTs))
     const failing = within.database.write(() => Promise.reject(new NotFoundError('no')))
-    return Promise.allSettled([failing, change(true), change(false)])
+    return Promise.allSettled([failing, change(1), change(null)])
   })
   expect(await entriesOf('both')).toHaveLength(1)
 })

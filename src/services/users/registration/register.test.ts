@@ -16,8 +16,8 @@ function register(request: RegistrationRequest, auth?: AuthData) {
 }
 
 async function addToken(token: string, limits: { uses?: number; expiresTs?: number } = {}): Promise<void> {
-  await sql`insert into registration_tokens (token, uses_allowed, expires_ts)
-    values (${token}, ${limits.uses ?? null}, ${limits.expiresTs ?? null})`.execute(app.database.sql)
+  await sql`insert into registration_tokens (token, uses_allowed, created_ts, expires_ts)
+    values (${token}, ${limits.uses ?? null}, 1, ${limits.expiresTs ?? null})`.execute(app.database.sql)
 }
 
 describe('where registration needs a token', () => {
