@@ -1,14 +1,18 @@
+import { startAppservice, type TestAppservice } from './appservice.ts'
 import { registerAdmin, registerUser, type TestUser } from './client.ts'
 import { startHearth, type TestHearth } from './hearth.ts'
-import { createRoom, joinRoom, sendEvent } from './rooms.ts'
+import { createRoom, eventPath, joinRoom, roomPath, sendEvent, v3 } from './rooms.ts'
 
 /** A server with something in every list of the pages for administrators. */
 export type AdminWorld = {
   hearth: TestHearth
   admin: TestUser
-  /** A user with a long name, devices, rooms and media. */
+  /** A user with devices, rooms and files. */
   user: TestUser
   room: string
+  /** The ID of a file of the user. */
+  mediaId: string
+  bridge: TestAppservice
   dispose(): Promise<void>
 }
 
@@ -23,40 +27,78 @@ const NAMES = {
 
 /** Starts the server and fills it. */
 export async function createAdminWorld(): Promise<AdminWorld> {
-  const hearth = await startHearth({ serverName: 'example.org' })
-  const admin = await registerAdmin(hearth.url)
-  const users = new Map<string, TestUser>()
+  const bridge = await startAppservice('bridge')
+  const hearth = await startHearth({ serverName: 'example.org', config: { appservices: [bridge.registrationFile] } })
+  const admin = await registerAdmin(hearth.url, undefined, 'admin')
+  const users: TestUser[] = []
   for (const [name, displayname] of Object.entries(NAMES)) {
     const user = await registerUser(hearth.url, name === 'long' ? `long-${'name'.repeat(40)}` : name)
-    await user.put(`/_matrix/client/v3/profile/${encodeURIComponent(user.userId)}/displayname`, { displayname })
-    users.set(name, user)
+    await user.put(`${v3}/profile/${encodeURIComponent(user.userId)}/displayname`, { displayname })
+    users.push(user)
   }
-  const user = users.get('anna')!
+  const [user, spammer] = users as [TestUser, TestUser]
   const room = await createRoom(user, { name: 'Allotment committee' })
   await createRoom(user, { name: NAMES.arabic })
-  await joinRoom(room, users.get('html')!)
-  const event = await sendEvent(users.get('html')!, room, { msgtype: 'm.text', body: 'Buy <b>cheap</b> watches!' })
-  const reason = 'Advertisement, again and again'
-  await user.post(`/_matrix/client/v3/rooms/${encodeURIComponent(room)}/report/${encodeURIComponent(event)}`, {
-    reason,
+  await joinRoom(room, spammer)
+  const mediaId = await upload(user, `${'holiday'.repeat(20)}.txt`)
+  await report(user, spammer, room)
+  await act(admin, { spammer, mediaId })
+  const dispose = async () => {
+    await hearth.dispose()
+    await bridge.dispose()
+  }
+  return { hearth, admin, user, room, mediaId, bridge, dispose }
+}
+
+async function upload({ url, accessToken }: TestUser, filename: string): Promise<string> {
+  const response = await fetch(`${url}/_matrix/media/v3/upload?filename=${encodeURIComponent(filename)}`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${accessToken}`, 'Content-Type': 'text/plain' },
+    body: 'A file',
   })
-  await user.post(`/_matrix/client/v3/rooms/${encodeURIComponent(room)}/report`, { reason: 'x'.repeat(300) })
-  await user.post(`/_matrix/client/v3/users/${encodeURIComponent(users.get('html')!.userId)}/report`, { reason })
-  return { hearth, admin, user, room, dispose: () => hearth.dispose() }
+  const { content_uri: uri } = (await response.json()) as { content_uri: string }
+  return uri.split('/').at(-1)!
+}
+
+async function report(user: TestUser, spammer: TestUser, room: string): Promise<void> {
+  const event = await sendEvent(spammer, room, { msgtype: 'm.text', body: 'Buy <b>cheap</b> watches!' })
+  const reason = 'Advertisement, again and again'
+  await user.post(roomPath(room, eventPath('report', event)), { reason })
+  await user.post(roomPath(room, 'report'), { reason: 'x'.repeat(300) })
+  await user.post(`${v3}/users/${encodeURIComponent(spammer.userId)}/report`, { reason })
+}
+
+async function act(admin: TestUser, { spammer, mediaId }: { spammer: TestUser; mediaId: string }): Promise<void> {
+  const synapse = '/_synapse/admin/v1'
+  await admin.put(`${synapse}/suspend/${encodeURIComponent(spammer.userId)}`, { suspend: true })
+  await admin.post(`${synapse}/media/quarantine/example.org/${mediaId}`)
+  await admin.post(`${synapse}/registration_tokens/new`, { token: 'for-the-committee', uses_allowed: 20 })
+  await admin.post(`${synapse}/user/${encodeURIComponent(spammer.userId)}/redact`, { rooms: [] })
+  await admin.put('/_hearth/admin/v1/reports/1', { note: 'I have told the user to stop.' })
 }
 
 /** Returns the pages for administrators, by names. */
-export function adminPaths({ user }: AdminWorld): Record<string, string> {
+export function adminPaths({ user, mediaId }: AdminWorld): Record<string, string> {
   const own = `/admin/users/${encodeURIComponent(user.userId)}`
+  const file = `/admin/media/example.org/${mediaId}`
   return {
     overview: '/admin',
     users: '/admin/users?sort=-creation_ts',
-    'users, none': '/admin/users?q=nobody',
     'new user': '/admin/users/new',
-    user: own,
+    user: `${own}?done=lock`,
     deactivate: `${own}/deactivate`,
     edit: `${own}/edit`,
-    redact: `${own}/redact`,
+    reports: '/admin/reports?state=all',
+    report: '/admin/reports/1',
+    media: '/admin/media',
+    'media of a user': `${own}/media`,
+    file,
+    'old uploads': '/admin/media/delete-uploads',
+    tokens: '/admin/tokens',
+    'edit token': '/admin/tokens/for-the-committee/edit',
+    notices: `/admin/notices?user=${encodeURIComponent(user.userId)}`,
+    appservices: '/admin/appservices',
+    tasks: '/admin/tasks',
     audit: '/admin/audit',
   }
 }

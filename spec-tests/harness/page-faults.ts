@@ -13,11 +13,11 @@ const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-pra
  */
 export async function faultsOf(
   page: Page,
-  { language, scripts }: { language: string; scripts: boolean },
+  { language, scripts, keyboard = true }: { language: string; scripts: boolean; keyboard?: boolean },
 ): Promise<string[]> {
   if (!scripts) await page.evaluate(TIMERS)
   const faults = [...(await accessibilityFaults(page)), ...(await structuralFaults(page, language))]
-  return [...faults, ...(await keyboardFaults(page))]
+  return [...faults, ...(keyboard ? await keyboardFaults(page) : [])]
 }
 
 /** Where scripts are off, timers never end, for which axe-core waits. Its long ones are limits, and never have to. */

@@ -54,10 +54,83 @@ describe('in Chromium', () => {
         await page.screenshot({ path: join(folder, `${file}.png`), fullPage: true })
       }
       if (answer?.status() !== 200) faults.push(`${path}: ${answer?.status()}`)
-      const found = await faultsOf(page, { language, scripts: options.javaScriptEnabled === true })
+      const scripts = options.javaScriptEnabled === true
+      const found = await faultsOf(page, { language, scripts, keyboard: scripts })
       faults.push(...found.map((fault) => `${path}: ${fault}`))
     }
     expect([...faults, ...complaints]).toEqual([])
     await context.close()
+  })
+})
+
+describe('acts by forms, without scripts', () => {
+  /** What is entered, what the page says then, and the act of the audit log. */
+  const acts = (): [path: string, fields: Record<string, string>, said: string, action: string | undefined][] => {
+    const file = `/admin/media/example.org/${world.mediaId}`
+    const media = '/_synapse/admin/v1/media'
+    const token = '/_synapse/admin/v1/registration_tokens'
+    return [
+      [
+        '/admin/tokens/new',
+        { token: 'two-days', uses: '2', expires: '2099-01-02T03:04' },
+        'is created',
+        `POST ${token}/new`,
+      ],
+      ['/admin/tokens/two-days/edit', { uses: '' }, 'is changed', `PUT ${token}/:token`],
+      ['/admin/tokens/two-days/delete', {}, 'is deleted', `DELETE ${token}/:token`],
+      [`${file}/unquarantine`, {}, 'is not quarantined', `POST ${media}/unquarantine/:serverName/:mediaId`],
+      [`${file}/protect`, {}, 'is protected', `POST ${media}/protect/:mediaId`],
+      [`${file}/unprotect`, {}, 'is not protected', `POST ${media}/unprotect/:mediaId`],
+      [`${file}/quarantine`, {}, 'is quarantined', `POST ${media}/quarantine/:serverName/:mediaId`],
+      ['/admin/media/delete-copies', { day: '2020-01-01' }, 'are deleted', 'POST /_synapse/admin/v1/purge_media_cache'],
+      ['/admin/media/delete-uploads', { day: '2020-01-01' }, 'are deleted', `POST ${media}/delete`],
+      [`${file}/delete`, {}, 'is deleted', `DELETE ${media}/:serverName/:mediaId`],
+      [
+        '/admin/reports/1/handle',
+        { state: 'dismissed', note: 'Nothing' },
+        'is changed',
+        'PUT /_hearth/admin/v1/reports/:reportId',
+      ],
+      ['/admin/reports/1/delete', {}, 'is deleted', 'DELETE /_hearth/admin/v1/reports/:reportId'],
+      [
+        `/admin/notices?user=${encodeURIComponent(world.user.userId)}`,
+        { body: 'The water is on again.' },
+        'is sent',
+        'POST /_synapse/admin/v1/send_server_notice',
+      ],
+      ['/admin/appservices/bridge/ping', {}, 'has answered', undefined],
+    ]
+  }
+
+  test('each says that it is done, and is in the audit log', async () => {
+    world.bridge.respond = async () => ({ status: 200, body: {} })
+    const visitor = newVisitor(world.hearth.url)
+    await signIn(visitor, world.admin)
+    for (const [path, fields, said, action] of acts()) {
+      const done = await visitor.submit(await visitor.open(path), fields)
+      expect([done.status, done.text], path).toEqual([200, expect.stringMatching(`role="status">[^<]*${said}`)])
+      const { entries } = await world.admin.get('/_hearth/admin/v1/audit_log?limit=1')
+      if (action !== undefined)
+        expect(entries).toEqual([expect.objectContaining({ action, actor: world.admin.userId })])
+    }
+  })
+
+  test('what cannot be done is said, with what was entered', async () => {
+    const visitor = newVisitor(world.hearth.url)
+    await signIn(visitor, world.admin)
+    const again = { token: 'for-the-committee', uses: '7' }
+    const taken = await visitor.submit(await visitor.open('/admin/tokens/new'), again)
+    expect(taken).toMatchObject({ status: 400, alert: expect.stringContaining('exists already') })
+    expect(taken.forms.at(-1)?.fields).toMatchObject(again)
+    for (const [path, status] of [
+      ['/admin/reports/999999', 404],
+      ['/admin/media/example.org/none', 404],
+      ['/admin/users/%40nobody%3Aexample.org', 404],
+      ['/admin/users/%40anna%3Aelsewhere.example', 400],
+      ['/admin/users/anna', 400],
+    ] as const) {
+      const page = await visitor.open(path)
+      expect([page.status, page.alert], path).toEqual([status, expect.any(String)])
+    }
   })
 })

@@ -224,3 +224,13 @@ async function storeMembers(tx: Tx, appserviceId: string, members: readonly Apps
         and appservice_members.user_id = gone.user_id`.execute(tx.sql)
   }
 }
+
+/** How the transactions of an application service go. `retry_ts`: when the next attempt is due, after `failures`. */
+export type AppserviceState = Pick<AppserviceRow, 'appservice_id' | 'failures' | 'retry_ts'> & { is_sending: boolean }
+
+/** Returns how the transactions of all application services go. */
+export async function listAppserviceStates(db: Db): Promise<AppserviceState[]> {
+  const { rows } = await sql<AppserviceState>`select appservice_id, failures, retry_ts, txn_id is not null as is_sending
+    from appservices`.execute(db.sql)
+  return rows
+}

@@ -77,17 +77,18 @@ export type TaskFilter = {
   until: number | null
 }
 
-/** Returns tasks, the newest first. */
+/** Returns tasks, the newest first, from a place on. */
 export async function listTasks(
   db: Db,
   { action, resourceId, statuses, until }: TaskFilter,
   limit: number,
+  from = 0,
 ): Promise<TaskRow[]> {
   const { rows } = await sql<TaskRow>`select * from (${TASKS}) as tasks
     where created_ts <= ${until ?? Number.MAX_SAFE_INTEGER}::bigint
       ${action === null ? sql`` : sql`and action = ${action}`}
       ${resourceId === null ? sql`` : sql`and resource_id = ${resourceId}`}
       ${statuses === null ? sql`` : sql`and status = any(${statuses}::text[])`}
-    order by created_ts desc, task_id limit ${limit}::int`.execute(db.sql)
+    order by created_ts desc, task_id limit ${limit}::int offset ${from}::bigint`.execute(db.sql)
   return rows
 }

@@ -32,16 +32,16 @@ export async function takeRegistrationToken(tx: Tx, token: string, now: number):
 }
 
 /**
- * Returns registration tokens by name, at most `limit`; `valid`: only those that are usable at `now`, or only the
- * others.
+ * Returns registration tokens by name, at most `limit` from a place on; `valid`: only those that are usable at `now`, or
+ * only the others.
  */
 export async function listRegistrationTokens(
   db: Db,
-  { valid, now, limit }: { valid: boolean | null; now: number; limit: number },
+  { valid, now, from = 0, limit }: { valid: boolean | null; now: number; from?: number; limit: number },
 ): Promise<RegistrationTokenRow[]> {
   const { rows } = await sql<RegistrationTokenRow>`select * from registration_tokens
     ${valid === null ? sql`` : sql`where ${isUsable(now)} = ${valid}::boolean`}
-    order by token limit ${limit}::int`.execute(db.sql)
+    order by token limit ${limit}::int offset ${from}::bigint`.execute(db.sql)
   return rows
 }
 

@@ -34,7 +34,7 @@ const postQuarantineRoom = route({
   },
 })
 
-const postQuarantineUser = route({
+export const postQuarantineUser = route({
   method: 'POST',
   path: v1('/user/:userId/media/quarantine'),
   auth: 'admin',
@@ -44,7 +44,7 @@ const postQuarantineUser = route({
   },
 })
 
-const postQuarantine = route({
+export const postQuarantine = route({
   method: 'POST',
   path: v1('/media/quarantine/:serverName/:mediaId'),
   auth: 'admin',
@@ -55,7 +55,7 @@ const postQuarantine = route({
   },
 })
 
-const postUnquarantine = route({
+export const postUnquarantine = route({
   method: 'POST',
   path: v1('/media/unquarantine/:serverName/:mediaId'),
   auth: 'admin',
@@ -66,7 +66,7 @@ const postUnquarantine = route({
   },
 })
 
-const postProtect = route({
+export const postProtect = route({
   method: 'POST',
   path: v1('/media/protect/:mediaId'),
   auth: 'admin',
@@ -77,7 +77,7 @@ const postProtect = route({
   },
 })
 
-const postUnprotect = route({
+export const postUnprotect = route({
   method: 'POST',
   path: v1('/media/unprotect/:mediaId'),
   auth: 'admin',

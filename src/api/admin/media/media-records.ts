@@ -36,7 +36,7 @@ const getMedia = route({
   },
 })
 
-const deleteMedia = route({
+export const deleteMedia = route({
   method: 'DELETE',
   path: v1('/media/:serverName/:mediaId'),
   auth: 'admin',
@@ -47,7 +47,7 @@ const deleteMedia = route({
   },
 })
 
-const postDeleteMedia = route({
+export const postDeleteMedia = route({
   method: 'POST',
   path: [v1('/media/delete'), v1('/media/:serverName/delete')],
   auth: 'admin',
@@ -64,7 +64,7 @@ const postDeleteMedia = route({
   },
 })
 
-const postPurgeMediaCache = route({
+export const postPurgeMediaCache = route({
   method: 'POST',
   path: v1('/purge_media_cache'),
   auth: 'admin',

@@ -46,7 +46,7 @@ const getReport = route({
   handle: async ({ params }, app) => describeWhole(await showReport(app, params.reportId)),
 })
 
-const putReport = route({
+export const putReport = route({
   method: 'PUT',
   path: hearthV1('/reports/:reportId'),
   auth: 'admin',
@@ -61,7 +61,7 @@ const putReport = route({
   },
 })
 
-const deleteReportOfAnyKind = route({
+export const deleteReportOfAnyKind = route({
   method: 'DELETE',
   path: hearthV1('/reports/:reportId'),
   auth: 'admin',

@@ -41,7 +41,7 @@ export const putSuspendUser = route({
 
 const shadowBanPath = v1('/users/:userId/shadow_ban')
 
-const postShadowBan = route({
+export const postShadowBan = route({
   method: 'POST',
   path: shadowBanPath,
   auth: 'admin',
@@ -52,7 +52,7 @@ const postShadowBan = route({
   },
 })
 
-const deleteShadowBan = route({
+export const deleteShadowBan = route({
   method: 'DELETE',
   path: shadowBanPath,
   auth: 'admin',

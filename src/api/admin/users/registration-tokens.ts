@@ -18,7 +18,7 @@ const MAX_TOKENS = 10_000
 const MAX_LENGTH = 64
 const MAX_USES = 2_147_483_647
 const path = v1('/registration_tokens/:token')
-const ofToken = z.object({ token: opaqueName })
+export const ofToken = z.object({ token: opaqueName })
 const limits = {
   uses_allowed: z.int().min(0).max(MAX_USES).nullish(),
   expiry_time: z.int().min(0).nullish(),
@@ -35,7 +35,7 @@ const getTokens = route({
   },
 })
 
-const postNewToken = route({
+export const postNewToken = route({
   method: 'POST',
   path: v1('/registration_tokens/new'),
   auth: 'admin',
@@ -58,7 +58,7 @@ const getToken = route({
   },
 })
 
-const putToken = route({
+export const putToken = route({
   method: 'PUT',
   path,
   auth: 'admin',
@@ -73,7 +73,7 @@ const putToken = route({
   },
 })
 
-const deleteToken = route({
+export const deleteToken = route({
   method: 'DELETE',
   path,
   auth: 'admin',

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import { type Html, html } from '../../../core/text/html.ts'
@@ -17,6 +17,13 @@ export type ActName = keyof Texts['admin']['acts']
 /** The page that an act is about, and its name. */
 type Subject = { path: string; label: string }
 
+/** `user`: fills the form. */
+const actQuery = z.object({
+  done: z.string().optional().catch(undefined),
+  user: z.string().optional().catch(undefined),
+})
+type ActVisit<Params extends z.ZodType | undefined> = AdminVisit<Parsed<Params>, z.output<typeof actQuery>>
+
 type ActOptions<Params extends z.ZodType | undefined> = {
   act: ActName
   path: string
@@ -28,9 +35,9 @@ type ActOptions<Params extends z.ZodType | undefined> = {
   /** To which page the act leads back. */
   subject(params: Parsed<Params>, texts: Texts): Subject
   /** The fields of the form. `filled`: what was entered before, if it was refused. */
-  fields?(app: App, visit: AdminVisit<Parsed<Params>>, filled: URLSearchParams | undefined): Promise<Html[]> | Html[]
+  fields?(app: App, visit: ActVisit<Params>, filled: URLSearchParams | undefined): Promise<Html[]> | Html[]
   /** Does it. A page that it returns is shown, for instance with a new secret. */
-  perform(app: App, visit: AdminVisit<Parsed<Params>>): Promise<Page | Redirect | unknown>
+  perform(app: App, visit: ActVisit<Params>): Promise<Page | Redirect | unknown>
 }
 
 /**
@@ -41,13 +48,15 @@ export function actPage<Params extends z.ZodType | undefined = undefined>(
   options: ActOptions<Params>,
 ): [get: AnyEndpoint, post: AnyEndpoint] {
   const { act, subject, perform, fields: _fields, look: _look, ...declared } = options
-  const get = adminPage<Params>({
+  const get = adminPage<Params, typeof actQuery>({
     ...(declared as { path: string; params: Params; section: AdminSection }),
+    query: actQuery,
     method: 'GET',
     handle: (visit, app) => confirmation(app, visit, options),
   })
-  const post = adminPage<Params>({
+  const post = adminPage<Params, typeof actQuery>({
     ...(declared as { path: string; params: Params; section: AdminSection }),
+    query: actQuery,
     method: 'POST',
     async handle(visit, app) {
       try {
@@ -93,18 +102,18 @@ function isPage(result: unknown): result is Page {
 
 async function confirmation<Params extends z.ZodType | undefined>(
   app: App,
-  visit: AdminVisit<Parsed<Params>>,
-  { act, subject, fields, look }: ActOptions<Params>,
+  visit: ActVisit<Params>,
+  { act, path, subject, fields, look }: ActOptions<Params>,
   { alert: text, status = 200, filled }: Problem = {},
 ): Promise<Page> {
   const words = visit.texts.admin.acts[act]
-  const back = subject(visit.params, visit.texts)
-  const body = html`${alert(text)}
+  const above = subject(visit.params, visit.texts)
+  const body = html`${text === undefined ? doneNotice(visit, visit.query.done) : alert(text)}
 <p>${words.hint}</p>
 ${form(visit, {
   fields: (await fields?.(app, visit, filled)) ?? [],
   submit: words.submit,
   ...(look && { look }),
 })}`
-  return { title: words.title, body, back, status }
+  return { title: words.title, body, status, ...(above.path !== path && { back: above }) }
 }

@@ -1,7 +1,15 @@
 import type { AnyEndpoint } from '../../http/route.ts'
+import { appserviceActs, getAppservicesPage } from './appservices.ts'
 import { getAuditPage } from './audit-log.ts'
 import { getCreateUserPage, postCreateUserPage } from './create-user.ts'
+import { getMediaPage } from './media.ts'
+import { mediaPages } from './media-file.ts'
+import { getNoticesPage, postNoticesPage } from './notices.ts'
 import { getOverviewPage } from './overview.ts'
+import { getReportPage, reportActs } from './report.ts'
+import { getReportsPage } from './reports.ts'
+import { getTasksPage } from './tasks.ts'
+import { getTokensListPage, tokenActs } from './tokens.ts'
 import { getUserPage } from './user.ts'
 import { userActs } from './user-acts.ts'
 import { getUsersPage } from './users.ts'
@@ -14,5 +22,17 @@ export const adminPages: AnyEndpoint[] = [
   postCreateUserPage,
   getUserPage,
   ...userActs,
+  getReportsPage,
+  getReportPage,
+  ...reportActs,
+  getMediaPage,
+  ...mediaPages,
+  getTokensListPage,
+  ...tokenActs,
+  getNoticesPage,
+  postNoticesPage,
+  getAppservicesPage,
+  ...appserviceActs,
+  getTasksPage,
   getAuditPage,
 ]

@@ -4,8 +4,9 @@ import { listAudited } from '../../../services/users/administration/audit-log.ts
 import type { AuditRow } from '../../../storage/schema/administration.ts'
 import { moment } from '../moment.ts'
 import { type AdminVisit, adminPage } from './admin-page.ts'
-import { type Column, listForm, listLink, listQuery, ON_A_PAGE, table } from './list.ts'
-import { AUDIT_PATH, userPath } from './paths.ts'
+import { type Column, keysetLinks, listForm, listLink, listQuery, ON_A_PAGE, table } from './list.ts'
+import { AUDIT_PATH } from './paths.ts'
+import { userLink } from './reports.ts'
 
 const name = listQuery.shape.q
 
@@ -17,18 +18,13 @@ export const getAuditPage = adminPage({
   query: z.object({ actor: name, target: name, from: listQuery.shape.from }),
   async handle(visit, app) {
     const { query, texts } = visit
-    const { audit: words, list, sections } = texts.admin
+    const { audit: words, sections } = texts.admin
     const found = await listAudited(app, {
       ...{ beyond: query.from || null, limit: ON_A_PAGE + 1, newestFirst: true },
       ...{ actor: query.actor || null, target: query.target || null },
     })
     const entries = found.slice(0, ON_A_PAGE)
-    const link = listLink(AUDIT_PATH, query)
-    const next = found.length > ON_A_PAGE ? entries.at(-1)!.entry_nid : undefined
-    const links = [
-      ...(query.from > 0 ? [html`<li><a href="${link({ from: 0 })}">${words.newest}</a></li>`] : []),
-      ...(next === undefined ? [] : [html`<li><a href="${link({ from: next })}" rel="next">${words.older}</a></li>`]),
-    ]
+    const next = found.length > ON_A_PAGE ? entries.at(-1)!.entry_nid : null
     const fields = [
       { name: 'actor', label: words.actor, value: query.actor },
       { name: 'target', label: words.target, value: query.target },
@@ -36,7 +32,7 @@ export const getAuditPage = adminPage({
     const body = html`<p>${words.hint}</p>
 ${listForm(visit, { path: AUDIT_PATH, fields })}
 ${table(visit, { label: sections.audit, columns: columnsOf(visit), rows: entries })}
-${links.length === 0 ? '' : html`<div class="pages"><nav aria-label="${list.pages}"><ul>${links}</ul></nav></div>`}`
+${keysetLinks(visit, { from: query.from, next, link: listLink(AUDIT_PATH, query) })}`
     return { title: sections.audit, body }
   },
 })
@@ -54,9 +50,7 @@ function columnsOf(visit: AdminVisit): Column<AuditRow>[] {
 }
 
 function nameOf(name: string): Html {
-  return name.startsWith('@')
-    ? html`<a href="${userPath(name)}" class="id">${name}</a>`
-    : html`<span class="id">${name}</span>`
+  return name.startsWith('@') ? userLink(name) : html`<span class="id">${name}</span>`
 }
 
 function detailsOf({ texts }: AdminVisit, details: string): Html {

@@ -127,7 +127,7 @@ export function listForm(
     ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
   )
   const texted = fields.map(({ label, hint, ...given }) => {
-    const attributes = { type: 'search', ...given, placeholder: hint, maxlength: MAX_TERM, spellcheck: 'false' }
+    const attributes = { ...given, placeholder: hint, maxlength: MAX_TERM, spellcheck: 'false' }
     return html`<label>${label}<input${attributesOf(attributes)}></label>`
   })
   const choices = filters.map(({ name, label, value, options }) => {
@@ -183,6 +183,22 @@ export function pageLinks(
 }
 
 type PageLinks = { from: number; count: number; total: number | null; hasMore?: boolean; link: ListLink }
+
+/**
+ * Renders the links of a list whose pages begin after the last entry of the page before. `next`: that entry; null: the
+ * page is the last one.
+ */
+export function keysetLinks(
+  { texts }: Pick<AdminVisit, 'texts'>,
+  { from, next, link }: { from: number; next: number | null; link: ListLink },
+): Html {
+  const { pages, newest, older } = texts.admin.list
+  const links = [
+    ...(from > 0 ? [html`<li><a href="${link({ from: 0 })}">${newest}</a></li>`] : []),
+    ...(next === null ? [] : [html`<li><a href="${link({ from: next })}" rel="next">${older}</a></li>`]),
+  ]
+  return links.length === 0 ? html`` : html`<div class="pages"><nav aria-label="${pages}"><ul>${links}</ul></nav></div>`
+}
 
 /** Returns a number in the reader's language. */
 export function numberText({ language }: Pick<AdminVisit, 'language'>, value: number): string {

@@ -1,7 +1,15 @@
+import type { MediaName } from '../../../core/content-uri.ts'
+
 /** Addresses of the pages for administrators that link to each other. */
 export const USERS_PATH = '/admin/users'
 export const CREATE_USER_PATH = '/admin/users/new'
 export const AUDIT_PATH = '/admin/audit'
+export const REPORTS_PATH = '/admin/reports'
+export const MEDIA_PATH = '/admin/media'
+export const TOKENS_PATH = '/admin/tokens'
+export const NOTICES_PATH = '/admin/notices'
+export const APPSERVICES_PATH = '/admin/appservices'
+export const TASKS_PATH = '/admin/tasks'
 
 /** Returns the page of a user, or one of the pages below it. */
 export function userPath(userId: string, below = ''): string {
@@ -11,4 +19,9 @@ export function userPath(userId: string, below = ''): string {
 /** Returns the list of what administrators did with a user, a room or another object. */
 export function auditPath(target: string): string {
   return `${AUDIT_PATH}?target=${encodeURIComponent(target)}`
+}
+
+/** Returns the page of a file, or one of the pages below it. */
+export function mediaPagePath({ serverName, mediaId }: MediaName, below = ''): string {
+  return `${MEDIA_PATH}/${encodeURIComponent(serverName)}/${encodeURIComponent(mediaId)}${below}`
 }

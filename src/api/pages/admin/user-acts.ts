@@ -5,9 +5,11 @@ import { logOutEverywhere } from '../../../services/users/log-out.ts'
 import { ofUser } from '../../admin/admin-fields.ts'
 import {
   deleteOverride,
+  deleteShadowBan,
   postDeactivateUser,
   postOverride,
   postResetPassword,
+  postShadowBan,
   putIsAdmin,
   putSuspendUser,
 } from '../../admin/users/account-acts.ts'
@@ -48,6 +50,16 @@ const suspend = actPage({
 const unsuspend = actPage({
   ...{ act: 'unsuspend', path: at('unsuspend'), ...ofOne },
   perform: (app, visit) => performAct(app, visit, putSuspendUser, { params: visit.params, body: { suspend: false } }),
+})
+
+const shadowBan = actPage({
+  ...{ act: 'shadowBan', path: at('shadow-ban'), look: 'danger', ...ofOne },
+  perform: (app, visit) => performAct(app, visit, postShadowBan, { params: visit.params }),
+})
+
+const endShadowBan = actPage({
+  ...{ act: 'endShadowBan', path: at('end-shadow-ban'), ...ofOne },
+  perform: (app, visit) => performAct(app, visit, deleteShadowBan, { params: visit.params }),
 })
 
 const makeAdmin = actPage({
@@ -212,6 +224,8 @@ export const userActs: AnyEndpoint[] = [
   unlock,
   suspend,
   unsuspend,
+  shadowBan,
+  endShadowBan,
   makeAdmin,
   endAdmin,
   deactivate,

@@ -14,7 +14,8 @@ import { moment, momentText } from '../moment.ts'
 import { actLinks, doneNotice } from './act-page.ts'
 import { type AdminVisit, adminPage } from './admin-page.ts'
 import { facts, listQuery, numberText, table } from './list.ts'
-import { auditPath, USERS_PATH, userPath } from './paths.ts'
+import { filesPath } from './media.ts'
+import { auditPath, NOTICES_PATH, REPORTS_PATH, USERS_PATH, userPath } from './paths.ts'
 import { userBadges } from './users.ts'
 
 /** Devices and rooms that the page of a user shows; their numbers are those of all. */
@@ -57,6 +58,7 @@ ${await roomsOf(app, visit, memberships)}`
 function factsOf(visit: AdminVisit, user: User, rate: string | undefined): Html {
   const { users: words, user: more, sections } = visit.texts.admin
   const { name, threepids, external_ids: links } = user
+  const query = `?user=${encodeURIComponent(name)}`
   return facts([
     [words.created, moment(visit, user.creation_ts)],
     [words.seen, user.last_seen_ts === null ? words.never : moment(visit, user.last_seen_ts)],
@@ -67,7 +69,11 @@ function factsOf(visit: AdminVisit, user: User, rate: string | undefined): Html 
     ],
     [more.appservice, user.appservice_id ?? undefined],
     [more.rateLimit, rate],
-    [more.more, html`<a href="${auditPath(name)}">${sections.audit}</a>`],
+    [
+      more.more,
+      html`<a href="${filesPath(name)}">${sections.media}</a> · <a href="${REPORTS_PATH}${query}">${sections.reports}</a> ·
+<a href="${NOTICES_PATH}${query}">${sections.notices}</a> · <a href="${auditPath(name)}">${sections.audit}</a>`,
+    ],
   ])
 }
 
@@ -89,6 +95,9 @@ function actsOf(userId: UserId, user: User, { isLimited, isSelf }: { isLimited: 
         user.locked
           ? { act: 'unlock' as const, path: at('unlock') }
           : { act: 'lock' as const, path: at('lock'), isDangerous: true },
+        user.shadow_banned
+          ? { act: 'endShadowBan' as const, path: at('end-shadow-ban') }
+          : { act: 'shadowBan' as const, path: at('shadow-ban'), isDangerous: true },
         user.suspended
           ? { act: 'unsuspend' as const, path: at('unsuspend') }
           : { act: 'suspend' as const, path: at('suspend'), isDangerous: true },

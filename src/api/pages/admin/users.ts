@@ -34,6 +34,7 @@ const GROUPS = {
   admins: { admins: true, deactivated: false },
   locked: { locked: true },
   suspended: { suspended: true },
+  shadowBanned: { shadowBanned: true },
   deactivated: { deactivated: true },
   guests: { guests: true },
 } satisfies Record<string, Partial<UserFilter>>
@@ -100,7 +101,7 @@ function columnsOf(visit: AdminVisit): Column<ListedUser>[] {
 
 type Standing = Pick<
   ListedUser,
-  'is_admin' | 'is_guest' | 'deactivated' | 'locked' | 'suspended' | 'erased' | 'user_type'
+  'is_admin' | 'is_guest' | 'deactivated' | 'locked' | 'suspended' | 'shadow_banned' | 'erased' | 'user_type'
 >
 
 /** Renders what is special about a user. */
@@ -111,6 +112,7 @@ export function userBadges({ admin: { users } }: Texts, user: Standing) {
     ...(user.is_guest ? [badge(states.guest)] : []),
     ...(user.user_type === null ? [] : [badge(user.user_type)]),
     ...(user.locked ? [badge(states.locked, 'bad')] : []),
+    ...(user.shadow_banned ? [badge(states.shadowBanned, 'bad')] : []),
     ...(user.suspended ? [badge(states.suspended, 'bad')] : []),
     ...(user.deactivated && !user.erased ? [badge(states.deactivated, 'bad')] : []),
     ...(user.erased ? [badge(states.erased, 'bad')] : []),
