@@ -45,8 +45,14 @@ create table rooms (
   room_type text,
   encryption text,
   tombstone text,
+  -- whether users of other servers may be in it
+  federatable boolean not null default true,
   joined_members integer not null default 0,
-  invited_members integer not null default 0
+  invited_members integer not null default 0,
+  joined_local_members integer not null default 0,
+  -- events of the current state: of users, whatever their membership, and all others
+  member_events integer not null default 0,
+  other_state_events integer not null default 0
 );
 create index rooms_in_directory on rooms (joined_members desc, room_id) where in_directory;
 -- Finds out whether a file is an avatar, before it is deleted. A hash takes texts of any length.

@@ -5,6 +5,7 @@ import { mediaRecordEndpoints } from './admin/media/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
 import { roomDeletionEndpoints } from './admin/rooms/delete-room.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
+import { roomListEndpoints } from './admin/rooms/room-lists.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
 import { figureEndpoints } from './admin/server/figures.ts'
 import { handledReportEndpoints } from './admin/server/handle-reports.ts'
@@ -25,6 +26,7 @@ import type { AnyEndpoint } from './http/route.ts'
 /** The endpoints for administrators. */
 export const adminEndpoints: readonly AnyEndpoint[] = [
   getAuditLog,
+  ...roomListEndpoints,
   ...roomBlockEndpoints,
   ...roomDeletionEndpoints,
   getAdminRegister,

@@ -68,6 +68,8 @@ const ADMIN: Readonly<Record<string, string>> = {
   'DELETE /_synapse/admin/v2/rooms/{roomId}': DELETION,
   'GET /_synapse/admin/v2/rooms/{roomId}/delete_status': '',
   'GET /_synapse/admin/v2/rooms/delete_status/{deleteId}': '',
+  'GET /_synapse/admin/v1/rooms ?from ?limit ?order_by ?dir ?search_term ?public_rooms ?empty_rooms': '',
+  'GET /_synapse/admin/v1/rooms/{roomId}': '',
   'GET /_synapse/admin/v1/rooms/{roomId}/block': '',
   'PUT /_synapse/admin/v1/rooms/{roomId}/block': 'block:boolean!',
   'GET /_synapse/admin/v1/username_available ?username': '',

@@ -8,12 +8,19 @@ export const v2 = (path: string) => `/_synapse/admin/v2${path}`
 export const hearthV1 = (path: string) => `/_hearth/admin/v1${path}`
 
 const MAX_PAGE = 1000
+const MAX_TERM = 500
 
 /** The query of a list: an offset and the size of a page. */
 export const listPage = z.object({
   from: queryInteger.default(0),
   limit: queryInteger.default(100).transform((limit) => Math.min(limit, MAX_PAGE)),
 })
+
+/** A part of a name that a list looks for. */
+export const searchTerm = z
+  .string()
+  .max(MAX_TERM)
+  .refine((text) => !text.includes('\0'), 'cannot contain NUL')
 
 /** The parameter of paths about a user. */
 export const ofUser = z.object({ userId })

@@ -39,17 +39,20 @@ function ofKey(field: SummaryField, key: string): Source {
   return { field, valueIn: (content) => content[key] }
 }
 
+/** The change of the number of a room's state events, members aside. */
+export type StateCountChange = { room_id: RoomId; others: number }
+
 /** Updates `rooms` after state changes: rows for new rooms, changed fields and counts. */
 export async function storeRoomSummaries(
   tx: Tx,
   rooms: readonly LockedRoom[],
   changes: readonly { room: LockedRoom; change: StateChange }[],
-  counts: readonly MemberCountChange[],
+  counts: readonly (MemberCountChange | StateCountChange)[],
 ): Promise<void> {
   await allOf([
     ...rooms.filter((room) => room.isNew).map((room) => insertRoom(tx, room)),
     ...changes.map(({ room, change }) => storeField(tx, room, change)),
-    addMemberCounts(tx, counts),
+    addRoomCounts(tx, counts),
   ])
 }
 
@@ -64,15 +67,23 @@ async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promis
     .execute()
 }
 
-/** Applies changes of the member counts. */
-export async function addMemberCounts(tx: Tx, counts: readonly MemberCountChange[]): Promise<void> {
-  const changed = counts.filter(({ joined, invited }) => joined !== 0 || invited !== 0)
+/** Applies changes of a room's counts. */
+export async function addRoomCounts(tx: Tx, counts: readonly (MemberCountChange | StateCountChange)[]): Promise<void> {
+  const zero = { joined: 0, joined_local: 0, invited: 0, all: 0, others: 0 }
+  const changed = counts
+    .map((count) => ({ ...zero, ...count }))
+    .filter(({ room_id: _room, ...changes }) => Object.values(changes).some((by) => by !== 0))
   if (changed.length === 0) return
-  // A room may occur twice: once for new members, and once for departed ones.
-  await sql`update rooms set joined_members = joined_members + joined, invited_members = invited_members + invited
-    from (select room_id, sum(joined) as joined, sum(invited) as invited from unnest(${changed.map(({ room_id }) => room_id)}::text[],
-      ${changed.map(({ joined }) => joined)}::int[], ${changed.map(({ invited }) => invited)}::int[])
-      as counts(room_id, joined, invited) group by room_id) as changed
+  const column = (name: keyof typeof zero) => changed.map((change) => change[name])
+  // A room may occur several times: for new members, departed ones, and other state.
+  await sql`update rooms set joined_members = joined_members + joined, joined_local_members = joined_local_members + joined_local,
+      invited_members = invited_members + invited, member_events = member_events + members,
+      other_state_events = other_state_events + others
+    from (select room_id, sum(joined) as joined, sum(joined_local) as joined_local, sum(invited) as invited,
+        sum(members) as members, sum(others) as others
+      from unnest(${changed.map(({ room_id }) => room_id)}::text[], ${column('joined')}::int[],
+        ${column('joined_local')}::int[], ${column('invited')}::int[], ${column('all')}::int[], ${column('others')}::int[])
+        as counts(room_id, joined, joined_local, invited, members, others) group by room_id) as changed
     where rooms.room_id = changed.room_id`.execute(tx.sql)
 }
 
@@ -83,8 +94,11 @@ async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {
     .find((event) => event?.pdu.type === 'm.room.create')
   if (!create) throw new Error(`the new room ${head.room_id} has no create event`)
   const roomType = create.pdu.content.type
-  await sql`insert into rooms (room_id, room_version, creator, room_type) values (${head.room_id}, ${head.version.id}, ${create.pdu.sender},
-    ${typeof roomType === 'string' ? storableName(roomType) : null})`.execute(tx.sql)
+  await sql`insert into rooms (room_id, room_version, creator, room_type, federatable)
+    values (${head.room_id}, ${head.version.id}, ${create.pdu.sender},
+      ${typeof roomType === 'string' ? storableName(roomType) : null}, ${create.pdu.content['m.federate'] !== false})`.execute(
+    tx.sql,
+  )
 }
 
 /** Returns the summary of a room; undefined if this server does not have it. */

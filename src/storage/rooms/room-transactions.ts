@@ -173,7 +173,8 @@ async function lockRooms(tx: Tx, roomIds: readonly RoomId[]): Promise<Map<RoomId
     rows.map(({ is_blocked: isBlocked, ...row }) => {
       const { room_id, has_other_servers: hasOtherServers, sticky_until: stickyUntil, recomputations } = row
       forgetIfRecomputed(tx, room_id, recomputations)
-      return [room_id, { ...emptyRoom(tx), isNew: false, isBlocked, hasOtherServers, stickyUntil, head: roomHead(row) }]
+      const before = { isNew: false, isBlocked, rootBefore: row.state_root, hasOtherServers, stickyUntil }
+      return [room_id, { ...emptyRoom(tx), ...before, head: roomHead(row) }]
     }),
   )
 }

@@ -19,7 +19,7 @@ import { readServerChanges, storeServerChanges } from './membership/other-server
 import { storePartialEvents } from './membership/partial-rooms.ts'
 import { storeMemberships } from './membership/room-memberships.ts'
 import { queueEvents } from './queue-events.ts'
-import { storeRoomSummaries } from './room-summary.ts'
+import { type StateCountChange, storeRoomSummaries } from './room-summary.ts'
 import { storeStickyEvents } from './sticky-events.ts'
 import {
   type AppendedEvent,
@@ -30,7 +30,7 @@ import {
   type StateChange,
 } from './timeline/locked-room.ts'
 import { noteRedactedState } from './timeline/redacted-state.ts'
-import { storeStateNodes } from './timeline/room-state.ts'
+import { countPresent, storeStateNodes } from './timeline/room-state.ts'
 import { endTypingOfDeparted } from './typing.ts'
 
 /**
@@ -50,15 +50,16 @@ export async function storeAppendedEvents(
     .map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) }))
   // The order matters: the event of a new member is looked up, and the members' servers before the change must be read
   // before the change is stored.
-  const [, serverChanges, counts] = await allOf([
+  const [, serverChanges, counts, stateCounts] = await allOf([
     storeTimelines(tx, rooms, events),
     readServerChanges(tx, ourName, members),
-    storeMemberships(tx, members),
+    storeMemberships(tx, ourName, members),
+    countOtherState(tx, changes),
     members.length === 0 && queueEvents(tx, ourName, rooms, { changes: [], departed: [] }),
   ])
   const [departed] = await allOf([
     storeServerChanges(tx, serverChanges),
-    storeRoomSummaries(tx, rooms, changes, counts),
+    storeRoomSummaries(tx, rooms, changes, [...counts, ...stateCounts]),
     noteGuestAccess(tx, changes),
     endTypingOfDeparted(
       tx,
@@ -74,6 +75,24 @@ export async function storeAppendedEvents(
   for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
   countStored(tx, ourName, { events, counts })
   await storeStickyEvents(tx, { ourName, now }, rooms)
+}
+
+/** Returns how the number of state events changes in each room, members aside. The trie's nodes are in the cache. */
+async function countOtherState(
+  tx: Tx,
+  changes: readonly { room: LockedRoom; change: StateChange }[],
+): Promise<StateCountChange[]> {
+  const others = Map.groupBy(
+    changes.filter(({ change }) => !isMembership(change)),
+    ({ room }) => room,
+  )
+  return Promise.all(
+    [...others].map(async ([room, of]) => {
+      const keys = of.map(({ change }) => change)
+      const before = await countPresent(tx, room.rootBefore, keys, { nodes: room.nodes, events: new Map() })
+      return { room_id: roomIdOf(room), others: keys.filter(({ event }) => event).length - before }
+    }),
+  )
 }
 
 function isOutside({ event }: { event: StoredEvent | undefined }): boolean {

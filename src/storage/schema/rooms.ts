@@ -51,8 +51,12 @@ export type RoomRow = {
   room_type: string | null
   encryption: string | null
   tombstone: RoomId | null
+  federatable: boolean
   joined_members: number
   invited_members: number
+  joined_local_members: number
+  member_events: number
+  other_state_events: number
 }
 
 export type EventRow = {

@@ -34,6 +34,7 @@ const SMALL_TABLES = [
 const WITHOUT_INDEX = [
   // Lists for administrators, which sort by any column, or count.
   /rooms\/reports\.ts:\d+: reports$/,
+  /rooms\/administered-rooms\.ts:\d+: rooms$/,
   /users\/user-lists\.ts:\d+: (users|profiles)$/,
   /mas\/[a-z-]+\.ts:\d+: (users|registration_tokens|upstream_links|oauth_clients|oauth_sessions)$/,
   // Figures of the server as a whole, once a minute and once in ten.

@@ -12,15 +12,9 @@ import {
 import { direction } from '../../client/rooms/pagination-fields.ts'
 import { queryBoolean } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
-import { listPage, nextToken, ofUser, v1, v2 } from '../admin-fields.ts'
+import { listPage, nextToken, ofUser, searchTerm, v1, v2 } from '../admin-fields.ts'
 
-const MAX_TERM = 500
-
-const term = z
-  .string()
-  .max(MAX_TERM)
-  .refine((text) => !text.includes('\0'), 'cannot contain NUL')
-  .transform((text) => text.toLowerCase())
+const term = searchTerm.transform((text) => text.toLowerCase())
 
 const query = listPage.extend({
   user_id: term.optional(),

@@ -1,5 +1,5 @@
 import type { App } from '../../../app.ts'
-import type { ServerName, UserId } from '../../../core/ids.ts'
+import { type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
 import type { Event, JsonObject } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { fitStrippedState } from '../../../core/rooms/stripped-state.ts'
@@ -10,7 +10,7 @@ import { storeMemberships } from '../../../storage/rooms/membership/room-members
 import { storeStrippedState } from '../../../storage/rooms/membership/stripped-states.ts'
 import { addRoomContact, removeRoomContacts } from '../../../storage/rooms/room-contacts.ts'
 import { storeOutOfBandRoom } from '../../../storage/rooms/room-lists.ts'
-import { addMemberCounts } from '../../../storage/rooms/room-summary.ts'
+import { addRoomCounts } from '../../../storage/rooms/room-summary.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import { storeOutliers } from '../../../storage/rooms/timeline/outliers.ts'
 import { storeOutOfBandVersion } from '../../../storage/rooms/timeline/room-versions.ts'
@@ -74,7 +74,10 @@ async function becomeCurrent(tx: Tx, nid: number, contact: ServerName | undefine
   const { room_id: roomId, pdu } = event
   const userId = pdu.state_key as UserId
   const membership = String(pdu.content.membership)
-  await addMemberCounts(tx, await storeMemberships(tx, [{ room_id: roomId, state_key: userId, event }]))
+  await addRoomCounts(
+    tx,
+    await storeMemberships(tx, serverNameOf(userId), [{ room_id: roomId, state_key: userId, event }]),
+  )
   if (membership === 'leave' || membership === 'ban') await removeRoomContacts(tx, roomId, userId)
   else if (contact !== undefined) await addRoomContact(tx, { roomId, userId, serverName: contact })
   appendToStream(tx, { kind: 'event', room_id: roomId, user_id: userId, ref: nid, detail: membership })

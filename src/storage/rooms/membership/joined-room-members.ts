@@ -62,11 +62,18 @@ export async function storeFoundMembers(
 }
 
 async function recount(tx: Tx, ourName: ServerName, roomId: RoomId): Promise<void> {
-  const counted = sql`update rooms set joined_members = counts.joined, invited_members = counts.invited
-    from (select count(*) filter (where membership = 'join') as joined, count(*) filter (where membership = 'invite') as invited
+  await allOf([recountMembers(tx, ourName, roomId), recountRoomServers(tx, ourName, [roomId])])
+}
+
+/** Counts the members of a room again. */
+async function recountMembers(tx: Tx, ourName: ServerName, roomId: RoomId): Promise<void> {
+  await sql`update rooms set joined_members = counts.joined, joined_local_members = counts.joined_local,
+      invited_members = counts.invited, member_events = counts.all
+    from (select count(*) filter (where membership = 'join') as joined, count(*) filter (where membership = 'invite') as invited,
+        count(*) filter (where membership = 'join' and substr(user_id, strpos(user_id, ':') + 1) = ${ourName}) as joined_local,
+        count(*) as "all"
       from room_memberships where room_id = ${roomId}) as counts
     where room_id = ${roomId}`.execute(tx.sql)
-  await allOf([counted, recountRoomServers(tx, ourName, [roomId])])
 }
 
 async function insertMembers(tx: Tx, roomId: RoomId, members: readonly JoinedRoomMember[]): Promise<void> {

@@ -7,23 +7,28 @@ import { shownText } from '../../engine/storable-text.ts'
 import type { RoomMembershipRow } from '../../schema/rooms.ts'
 import type { StoredEvent } from '../../schema/stored-event.ts'
 
-/** The change of a room's member counts. */
-export type MemberCountChange = { room_id: RoomId; joined: number; invited: number }
+/** The change of a room's member counts; `all`: with any membership. */
+export type MemberCountChange = { room_id: RoomId; joined: number; joined_local: number; invited: number; all: number }
 
 /** A change of a user's membership; `event` undefined: it was removed. */
 export type MembershipChangeRow = { room_id: RoomId; state_key: string; event: StoredEvent | undefined }
 
 /** Applies member changes to the table of current memberships; returns how each room's counts changed. */
-export async function storeMemberships(tx: Tx, changes: readonly MembershipChangeRow[]): Promise<MemberCountChange[]> {
+export async function storeMemberships(
+  tx: Tx,
+  ourName: ServerName,
+  changes: readonly MembershipChangeRow[],
+): Promise<MemberCountChange[]> {
   const present = changes.filter(
     (change): change is MembershipChangeRow & { event: StoredEvent } => change.event !== undefined,
   )
-  const counts = await upsertMemberships(tx, present)
+  const counts = await upsertMemberships(tx, ourName, present)
   if (present.length === changes.length) return counts
   return [
     ...counts,
     ...(await deleteMemberships(
       tx,
+      ourName,
       changes.filter(({ event }) => event === undefined),
     )),
   ]
@@ -31,6 +36,7 @@ export async function storeMemberships(tx: Tx, changes: readonly MembershipChang
 
 async function upsertMemberships(
   tx: Tx,
+  ourName: ServerName,
   changes: readonly (MembershipChangeRow & { event: StoredEvent })[],
 ): Promise<MemberCountChange[]> {
   if (changes.length === 0) return []
@@ -52,26 +58,33 @@ async function upsertMemberships(
         displayname = excluded.displayname, avatar_url = excluded.avatar_url,
         forgotten = room_memberships.forgotten and excluded.membership in ('leave', 'ban')
     ), changes as (
-      select room_id, membership, 1 as by from new union all select room_id, membership, -1 from old
+      select room_id, user_id, membership, 1 as by from new
+      union all select room_id, user_id, membership, -1 from old
     )
     select room_id, coalesce(sum(by) filter (where membership = 'join'), 0)::int as joined,
-      coalesce(sum(by) filter (where membership = 'invite'), 0)::int as invited from changes group by room_id`.execute(
-    tx.sql,
-  )
+      coalesce(sum(by) filter (where membership = 'join' and substr(user_id, strpos(user_id, ':') + 1) = ${ourName}), 0)::int
+        as joined_local,
+      coalesce(sum(by) filter (where membership = 'invite'), 0)::int as invited, sum(by)::int as "all"
+    from changes group by room_id`.execute(tx.sql)
   return rows
 }
 
-async function deleteMemberships(tx: Tx, changes: readonly MembershipChangeRow[]): Promise<MemberCountChange[]> {
+async function deleteMemberships(
+  tx: Tx,
+  ourName: ServerName,
+  changes: readonly MembershipChangeRow[],
+): Promise<MemberCountChange[]> {
   const { rows } = await sql<MemberCountChange>`with gone as (
       delete from room_memberships using unnest(${changes.map(({ room_id }) => room_id)}::text[],
         ${changes.map(({ state_key }) => state_key)}::text[]) as old(room_id, user_id)
       where room_memberships.room_id = old.room_id and room_memberships.user_id = old.user_id
-      returning room_memberships.room_id, room_memberships.membership
+      returning room_memberships.room_id, room_memberships.user_id, room_memberships.membership
     )
-    select room_id, -coalesce(count(*) filter (where membership = 'join'), 0)::int as joined,
-      -coalesce(count(*) filter (where membership = 'invite'), 0)::int as invited from gone group by room_id`.execute(
-    tx.sql,
-  )
+    select room_id, -(count(*) filter (where membership = 'join'))::int as joined,
+      -(count(*) filter (where membership = 'join' and substr(user_id, strpos(user_id, ':') + 1) = ${ourName}))::int
+        as joined_local,
+      -(count(*) filter (where membership = 'invite'))::int as invited, -count(*)::int as "all"
+    from gone group by room_id`.execute(tx.sql)
   return rows
 }
 

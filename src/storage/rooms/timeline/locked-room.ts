@@ -64,6 +64,8 @@ export type LockedRoom = {
   readonly isNew: boolean
   /** Whether administrators have blocked the room; false for rooms that this server does not have. */
   readonly isBlocked: boolean
+  /** Root of the current state before this transaction. */
+  readonly rootBefore: number
   /**
    * The id that the command chose for a new room; unused in room version 12 and later, where it is the hash of the
    * create event.
@@ -102,6 +104,7 @@ export function emptyRoom(db: Db): LockedRoom {
     head: undefined,
     isNew: true,
     isBlocked: false,
+    rootBefore: 0,
     newRoomId: undefined,
     events: [],
     hasOtherServers: false,

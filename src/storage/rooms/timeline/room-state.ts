@@ -74,6 +74,16 @@ function lookUpEach(
   return missing.length > 0 ? { missing } : { nids }
 }
 
+/** Returns how many of some keys the state at `root` has. */
+export async function countPresent(
+  db: Db,
+  root: number,
+  keys: readonly StateKey[],
+  overlay?: StateOverlay,
+): Promise<number> {
+  return (await withNodes(db, overlay, (source) => trieLookup(root, keys, source))).found.size
+}
+
 /** Returns all state at `root`, or only members, or all except members; with a budget, as many events as fit. */
 export async function readAllState(
   db: Db,
