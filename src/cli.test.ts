@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
-import { runCommandLine } from './cli.ts'
+import { commandsOf, runCommandLine } from './cli.ts'
 import { migrate } from './storage/engine/migrate.ts'
 import { openDatabase } from './storage/engine/open-database.ts'
 
@@ -38,28 +38,35 @@ describe('help', () => {
     const { code, stdout } = await hearth([word])
     expect(code).toBe(0)
     expect(stdout).toMatch(
-      /start.*generate-config.*create-user.*create-registration-token.*reset-password.*reset-second-factor.*create-token.*list-tokens.*revoke-token.*migrate.*list-endpoints.*doctor/s,
+      /start.*generate-config.*doctor.*migrate.*list-endpoints.*user.*token.*registration-token.*media/s,
     )
   })
 
   test.each([
     'start',
     'generate-config',
-    'create-user',
-    'create-registration-token',
-    'reset-password',
-    'reset-second-factor',
-    'create-token',
-    'list-tokens',
-    'revoke-token',
+    'doctor',
     'migrate',
     'list-endpoints',
-    'doctor',
+    ...commandsOf('user'),
+    ...commandsOf('token'),
+    ...commandsOf('registration-token'),
+    ...commandsOf('media'),
   ])('explains %s with examples', async (command) => {
-    const { code, stdout } = await hearth([command, '--help'])
+    const { code, stdout } = await hearth([...command.split(' '), '--help'])
     expect(code).toBe(0)
     expect(stdout).toContain(`Usage: hearth ${command}`)
     expect(stdout).toMatch(/Examples:\n {2}# .*\n {2}hearth /)
+  })
+
+  test.each([
+    [['user', '--help'], 0],
+    [['help', 'user'], 0],
+    [['user'], 2],
+  ])('%j lists the commands of the group', async (words, code) => {
+    const printed = await hearth(words)
+    expect(printed.code).toBe(code)
+    expect(printed.stdout + printed.stderr).toMatch(/user create.*user list.*user lock/s)
   })
 
   test('--version', async () => {
@@ -70,11 +77,14 @@ describe('help', () => {
 describe('a wrong command line ends with 2 and one line', () => {
   test.each([
     [['strat'], 'There is no command strat; did you mean start? See: hearth --help\n'],
+    [['user', 'lok', 'x'], 'There is no command user lok; did you mean user lock? See: hearth --help\n'],
+    [['user', 'lock'], 'USERNAME is missing: hearth user lock USERNAME\n'],
+    [['user', 'list', '--limit', 'many'], '--limit: expected a whole number, not many\n'],
     [['constructor'], 'There is no command constructor. See: hearth --help\n'],
     [['start', '--confg', 'x'], "Unknown option '--confg'; did you mean --config?\n"],
     [['--confg', 'x'], "Unknown option '--confg'; did you mean --config?\n"],
     [['doctor', 'x'], 'Unexpected argument: x\n'],
-    [['create-user', 'x', 'y'], 'Unexpected argument: y\n'],
+    [['user', 'create', 'x', 'y'], 'Unexpected argument: y\n'],
     [['start', '--config'], "Option '--config <value>' argument missing\n"],
   ])('%j', async (words, expected) => {
     expect(await hearth(words)).toEqual({ code: 2, stdout: '', stderr: expected })
@@ -174,7 +184,6 @@ test('a database that a newer Hearth upgraded is refused in one line, with advic
 describe('media move', () => {
   const bucket = { HEARTH_MEDIA_S3_BUCKET: 'b', HEARTH_MEDIA_STORE: 'disk' }
   test.each([
-    ['without an action', ['media'], {}, 'Say what to do: hearth media move --to s3'],
     ['without a destination', ['media', 'move'], {}, 'Say where to: --to s3 or --to disk'],
     ['without a bucket', ['media', 'move', '--to', 's3'], {}, 'media.s3.bucket is not set. Configure the bucket first'],
     ['while new files go elsewhere', ['media', 'move', '--to', 's3'], bucket, 'Set media.store: s3, restart all'],

@@ -15,49 +15,9 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'print a configuration file with every key explained',
     load: async () => (await import('./cli/generate-config.ts')).generateConfig,
   },
-  'create-user': {
-    summary: 'create an account',
-    load: async () => (await import('./cli/create-user.ts')).createUserCommand,
-  },
-  'create-registration-token': {
-    summary: 'create a token with which visitors register',
-    load: async () => (await import('./cli/create-registration-token.ts')).createRegistrationTokenCommand,
-  },
-  'reset-password': {
-    summary: 'set a new password for an account',
-    load: async () => (await import('./cli/reset-password.ts')).resetPassword,
-  },
-  'reset-second-factor': {
-    summary: 'remove the second factors of an account',
-    load: async () => (await import('./cli/reset-second-factor.ts')).resetSecondFactor,
-  },
-  'create-token': {
-    summary: 'create a personal token for a bot or a script',
-    load: async () => (await import('./cli/create-token.ts')).createToken,
-  },
-  'list-tokens': {
-    summary: 'list the personal tokens of an account',
-    load: async () => (await import('./cli/list-tokens.ts')).listTokens,
-  },
-  'revoke-token': {
-    summary: 'revoke a personal token',
-    load: async () => (await import('./cli/revoke-token.ts')).revokeTokenCommand,
-  },
-  'link-provider': {
-    summary: 'link an account at an identity provider to a user',
-    load: async () => (await import('./cli/provider-links.ts')).linkProviderCommand,
-  },
-  'unlink-provider': {
-    summary: 'end such a link',
-    load: async () => (await import('./cli/provider-links.ts')).unlinkProviderCommand,
-  },
-  'list-providers': {
-    summary: 'list the accounts of a user at identity providers',
-    load: async () => (await import('./cli/provider-links.ts')).listProvidersCommand,
-  },
-  media: {
-    summary: 'move files between the folder and the bucket',
-    load: async () => (await import('./cli/media.ts')).media,
+  doctor: {
+    summary: 'check the configuration and the installation, and say how to fix them',
+    load: async () => (await import('./cli/doctor/doctor.ts')).doctor,
   },
   migrate: {
     summary: 'migrate the database without starting the server',
@@ -67,10 +27,94 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'print every HTTP endpoint with its authentication and rate limit',
     load: async () => (await import('./cli/list-endpoints.ts')).listEndpoints,
   },
-  doctor: {
-    summary: 'check the configuration and the installation, and say how to fix them',
-    load: async () => (await import('./cli/doctor/doctor.ts')).doctor,
+  'user create': {
+    summary: 'create an account',
+    load: async () => (await import('./cli/admin/create-user.ts')).createUserCommand,
   },
+  'user list': {
+    summary: 'list accounts',
+    load: async () => (await import('./cli/admin/users.ts')).listUsersCommand,
+  },
+  'user show': {
+    summary: 'show an account',
+    load: async () => (await import('./cli/admin/users.ts')).showUserCommand,
+  },
+  'user lock': {
+    summary: 'lock an account',
+    load: async () => (await import('./cli/admin/users.ts')).lockUserCommand,
+  },
+  'user unlock': {
+    summary: 'unlock an account',
+    load: async () => (await import('./cli/admin/users.ts')).unlockUserCommand,
+  },
+  'user suspend': {
+    summary: 'suspend an account',
+    load: async () => (await import('./cli/admin/users.ts')).suspendUserCommand,
+  },
+  'user unsuspend': {
+    summary: 'end the suspension of an account',
+    load: async () => (await import('./cli/admin/users.ts')).unsuspendUserCommand,
+  },
+  'user make-admin': {
+    summary: 'make a user an administrator',
+    load: async () => (await import('./cli/admin/users.ts')).makeAdminCommand,
+  },
+  'user revoke-admin': {
+    summary: 'take the rights of an administrator from a user',
+    load: async () => (await import('./cli/admin/users.ts')).revokeAdminCommand,
+  },
+  'user deactivate': {
+    summary: 'deactivate an account, and erase its data if asked to',
+    load: async () => (await import('./cli/admin/users.ts')).deactivateUserCommand,
+  },
+  'user reset-password': {
+    summary: 'set a new password for an account',
+    load: async () => (await import('./cli/admin/reset-password.ts')).resetPasswordCommand,
+  },
+  'user reset-second-factor': {
+    summary: 'remove the second factors of an account',
+    load: async () => (await import('./cli/admin/users.ts')).resetSecondFactorCommand,
+  },
+  'user link-provider': {
+    summary: 'link an account at an identity provider to a user',
+    load: async () => (await import('./cli/provider-links.ts')).linkProviderCommand,
+  },
+  'user unlink-provider': {
+    summary: 'end such a link',
+    load: async () => (await import('./cli/provider-links.ts')).unlinkProviderCommand,
+  },
+  'user list-providers': {
+    summary: 'list the accounts of a user at identity providers',
+    load: async () => (await import('./cli/provider-links.ts')).listProvidersCommand,
+  },
+  'token create': {
+    summary: 'create a personal token for a bot or a script',
+    load: async () => (await import('./cli/create-token.ts')).createToken,
+  },
+  'token list': {
+    summary: 'list the personal tokens of an account',
+    load: async () => (await import('./cli/list-tokens.ts')).listTokens,
+  },
+  'token revoke': {
+    summary: 'revoke a personal token',
+    load: async () => (await import('./cli/revoke-token.ts')).revokeTokenCommand,
+  },
+  'registration-token create': {
+    summary: 'create a token with which visitors register',
+    load: async () => (await import('./cli/create-registration-token.ts')).createRegistrationTokenCommand,
+  },
+  'media move': {
+    summary: 'move files between the folder and the bucket',
+    load: async () => (await import('./cli/admin/move-media.ts')).moveMediaCommand,
+  },
+}
+
+/** The first words of commands of two words. */
+const GROUPS: Readonly<Record<string, string>> = {
+  user: 'create, list and change accounts',
+  token: 'personal tokens of bots and scripts',
+  'registration-token': 'tokens with which visitors register',
+  media: 'uploaded files',
 }
 
 /**
@@ -87,14 +131,23 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 }
 
 async function dispatch(words: readonly string[]): Promise<number> {
-  const named = words[0] !== undefined && !words[0].startsWith('-')
-  const name = named ? words[0]! : 'start'
-  const rest = named ? words.slice(1) : words
-  if (words[0] === '--version') return print(HEARTH_VERSION)
-  if (name === 'help') return print(rest[0] === undefined ? overview() : await helpOf(rest[0]))
-  if (words[0] === '--help' || words[0] === '-h') return print(overview())
+  const [first] = words
+  if (first === '--version') return print(HEARTH_VERSION)
+  if (first === '--help' || first === '-h') return print(overview())
+  if (first === 'help') return print(words[1] === undefined ? overview() : await helpOf(nameIn(words.slice(1)).name))
+  const { name, rest } = nameIn(words)
   if (rest.includes('--help') || rest.includes('-h')) return print(await helpOf(name))
+  if (Object.hasOwn(GROUPS, name)) throw new UsageError(groupOverview(name))
   return (await load(name)).run([...rest])
+}
+
+/** Splits a command line into the name of the command, of one or two words or a group, and the rest. */
+function nameIn(words: readonly string[]): { name: string; rest: readonly string[] } {
+  const [first, second] = words
+  if (first === undefined || first.startsWith('-')) return { name: 'start', rest: words }
+  if (!Object.hasOwn(GROUPS, first) || second === undefined || second.startsWith('-'))
+    return { name: first, rest: words.slice(1) }
+  return { name: `${first} ${second}`, rest: words.slice(2) }
 }
 
 function print(text: string): number {
@@ -103,27 +156,49 @@ function print(text: string): number {
 }
 
 async function helpOf(name: string): Promise<string> {
-  return commandHelp(name, await load(name))
+  return Object.hasOwn(GROUPS, name) ? groupOverview(name) : commandHelp(name, await load(name))
 }
 
 function load(name: string): Promise<Command> {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (entry) return entry.load()
-  const meant = nearest(name, Object.keys(COMMANDS))
+  const meant = nearest(name, [...Object.keys(COMMANDS), ...Object.keys(GROUPS)])
   throw new UsageError(`There is no command ${name}${meant ? `; did you mean ${meant}?` : '.'} See: hearth --help`)
 }
 
 function overview(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(21)}${summary}`)
+  const single = Object.entries(COMMANDS).filter(([name]) => !name.includes(' '))
   return `Hearth ${HEARTH_VERSION}, a Matrix homeserver
 
 Usage: hearth [command] [options]
 
 Commands:
-${lines.join('\n')}
+${summaries(single.map(([name, { summary }]) => [name, summary]))}
+
+Administration, whether or not the server runs (hearth GROUP --help lists the commands):
+${summaries(Object.entries(GROUPS))}
 
 hearth COMMAND --help explains a command and its options.
 From a checkout: npm start -- --config FILE, and npm run hearth COMMAND -- [options].`
+}
+
+/** Returns the names of the commands of a group. */
+export function commandsOf(group: string): string[] {
+  return Object.keys(COMMANDS).filter((name) => name.startsWith(`${group} `))
+}
+
+function groupOverview(group: string): string {
+  return `Usage: hearth ${group} COMMAND [options]
+
+Commands:
+${summaries(commandsOf(group).map((name) => [name, COMMANDS[name]!.summary]))}
+
+hearth ${group} COMMAND --help explains a command and its options.`
+}
+
+function summaries(lines: (readonly [name: string, summary: string])[]): string {
+  const width = Math.max(...lines.map(([name]) => name.length)) + 2
+  return lines.map(([name, summary]) => `  ${name.padEnd(width)}${summary}`).join('\n')
 }
 
 /** Renders errors that the operator can fix as one line, bugs with their stack. */

@@ -52,7 +52,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   'src/api/client': ['users', 'devices', 'push', 'presence', 'search', 'appservices', 'rtc', 'rooms', 'sync', ''],
   'src/api/admin': ['', 'mas', 'users', 'rooms', 'media', 'federation', 'server'],
   'src/api/pages': ['texts', '', 'fallback', 'mail', 'sign-in', 'registration', 'oauth', 'account', 'admin'],
-  'src/cli': ['', 'doctor'],
+  'src/cli': ['', 'admin', 'doctor'],
 }
 /** Files of src that are in no layer's folder. */
 const BESIDE: Readonly<Record<string, string>> = {

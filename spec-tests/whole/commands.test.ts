@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { freePort } from '../../testing/free-port.ts'
@@ -66,13 +66,17 @@ afterAll(async () => {
 })
 
 async function logIn(user: string, password: string): Promise<number> {
+  return (await logInWith(user, password)).status
+}
+
+function logInWith(user: string, password: string): Promise<Response> {
   const body = JSON.stringify({ type: 'm.login.password', identifier: { type: 'm.id.user', user }, password })
-  return (await fetch(`http://127.0.0.1:${port}/_matrix/client/v3/login`, { method: 'POST', body })).status
+  return fetch(`http://127.0.0.1:${port}/_matrix/client/v3/login`, { method: 'POST', body })
 }
 
 test('start greets with what to do next', async () => {
   expect(server.output.stderr).toContain(`http://localhost:${port} `)
-  expect(server.output.stderr).toContain(`create-user -- --admin --config ${config}`)
+  expect(server.output.stderr).toContain(`user create -- --admin --config ${config}`)
   expect(server.output.stderr).toContain(`doctor -- --config ${config}\n`)
 })
 
@@ -92,23 +96,36 @@ test('start refuses a port in use, in one line', async () => {
   )
 })
 
-test('create-user makes accounts at a server that runs', async () => {
-  const { code, stdout } = await hearth(['create-user', 'alice', '--admin', '--config', config], `${PASSWORD}\n`)
+test('user create makes accounts at a server that runs', async () => {
+  const { code, stdout } = await hearth(['user', 'create', 'alice', '--admin', '--config', config], `${PASSWORD}\n`)
   expect(stdout).toContain('Created the account @alice:localhost, an administrator.')
   expect(code).toBe(0)
   expect(await logIn('alice', PASSWORD)).toBe(200)
-  const again = await hearth(['create-user', 'alice', '--config', config], `${PASSWORD}\n`)
-  expect(again).toMatchObject({
-    code: 1,
-    stdout: '',
-    stderr: expect.stringMatching(/^The running server refuses: .*\n$/),
-  })
+  const again = await hearth(['user', 'create', 'alice', '--config', config], `${PASSWORD}\n`)
+  expect(again).toMatchObject({ code: 1, stdout: '', stderr: 'This user name is taken.\n' })
 })
 
-test('reset-password has a server on the embedded database stopped', async () => {
-  const { code, stderr } = await hearth(['reset-password', 'alice', '--config', config], 'another horse\n')
-  expect(code).toBe(1)
-  expect(stderr).toBe('A running Hearth uses the embedded database. Stop it, run this again, then start it.\n')
+test('accounts are listed, shown and changed at a server that runs, as an operator in the audit log', async () => {
+  const user = (...words: string[]) => hearth(['user', ...words, '--config', config], `${PASSWORD}\n`)
+  expect(await user('create', 'dora')).toMatchObject({ code: 0 })
+  expect(await user('lock', 'dora')).toMatchObject({ code: 0, stdout: '@dora:localhost is locked.\n' })
+  expect((await user('list')).stdout).not.toContain('@dora')
+  expect((await user('list', '--all')).stdout).toMatch(
+    /@alice:localhost +alice +admin .*\n@dora:localhost +dora +locked/,
+  )
+  expect(JSON.parse((await user('show', 'dora', '--json')).stdout)).toMatchObject({ locked: true, admin: false })
+  expect(await user('lock', 'alice')).toMatchObject({ code: 1, stderr: 'This user is an administrator.\n' })
+  expect(await user('suspend', 'nobody')).toMatchObject({ code: 1, stderr: 'Unknown user.\n' })
+  expect(await user('deactivate', 'dora')).toMatchObject({ code: 0, stdout: '@dora:localhost is deactivated.\n' })
+  expect(await user('reset-password', 'alice')).toMatchObject({ code: 0 })
+  const { access_token } = (await (await logInWith('alice', PASSWORD)).json()) as { access_token: string }
+  const entries = await fetch(`http://127.0.0.1:${port}/_hearth/admin/v1/audit_log`, {
+    headers: { authorization: `Bearer ${access_token}` },
+  })
+  const log = (await entries.json()) as { entries: object[] }
+  expect(log.entries).toContainEqual(
+    expect.objectContaining({ actor: `command line: ${userInfo().username}`, target: '@dora:localhost' }),
+  )
 })
 
 test('doctor finds the server that runs', async () => {
@@ -152,52 +169,71 @@ test.each([
 test('SIGTERM ends the server with 0; then accounts and tokens are made and passwords reset without it', async () => {
   server.child.kill('SIGTERM')
   expect((await server.ended).code).toBe(0)
-  const made = await hearth(['create-user', '@bob:localhost', '--config', config], `${PASSWORD}\n`)
+  const made = await hearth(['user', 'create', '@bob:localhost', '--config', config], `${PASSWORD}\n`)
   expect(made).toMatchObject({ code: 0, stdout: expect.stringContaining('Created the account @bob:localhost.') })
-  const weak = await hearth(['create-user', 'carl', '--config', config], 'short\n')
+  const weak = await hearth(['user', 'create', 'carl', '--config', config], 'short\n')
   expect(weak).toMatchObject({ code: 1, stderr: 'A password needs at least 8 characters.\n' })
-  const reset = await hearth(['reset-password', 'alice', '--config', config], 'another horse\n')
+  const reset = await hearth(['user', 'reset-password', 'alice', '--config', config], 'another horse\n')
   expect(reset).toMatchObject({ code: 0, stdout: '@alice:localhost has a new password.\n' })
-  const factors = await hearth(['reset-second-factor', 'alice', '--config', config])
+  const factors = await hearth(['user', 'reset-second-factor', 'alice', '--config', config])
   expect(factors).toMatchObject({ code: 0, stdout: '@alice:localhost has no second factor: nothing to do.\n' })
-  const nobody = await hearth(['reset-second-factor', 'nobody', '--config', config])
-  expect(nobody).toMatchObject({ code: 1, stderr: 'There is no account @nobody:localhost.\n' })
+  const nobody = await hearth(['user', 'reset-second-factor', 'nobody', '--config', config])
+  expect(nobody).toMatchObject({ code: 1, stderr: 'Unknown user.\n' })
 
-  const invitation = await hearth(['create-registration-token', '--uses', '1', '--expires', '7d', '--config', config])
+  const invitation = await hearth([
+    'registration-token',
+    'create',
+    '--uses',
+    '1',
+    '--expires',
+    '7d',
+    '--config',
+    config,
+  ])
   expect(invitation).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^(\w{16})\nhttp.*\/register\?token=\1\n$/),
   })
-  const named = ['create-registration-token', 'summer-school', '--config', config]
+  const named = ['registration-token', 'create', 'summer-school', '--config', config]
   expect((await hearth(named)).stdout).toContain('summer-school\n')
   expect(await hearth(named)).toMatchObject({
     code: 1,
     stderr: 'The registration token summer-school exists already.\n',
   })
-  expect(await hearth(['create-registration-token', '--uses', '0', '--config', config])).toMatchObject({ code: 2 })
+  expect(await hearth(['registration-token', 'create', '--uses', '0', '--config', config])).toMatchObject({ code: 2 })
 
-  const token = await hearth(['create-token', 'bob', '--name', 'Weather bot', '--expires', '90d', '--config', config])
+  const token = await hearth([
+    'token',
+    'create',
+    'bob',
+    '--name',
+    'Weather bot',
+    '--expires',
+    '90d',
+    '--config',
+    config,
+  ])
   expect(token).toMatchObject({ code: 0, stdout: expect.stringMatching(/^hearth_personal_\w{40}\n/) })
   expect(token.stdout).toMatch(
     /acts as @bob:localhost \(urn:matrix:client:api:\*\), until \d{4}-.*\nIt is shown only this once/,
   )
-  const byScript = await hearth(['create-token', 'bob', '--device', 'BOT', '--json', '--config', config])
+  const byScript = await hearth(['token', 'create', 'bob', '--device', 'BOT', '--json', '--config', config])
   const { access_token: secret, token_id: id, ...rest } = JSON.parse(byScript.stdout)
   expect(rest).toMatchObject({ device_id: 'BOT', user_id: '@bob:localhost', expires_ts: null })
-  const listed = await hearth(['list-tokens', 'bob', '--config', config])
+  const listed = await hearth(['token', 'list', 'bob', '--config', config])
   expect(listed.stdout).toMatch(/Weather bot\n {2}created \d{4}.*, never used, expires \d{4}/)
   expect(listed.stdout).toContain(`${id}  `)
-  expect(listed.stdout + (await hearth(['list-tokens', 'bob', '--json', '--config', config])).stdout).not.toContain(
+  expect(listed.stdout + (await hearth(['token', 'list', 'bob', '--json', '--config', config])).stdout).not.toContain(
     secret,
   )
-  expect(await hearth(['create-token', 'bob', '--expires', 'never', '--config', config])).toMatchObject({ code: 2 })
-  expect(await hearth(['create-token', 'nobody', '--config', config])).toMatchObject({
+  expect(await hearth(['token', 'create', 'bob', '--expires', 'never', '--config', config])).toMatchObject({ code: 2 })
+  expect(await hearth(['token', 'create', 'nobody', '--config', config])).toMatchObject({
     code: 1,
     stderr: 'There is no account @nobody:localhost.\n',
   })
-  const revoked = await hearth(['revoke-token', id, '--config', config])
+  const revoked = await hearth(['token', 'revoke', id, '--config', config])
   expect(revoked).toMatchObject({ code: 0, stdout: `The token ${id} is revoked.\n` })
-  expect(await hearth(['revoke-token', id, '--config', config])).toMatchObject({
+  expect(await hearth(['token', 'revoke', id, '--config', config])).toMatchObject({
     code: 1,
     stderr: 'There is no such personal token.\n',
   })
@@ -229,12 +265,12 @@ test('accounts at identity providers are linked, listed and unlinked', async () 
   const providers = 'identity_providers: [{kind: cas, id: campus, name: Campus, server_url: "http://127.0.0.1:9/"}]'
   writeFileSync(file, `${readFileSync(config, 'utf8')}${providers}\n`)
   const link = (command: string, user: string, provider = 'campus') =>
-    hearth([command, user, '--provider', provider, '--subject', '4711', '--config', file])
+    hearth(['user', command, user, '--provider', provider, '--subject', '4711', '--config', file])
   expect(await link('link-provider', 'bob', 'nowhere')).toMatchObject({
     code: 1,
     stderr: 'There is no identity provider with this ID.\n',
   })
-  expect(await hearth(['link-provider', 'bob', '--config', file])).toMatchObject({ code: 2 })
+  expect(await hearth(['user', 'link-provider', 'bob', '--config', file])).toMatchObject({ code: 2 })
   expect(await link('link-provider', 'bob')).toMatchObject({
     code: 0,
     stdout: '@bob:localhost can sign in at campus as 4711.\n',
@@ -243,8 +279,8 @@ test('accounts at identity providers are linked, listed and unlinked', async () 
     code: 1,
     stderr: expect.stringContaining('another user'),
   })
-  expect((await hearth(['list-providers', 'bob', '--config', file])).stdout).toContain('campus  4711')
+  expect((await hearth(['user', 'list-providers', 'bob', '--config', file])).stdout).toContain('campus  4711')
   expect(await link('unlink-provider', 'bob')).toMatchObject({ code: 0 })
   expect(await link('unlink-provider', 'bob')).toMatchObject({ code: 1, stderr: 'This account is not linked.\n' })
-  expect(JSON.parse((await hearth(['list-providers', 'bob', '--json', '--config', file])).stdout)).toEqual([])
+  expect(JSON.parse((await hearth(['user', 'list-providers', 'bob', '--json', '--config', file])).stdout)).toEqual([])
 })

@@ -14,8 +14,8 @@ export const createRegistrationTokenCommand = defineCommand({
     ...EXPIRES_OPTION,
   },
   examples: [
-    ['create-registration-token --uses 1 --expires 7d', 'an invitation for one person'],
-    ['create-registration-token summer-school --config hearth.yaml', 'a token that people can remember'],
+    ['registration-token create --uses 1 --expires 7d', 'an invitation for one person'],
+    ['registration-token create summer-school --config hearth.yaml', 'a token that people can remember'],
   ],
   async run({ config: configFile, uses, expires }, token) {
     const config = loadConfig({ configFile })
@@ -23,7 +23,7 @@ export const createRegistrationTokenCommand = defineCommand({
     const lifetime = parseExpires(expires) ?? null
     const { token: created } = await withAuditedApp(
       config,
-      { command: 'create-registration-token', target: token ?? null, details: { usesAllowed, lifetimeMs: lifetime } },
+      { command: 'registration-token create', target: token ?? null, details: { usesAllowed, lifetimeMs: lifetime } },
       (app) => createRegistrationToken(app, { token, usesAllowed, expiresTs: lifetime && app.clock.now() + lifetime }),
     ).catch(explainDataFolderLock)
     if (!config.registration.enabled || !config.registration.requires_token)

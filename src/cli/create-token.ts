@@ -29,14 +29,14 @@ export const createToken = defineCommand({
     json: { type: 'boolean', about: 'print a JSON object' },
   },
   examples: [
-    ['create-token weatherbot --name "Weather bot"', 'for a bot without encryption'],
-    ['create-token backup --expires 90d --json --config hearth.yaml', 'in a script'],
+    ['token create weatherbot --name "Weather bot"', 'for a bot without encryption'],
+    ['token create backup --expires 90d --json --config hearth.yaml', 'in a script'],
   ],
   async run({ config: configFile, name, scope = API_SCOPE, expires, device, json }, username) {
     const config = loadConfig({ configFile })
     const lifetimeMs = parseExpires(expires)
-    const userId = await askAccount(config, username, 'create-token')
-    const act = { command: 'create-token', target: userId, details: { name, scope, expires, device } }
+    const userId = await askAccount(config, username, 'token create')
+    const act = { command: 'token create', target: userId, details: { name, scope, expires, device } }
     const token = await withAuditedApp(config, act, (app) => {
       const wanted = { userId, name: name ?? new Date(app.clock.now()).toISOString(), scope, lifetimeMs }
       return createPersonalToken(app, { ...wanted, deviceId: device as DeviceId | undefined }, { byOperator: true })
@@ -52,5 +52,5 @@ function describe({ access_token, token_id, user_id, device_id, scope, expires_t
   return `${access_token}
 
 This token acts as ${user_id} (${scope}), ${expiry}.${device}
-It is shown only this once: keep it now. To revoke it: hearth revoke-token ${token_id}`
+It is shown only this once: keep it now. To revoke it: hearth token revoke ${token_id}`
 }

@@ -9,10 +9,10 @@ export const listTokens = defineCommand({
   about:
     'Lists the personal tokens of a user, without their secrets: the ID, the name, and when it was created and last used, and expires. A server on the embedded database must be stopped first.',
   options: { ...CONFIG_OPTION, json: { type: 'boolean', about: 'print a JSON list' } },
-  examples: [['list-tokens weatherbot', 'find the token to revoke']],
+  examples: [['token list weatherbot', 'find the token to revoke']],
   async run({ config: configFile, json }, username) {
     const config = loadConfig({ configFile })
-    const userId = await askAccount(config, username, 'list-tokens')
+    const userId = await askAccount(config, username, 'token list')
     const tokens = await withApp(config, (app) => loadPersonalTokens(app.database, userId)).catch(explainDataFolderLock)
     if (json) console.log(JSON.stringify(tokens))
     else if (tokens.length === 0) console.log(`${userId} has no personal tokens.`)

@@ -25,9 +25,11 @@ export const linkProviderCommand = defineCommand({
   argument: '[USERNAME]',
   about: `Links the account of a person at an identity provider to a user, who can then sign in there. ${STOPPED}`,
   options: LINK_OPTIONS,
-  examples: [['link-provider alice --provider company --subject 248289761001', 'for a user who had an account before']],
+  examples: [
+    ['user link-provider alice --provider company --subject 248289761001', 'for a user who had an account before'],
+  ],
   async run(values, username) {
-    const link = await change(values, { username, command: 'link-provider' }, linkProvider)
+    const link = await change(values, { username, command: 'user link-provider' }, linkProvider)
     console.log(`${link.userId} can sign in at ${link.providerId} as ${link.subject}.`)
     return 0
   },
@@ -38,9 +40,11 @@ export const unlinkProviderCommand = defineCommand({
   argument: '[USERNAME]',
   about: `Ends that an account at an identity provider signs a user in, even if it is the only way. Sessions stay. ${STOPPED}`,
   options: LINK_OPTIONS,
-  examples: [['unlink-provider alice --provider company --subject 248289761001', 'after a change of the provider']],
+  examples: [
+    ['user unlink-provider alice --provider company --subject 248289761001', 'after a change of the provider'],
+  ],
   async run(values, username) {
-    const link = await change(values, { username, command: 'unlink-provider' }, (app, found) =>
+    const link = await change(values, { username, command: 'user unlink-provider' }, (app, found) =>
       unlinkProvider(app, { ...found, byAdmin: true }),
     )
     console.log(`${link.userId} can no longer sign in at ${link.providerId} as ${link.subject}.`)
@@ -53,10 +57,10 @@ export const listProvidersCommand = defineCommand({
   argument: '[USERNAME]',
   about: `Lists the accounts at identity providers with which a user can sign in. ${STOPPED}`,
   options: { ...CONFIG_OPTION, json: { type: 'boolean', about: 'print a JSON list' } },
-  examples: [['list-providers alice', 'find the link to remove']],
+  examples: [['user list-providers alice', 'find the link to remove']],
   async run({ config: configFile, json }, username) {
     const config = loadConfig({ configFile })
-    const userId = await askAccount(config, username, 'list-providers')
+    const userId = await askAccount(config, username, 'user list-providers')
     const links = await withApp(config, (app) => listLinkedProviders(app, userId)).catch(explainDataFolderLock)
     if (json) console.log(JSON.stringify(links))
     else if (links.length === 0) console.log(`${userId} has no accounts at identity providers.`)

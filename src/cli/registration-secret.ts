@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 
-/** Returns the configuration with a shared secret for registration: the configured one, or one in the data folder, with which create-user asks a running server. */
+/** Returns the configuration with a shared secret for registration: the configured one, or one in the data folder, with which commands ask a running server. */
 export function withRegistrationSecret(config: Config): Config {
   const secret = config.registration.shared_secret ?? readRegistrationSecret(config) ?? makeSecret(config)
   return { ...config, registration: { ...config.registration, shared_secret: secret } }

@@ -6,13 +6,13 @@ import { explainDataFolderLock, withAuditedApp } from './open-configured.ts'
 export const revokeTokenCommand = defineCommand({
   argument: 'TOKEN_ID',
   about:
-    'Revokes a personal token, and deletes its device if it has one. hearth list-tokens shows the IDs. A server on the embedded database must be stopped first.',
+    'Revokes a personal token, and deletes its device if it has one. hearth token list shows the IDs. A server on the embedded database must be stopped first.',
   options: CONFIG_OPTION,
-  examples: [['revoke-token 8ZkWqTn3bV5x', 'when a bot is retired, or its token has leaked']],
+  examples: [['token revoke 8ZkWqTn3bV5x', 'when a bot is retired, or its token has leaked']],
   async run({ config: configFile }, tokenId) {
-    if (tokenId === undefined) throw new UsageError('Name the token: hearth revoke-token TOKEN_ID')
+    if (tokenId === undefined) throw new UsageError('Name the token: hearth token revoke TOKEN_ID')
     const config = loadConfig({ configFile })
-    await withAuditedApp(config, { command: 'revoke-token', target: tokenId }, (app) =>
+    await withAuditedApp(config, { command: 'token revoke', target: tokenId }, (app) =>
       revokePersonalToken(app, { tokenId }),
     ).catch(explainDataFolderLock)
     console.log(`The token ${tokenId} is revoked.`)

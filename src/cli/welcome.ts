@@ -17,7 +17,7 @@ export function welcome(config: Config, addresses: RunningServer['addresses'], c
         : `PostgreSQL, and ${config.data_dir}`,
     ],
     ['Registration', describeRegistration(config)],
-    ['First account', `${command('create-user', '--admin', ...configured)}   (in another terminal)`],
+    ['First account', `${command('user create', '--admin', ...configured)}   (in another terminal)`],
     ['Check-up', command('doctor', ...configured)],
   ]
   const lines = facts.map(([name, fact]) => `  ${name!.padEnd(15)}${fact}`)

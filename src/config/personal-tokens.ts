@@ -7,7 +7,7 @@ export const personalTokens = z
     enabled: z
       .boolean()
       .prefault(true)
-      .describe('Whether users may create personal tokens. The command hearth create-token always works.'),
+      .describe('Whether users may create personal tokens. The command hearth token create always works.'),
     max_lifetime: duration.optional().meta({
       description: 'The longest lifetime that a user may choose. Absent: tokens may be valid until they are revoked.',
       example: '365d',

@@ -42,7 +42,7 @@ export const registration = z
       ),
     shared_secret: z.string().min(1).optional().meta({
       description:
-        'Tools with this secret can register accounts at /_synapse/admin/v1/register even if registration is disabled. Absent: Hearth creates one in data_dir/registration.secret for its create-user command.',
+        'Tools with this secret can register accounts at /_synapse/admin/v1/register even if registration is disabled. Absent: Hearth creates one in data_dir/registration.secret for its own commands.',
       example: 'a long random text',
     }),
     guests: z
@@ -51,4 +51,4 @@ export const registration = z
       .describe('Whether guests (users without an account) may read rooms that allow it.'),
   })
   .prefault({})
-  .describe('Registration of accounts. The command hearth create-user always works.')
+  .describe('Registration of accounts. The command hearth user create always works.')

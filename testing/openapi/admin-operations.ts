@@ -10,6 +10,7 @@ const DELETION =
 const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/figures ?of ?range ?from ?to ?step ?each_process ?process ?top': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
+  'DELETE /_hearth/admin/v1/users/{userId}/second_factors': '',
   'GET /_hearth/admin/v1/reports ?from ?limit ?dir ?kind ?state ?room_id ?user_id ?target_user_id': '',
   'GET /_hearth/admin/v1/reports/{reportId}': '',
   'PUT /_hearth/admin/v1/reports/{reportId}': 'state:string note:string',

@@ -4,13 +4,14 @@ import type { Appservice } from '../../core/appservice.ts'
 import { ForbiddenError, MatrixError, SuspendedError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import { accountUrl } from '../../services/users/account-management.ts'
+import { openOperatorSession, readOperatorProof } from '../../services/users/administration/operator.ts'
 import { findSession, requireUnlocked } from '../../services/users/sessions.ts'
 import { findNoticesRoom } from '../../storage/rooms/server-notices.ts'
 import type { AnyEndpoint, Session } from './route.ts'
 
 /**
  * Authenticates a request as far as its endpoint requires. Throws M_MISSING_TOKEN, M_UNKNOWN_TOKEN, M_USER_LOCKED,
- * M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN.
+ * M_USER_SUSPENDED, M_GUEST_ACCESS_FORBIDDEN, M_FORBIDDEN, and as openOperatorSession.
  */
 export async function authenticate(
   app: App,
@@ -18,6 +19,8 @@ export async function authenticate(
   request: { raw: IncomingMessage; query: URLSearchParams; ip: string; params: Record<string, string> },
 ): Promise<Session | undefined> {
   if (endpoint.auth === 'none') return undefined
+  const operator = endpoint.auth === 'admin' ? readOperatorProof(request.raw.headers.authorization) : undefined
+  if (operator) return openOperatorSession(app, operator, { method: request.raw.method!, url: request.raw.url! })
   const token = accessTokenOf(request)
   if (token === undefined) {
     if (endpoint.auth === 'optional') return undefined

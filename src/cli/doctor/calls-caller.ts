@@ -18,7 +18,7 @@ export async function checkCaller(config: Config, token: string): Promise<Findin
   const who = await ask('/_matrix/client/v3/account/whoami')
   const { user_id: userId, device_id: deviceId } = who.body
   if (typeof userId !== 'string') {
-    return [problem(`The access token is refused: ${wordsOf(who)}.`, 'Create one: hearth create-token USERNAME.')]
+    return [problem(`The access token is refused: ${wordsOf(who)}.`, 'Create one: hearth token create USERNAME.')]
   }
   return [
     await tryTransports(config, ask),

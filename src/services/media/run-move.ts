@@ -5,7 +5,6 @@ import { storeNamed } from '../../infra/object-store/object-stores.ts'
 import { whyStoreFails } from '../../infra/object-store/store-unavailable.ts'
 import { countObjectsIn } from '../../storage/media/stored-objects.ts'
 import type { StoreName } from '../../storage/schema/media.ts'
-import { requireSharedSecret } from '../users/registration/shared-secret-registration.ts'
 import { checkMediaStore } from './check-media-store.ts'
 import { type MoveControl, moveMedia, type Reason } from './move-media.ts'
 
@@ -19,8 +18,6 @@ export type MoveResult = {
   unmovable: { object_key: string; reason: Reason }[]
 }
 
-/** The first of the parts that an operator signs to move media over HTTP. */
-export const MOVE_PURPOSE = 'media move'
 const SLICE_MS = 15_000
 
 /**
@@ -52,15 +49,8 @@ export function whyNoMove({ s3, store }: Config['media'], to: StoreName): string
   return `New files go to ${store}, so a move to ${to} would not end. Set media.store: ${to}, restart all processes, and run this again`
 }
 
-/**
- * Moves files for some seconds, for an operator on this machine who knows the shared secret: the embedded database has
- * room for one process. Throws as `requireSharedSecret` and `runMove`.
- */
-export async function runMoveSlice(
-  app: App,
-  { to, nonce, mac }: { to: StoreName; nonce: string; mac: string },
-): Promise<MoveResult> {
-  await requireSharedSecret(app, { nonce, mac, signed: [MOVE_PURPOSE, nonce, to], algorithm: 'sha256' })
+/** Moves files for some seconds, for a command: the embedded database has room for one process. Throws as `runMove`. */
+export async function runMoveSlice(app: App, to: StoreName): Promise<MoveResult> {
   // The command has checked the configuration file.
   if (whyNoMove(app.config.media, to) !== undefined)
     throw unmovable('It was started with other values of media.store or media.s3. Restart it, and run this again')

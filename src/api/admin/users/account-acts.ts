@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { NotFoundError } from '../../../core/errors.ts'
 import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
+import { resetSecondFactors } from '../../../services/sign-in/second-factors.ts'
 import { findLocalUser, setShadowBanned, setSuspended } from '../../../services/users/account-moderation.ts'
 import { logInAs } from '../../../services/users/administration/log-in-as.ts'
 import { findMessageLimit, setMessageLimit } from '../../../services/users/administration/message-limits.ts'
@@ -90,11 +91,28 @@ export const postResetPassword = route({
   path: v1('/reset_password/:userId'),
   auth: 'admin',
   params: ofUser,
-  body: z.object({ new_password: z.string(), logout_devices: z.boolean().default(true) }),
-  async handle({ params: { userId }, body: { new_password: password, logout_devices: logOutDevices } }, app) {
+  body: z.object({
+    new_password: z.string(),
+    logout_devices: z.boolean().default(true),
+    // Not in Synapse: gives an account of the LDAP directory a password of its own.
+    leave_directory: z.boolean().default(false),
+  }),
+  async handle({ params: { userId }, body }, app) {
     await findLocalUser(app, userId)
-    await setPassword(app, { userId, password, logOutDevices })
+    const { new_password: password, logout_devices: logOutDevices, leave_directory: leaveDirectory } = body
+    await setPassword(app, { userId, password, logOutDevices, leaveDirectory })
     return {}
+  },
+})
+
+const deleteSecondFactors = route({
+  method: 'DELETE',
+  path: '/_hearth/admin/v1/users/:userId/second_factors',
+  auth: 'admin',
+  params: ofUser,
+  async handle({ params: { userId } }, app) {
+    await findLocalUser(app, userId)
+    return { removed: await resetSecondFactors(app, userId) }
   },
 })
 
@@ -165,6 +183,7 @@ export const accountActEndpoints: readonly AnyEndpoint[] = [
   getIsAdmin,
   putIsAdmin,
   postResetPassword,
+  deleteSecondFactors,
   postLogInAs,
   getOverride,
   postOverride,

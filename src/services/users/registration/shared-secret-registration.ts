@@ -55,22 +55,28 @@ export async function registerBySharedSecret(
 }
 
 /**
- * Requires that a caller knows the shared secret: `mac` is its hexadecimal HMAC of the signed parts, separated by NUL,
- * with a nonce among them that is used up. Throws M_FORBIDDEN for a wrong MAC, M_INVALID_PARAM for an unknown nonce and
- * for NUL.
+ * Requires that a caller knows the shared secret, by a nonce of `newRegistrationNonce` that is among the signed parts and
+ * is used up. Throws M_INVALID_PARAM for an unknown nonce, and as requireMac.
  */
-export async function requireSharedSecret(
+async function requireSharedSecret(
   app: Pick<App, 'config' | 'database' | 'clock'>,
-  proof: { nonce: string; mac: string; signed: readonly string[]; algorithm: 'sha1' | 'sha256' },
+  proof: SharedSecretProof & { nonce: string },
 ): Promise<void> {
-  const secret = sharedSecret(app)
-  // NUL separates the parts of the MAC: inside a part it would make one MAC valid for another request.
-  if (proof.signed.some((part) => part.includes('\0')))
-    throw new InvalidParamError('The values that the mac covers cannot contain the character NUL')
   const isKnown = await app.database.write((tx) => takeRegistrationNonce(tx, proof.nonce, app.clock.now()))
   if (!isKnown) throw new InvalidParamError('The nonce is unknown, used or expired. Request a new one.')
-  const expected = createHmac(proof.algorithm, secret).update(proof.signed.join('\0')).digest()
-  const given = Buffer.from(proof.mac, 'hex')
+  requireMac(app, proof)
+}
+
+/** `mac` is the hexadecimal HMAC of the signed parts, separated by NUL. */
+type SharedSecretProof = { mac: string; signed: readonly string[]; algorithm: 'sha1' | 'sha256' }
+
+/** Requires a MAC by the shared secret. Throws M_FORBIDDEN for a wrong one, and M_INVALID_PARAM for NUL. */
+export function requireMac(app: Pick<App, 'config'>, { mac, signed, algorithm }: SharedSecretProof): void {
+  // NUL separates the parts of the MAC: inside a part it would make one MAC valid for another request.
+  if (signed.some((part) => part.includes('\0')))
+    throw new InvalidParamError('The values that the mac covers cannot contain the character NUL')
+  const expected = createHmac(algorithm, sharedSecret(app)).update(signed.join('\0')).digest()
+  const given = Buffer.from(mac, 'hex')
   if (given.length !== expected.length || !timingSafeEqual(given, expected))
     throw new ForbiddenError('The mac is wrong')
 }

@@ -1,12 +1,11 @@
-import { createHmac } from 'node:crypto'
-import { type Config, loadConfig } from '../config.ts'
-import type { Reason } from '../services/media/move-media.ts'
-import { MOVE_PURPOSE, type MoveResult, runMove, whyNoMove } from '../services/media/run-move.ts'
-import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
-import { underLock } from '../storage/engine/session-lock.ts'
-import { CONFIG_OPTION, CommandError, defineCommand, UsageError } from './command.ts'
-import { withApp } from './open-configured.ts'
-import { ADMIN_REGISTER_PATH, findRunningServer, withServer } from './running-server.ts'
+import { type Config, loadConfig } from '../../config.ts'
+import type { Reason } from '../../services/media/move-media.ts'
+import { type MoveResult, runMove, whyNoMove } from '../../services/media/run-move.ts'
+import { DataFolderLockedError } from '../../storage/engine/data-folder-lock.ts'
+import { underLock } from '../../storage/engine/session-lock.ts'
+import { CONFIG_OPTION, CommandError, defineCommand, UsageError } from '../command.ts'
+import { withApp } from '../open-configured.ts'
+import { withRunningServer } from './admin-api.ts'
 
 type Store = MoveResult['to']
 
@@ -19,8 +18,7 @@ const REASONS: Readonly<Record<Reason, string>> = {
   busy: 'an earlier copy is being deleted; run the command again in an hour',
 }
 
-export const media = defineCommand({
-  argument: 'move',
+export const moveMediaCommand = defineCommand({
   about:
     'Moves the files and thumbnails of the server between the folder and the bucket, whether or not the server runs. Both have to be configured, with media.store set to the one that files move to. An interrupted move continues when it is run again.',
   options: {
@@ -32,8 +30,7 @@ export const media = defineCommand({
     ['media move --to s3 --config hearth.yaml', 'after media.s3 was configured'],
     ['media move --to disk --config hearth.yaml', 'back to the folder'],
   ],
-  async run({ config: configFile, to, json = false }, action) {
-    if (action !== 'move') throw new UsageError('Say what to do: hearth media move --to s3')
+  async run({ config: configFile, to, json = false }) {
     if (to !== 's3' && to !== 'disk') throw new UsageError('Say where to: --to s3 or --to disk')
     const config = loadConfig({ configFile })
     const obstacle = whyNoMove(config.media, to)
@@ -82,14 +79,10 @@ async function moveHere(config: Config, to: Store): Promise<MoveResult> {
 }
 
 /** Asks the server again and again: each time it moves files for some seconds. */
-async function moveOverHttp(config: Config, to: Store): Promise<MoveResult> {
-  const { url, sharedSecret } = findRunningServer(config, 'move the files')
-  return withServer(url, async (call) => {
+function moveOverHttp(config: Config, to: Store): Promise<MoveResult> {
+  return withRunningServer(config, async ({ request }) => {
     for (let moved = 0, moved_bytes = 0; ; ) {
-      const nonce = String((await call(ADMIN_REGISTER_PATH)).nonce)
-      const mac = createHmac('sha256', sharedSecret).update([MOVE_PURPOSE, nonce, to].join('\0')).digest('hex')
-      const body = JSON.stringify({ to, nonce, mac })
-      const slice = (await call('/_hearth/admin/v1/media/move', { method: 'POST', body })) as MoveResult
+      const slice = await request<MoveResult>('POST', '/_hearth/admin/v1/media/move', { to })
       moved += slice.moved
       moved_bytes += slice.moved_bytes
       if (slice.left === 0 || slice.moved === 0) return { ...slice, moved, moved_bytes }

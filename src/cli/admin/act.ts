@@ -1,0 +1,50 @@
+import { loadConfig } from '../../config.ts'
+import { CONFIG_OPTION, type Command, defineCommand, UsageError } from '../command.ts'
+import { type AdminApi, withAdminApi } from './admin-api.ts'
+import { print } from './print.ts'
+
+/** Options of all commands that use the admin API. */
+export const ADMIN_OPTIONS = {
+  ...CONFIG_OPTION,
+  json: { type: 'boolean', about: 'print JSON' },
+} as const
+
+type Act = {
+  /** The whole name of the command, such as `user lock`. */
+  command: string
+  about: string
+  /** The object, such as `USERNAME`. */
+  argument: string
+  example: string
+  purpose: string
+  /** Performs it on the named object. Returns what `--json` prints, and a sentence about it. */
+  perform(api: AdminApi, name: string): Promise<{ answer: unknown; done: string }>
+}
+
+/** Declares a command that does one thing to one object and needs no further options. */
+export function defineAct({ command, about, argument, example, purpose, perform }: Act): Command {
+  return defineCommand({
+    argument,
+    about,
+    options: ADMIN_OPTIONS,
+    examples: [[`${command} ${example}`, purpose]],
+    async run({ config: configFile, json }, name) {
+      const object = named(name, command, argument)
+      const { answer, done } = await withAdminApi(loadConfig({ configFile }), (api) => perform(api, object))
+      print(answer, { json, describe: () => done })
+      return 0
+    },
+  })
+}
+
+/** Returns the argument of a command. Throws UsageError if it is missing. */
+function named(name: string | undefined, command: string, argument: string): string {
+  if (name === undefined) throw new UsageError(`${argument} is missing: hearth ${command} ${argument}`)
+  return name
+}
+
+/** Parses an option that is a whole number, at least 0. Throws UsageError. */
+export function wholeNumber(option: string, text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new UsageError(`--${option}: expected a whole number, not ${text}`)
+}

@@ -1,0 +1,118 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { Agent, type Dispatcher, fetch } from 'undici'
+import { endpointsFor } from '../../api/endpoints.ts'
+import { createHttpApp } from '../../api/http/http-app.ts'
+import { closeServer } from '../../api/http/http-server.ts'
+import type { App } from '../../app.ts'
+import type { Config } from '../../config.ts'
+import { jobHandlers } from '../../services/jobs/job-handlers.ts'
+import { operatorParts, writeOperatorProof } from '../../services/users/administration/operator.ts'
+import { DataFolderLockedError } from '../../storage/engine/data-folder-lock.ts'
+import { CommandError } from '../command.ts'
+import { withApp } from '../open-configured.ts'
+import { findRunningServer } from '../running-server.ts'
+
+/** The admin API of the configured server, for a command of `hearth`. */
+export type AdminApi = {
+  config: Config
+  /** Sends a request as an administrator. Returns the body of the response; throws CommandError for a refusal. */
+  // biome-ignore lint/suspicious/noExplicitAny: bodies of many endpoints, which their callers know
+  request<Body = Record<string, any>>(method: Method, path: string, body?: object): Promise<Body>
+  /** As `request`, without rights or with those of a token. */
+  send(method: Method, path: string, content?: Content): Promise<Record<string, unknown>>
+  /** The shared secret for registration. */
+  secret: string
+}
+
+type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
+type Content = { authorization?: string; body?: object | undefined }
+type Target = { origin: string; dispatcher: Dispatcher; secret: string }
+
+/**
+ * Runs `work` with the admin API of the configured server, whether or not it runs. If the database can be opened, this
+ * process serves the API itself, to nobody else, and does the work that requests begin; otherwise a running server has
+ * the embedded database and serves it.
+ */
+export async function withAdminApi<Result>(config: Config, work: (api: AdminApi) => Promise<Result>): Promise<Result> {
+  try {
+    return await serveHere(config, (target) => work(apiOf(config, target)))
+  } catch (error) {
+    if (!(error instanceof DataFolderLockedError)) throw error
+  }
+  return withRunningServer(config, work)
+}
+
+/** Runs `work` with the admin API of the server on this machine. Throws CommandError if it cannot be asked. */
+export function withRunningServer<Result>(config: Config, work: (api: AdminApi) => Promise<Result>): Promise<Result> {
+  const target = findRunningServer(config)
+  // This machine's own server, at an address that its certificate does not name.
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
+  return work(apiOf(config, { ...target, dispatcher })).finally(() => dispatcher.close())
+}
+
+async function serveHere<Result>(config: Config, work: (target: Target) => Promise<Result>): Promise<Result> {
+  const secret = config.registration.shared_secret ?? randomBytes(32).toString('hex')
+  const serving: Config = { ...config, registration: { ...config.registration, shared_secret: secret } }
+  return withApp(serving, async (app) => {
+    app.jobs.start(jobHandlers(app))
+    try {
+      return await listenHere(app, (socketPath) => {
+        const dispatcher = new Agent({ connect: { socketPath } })
+        return work({ origin: 'http://localhost', dispatcher, secret }).finally(() => dispatcher.close())
+      })
+    } finally {
+      await app.jobs.stop()
+    }
+  })
+}
+
+/** Serves the API at a socket in a folder that only this user can open. */
+async function listenHere<Result>(app: App, work: (socketPath: string) => Promise<Result>): Promise<Result> {
+  const folder = mkdtempSync(join(tmpdir(), 'hearth-'))
+  const socketPath = join(folder, 'socket')
+  const endpoints = endpointsFor(['admin', 'client'], app.config)
+  const server = createServer(createHttpApp(app, { endpoints, trustedProxies: 0 }).callback())
+  try {
+    await once(server.listen(socketPath), 'listening')
+    return await work(socketPath)
+  } finally {
+    await closeServer(server)
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function apiOf(config: Config, { secret, ...target }: Target): AdminApi {
+  const send: AdminApi['send'] = (...request) => sendTo(target, ...request)
+  return {
+    ...{ config, secret, send },
+    async request(method, path, body) {
+      const proof = { name: userInfo().username, nonce: randomBytes(16).toString('hex'), time: Date.now() }
+      const signed = operatorParts(proof, { method, url: path }).join('\0')
+      const mac = createHmac('sha256', secret).update(signed).digest('hex')
+      return (await send(method, path, { authorization: writeOperatorProof({ ...proof, mac }), body })) as never
+    },
+  }
+}
+
+async function sendTo(
+  { origin, dispatcher }: Omit<Target, 'secret'>,
+  method: Method,
+  path: string,
+  { authorization, body }: Content = {},
+): Promise<Record<string, unknown>> {
+  const response = await fetch(origin + path, {
+    ...{ method, dispatcher, headers: authorization === undefined ? {} : { authorization } },
+    ...(body && { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  const answer = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+  if (response.ok) return answer
+  const [first] = Array.isArray(answer.errors) ? answer.errors : []
+  const reason = String(answer.error ?? first?.title ?? `The server answered ${response.status}`)
+  throw new CommandError(reason.endsWith('.') ? reason : `${reason}.`)
+}

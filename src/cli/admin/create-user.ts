@@ -1,0 +1,57 @@
+import { createHmac } from 'node:crypto'
+import { type Config, loadConfig } from '../../config.ts'
+import { CommandError, defineCommand } from '../command.ts'
+import { ask, PASSWORD_OPTION, readPassword } from '../read-password.ts'
+import { ADMIN_OPTIONS } from './act.ts'
+import { type AdminApi, withAdminApi } from './admin-api.ts'
+import { print } from './print.ts'
+
+type Account = { username: string; password: string; admin: boolean }
+
+const REGISTER_PATH = '/_synapse/admin/v1/register'
+
+export const createUserCommand = defineCommand({
+  argument: '[USERNAME]',
+  about:
+    'Creates an account, even if registration is closed, and whether or not the server runs. Prompts for missing values. A password from standard input is the first line.',
+  options: {
+    ...ADMIN_OPTIONS,
+    ...PASSWORD_OPTION,
+    admin: { type: 'boolean', about: 'make the account an administrator of the server' },
+  },
+  examples: [
+    ['user create --admin', 'create the first account'],
+    ['user create alice --config hearth.yaml --password-file alice.txt', 'create one in a script'],
+  ],
+  async run({ config: configFile, json, 'password-file': passwordFile, admin = false }, username) {
+    const config = loadConfig({ configFile })
+    const name = username ?? (await ask('User name: ', 'Name the account: hearth user create USERNAME'))
+    const account = { username: localpartOf(name, config), password: await readPassword(passwordFile), admin }
+    const userId = await withAdminApi(config, (api) => register(api, account))
+    print({ user_id: userId, admin }, { json, describe: () => describe(userId, admin, config) })
+    return 0
+  },
+})
+
+/** Registers an account with the shared secret, as Synapse's tools do, and ends the session that comes with it. */
+async function register({ send, secret }: AdminApi, account: Account): Promise<string> {
+  const { nonce } = await send('GET', REGISTER_PATH)
+  const parts = [nonce, account.username, account.password, account.admin ? 'admin' : 'notadmin']
+  const mac = createHmac('sha1', secret).update(parts.join('\0')).digest('hex')
+  const { user_id, access_token } = await send('POST', REGISTER_PATH, { body: { nonce, ...account, mac } })
+  const authorization = `Bearer ${access_token}`
+  await send('POST', '/_matrix/client/v3/logout', { authorization }).catch(() => {})
+  return String(user_id)
+}
+
+function describe(userId: string, admin: boolean, { public_base_url }: Config): string {
+  return `Created the account ${userId}${admin ? ', an administrator' : ''}. It can log in at ${public_base_url}`
+}
+
+/** Accepts a whole user id too. */
+function localpartOf(name: string, { server_name }: Config): string {
+  const [, localpart, server] = /^@([^:]*):(.*)$/.exec(name) ?? []
+  if (localpart === undefined) return name
+  if (server === server_name) return localpart
+  throw new CommandError(`${name} is not an account of this server, which is ${server_name}.`)
+}
