@@ -91,3 +91,22 @@ test('an invite to a room that is deleted is rejected', async () => {
   await alice.post(roomPath(roomId, 'invite'), { user_id: bob.userId })
   await pollUntil('a new invite has arrived', async () => roomId in (await invites()))
 })
+
+/** https://element-hq.github.io/synapse/latest/admin_api/purge_history_api.html */
+test('purged messages of other servers are gone, come back from these to who pages back, and own ones stay', async () => {
+  const roomId = await createRoom(alice)
+  await join(roomId)
+  const [first] = [await sendText(alice, roomId, 'from afar'), await sendText(bob, roomId, 'own')]
+  await sendText(alice, roomId, 'still from afar')
+  const last = await sendText(alice, roomId, 'last')
+  await pollUntil('all have arrived', async () => bodiesOf(await historyOf(bob, roomId)).includes('last'))
+  const purge = `/_synapse/admin/v1/purge_history/${encodeURIComponent(roomId)}/${encodeURIComponent(last)}`
+  const { purge_id: id } = await admin.post(purge, {})
+  const status = `/_synapse/admin/v1/purge_history_status/${id}`
+  await pollUntil('they are purged', async () => (await admin.get(status)).status === 'complete')
+  expect((await bob.ask('GET', roomPath(roomId, `event/${encodeURIComponent(first)}`))).status).toBe(404)
+  expect(bodiesOf((await bob.get(`${v3}/sync`)).rooms.join[roomId].timeline.events)).toEqual(['own', 'last'])
+  const bodies = async () => bodiesOf(await historyOf(bob, roomId)).sort()
+  await pollUntil('they are back', async () => (await bodies()).length === 4)
+  expect(await bodies()).toEqual(['from afar', 'last', 'own', 'still from afar'])
+})

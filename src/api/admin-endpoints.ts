@@ -4,6 +4,7 @@ import { postMediaMove } from './admin/media/media-move.ts'
 import { mediaRecordEndpoints } from './admin/media/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
 import { roomDeletionEndpoints } from './admin/rooms/delete-room.ts'
+import { historyPurgeEndpoints } from './admin/rooms/purge-history.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
 import { roomListEndpoints } from './admin/rooms/room-lists.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
@@ -29,6 +30,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...roomListEndpoints,
   ...roomBlockEndpoints,
   ...roomDeletionEndpoints,
+  ...historyPurgeEndpoints,
   getAdminRegister,
   postAdminRegister,
   postAccountValidity,

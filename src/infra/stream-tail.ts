@@ -187,7 +187,7 @@ function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: S
   if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
   if (kind === 'erasure_ended') database.caches.erasedUsers.delete(detail as UserId)
   if (kind === 'room_complete' && room_id !== null) forgetRoomEvents(database, room_id)
-  if (kind === 'room_removed') forgetRoomEvents(database, detail as RoomId)
+  if (kind === 'room_removed' || kind === 'history_purged') forgetRoomEvents(database, detail as RoomId)
   const isEvent = kind === 'event' || kind === 'history'
   if (isEvent && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
   // It was an outlier, rejected or withheld when it was cached.

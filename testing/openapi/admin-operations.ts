@@ -71,6 +71,10 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_synapse/admin/v2/rooms/delete_status/{deleteId}': '',
   'GET /_synapse/admin/v1/rooms ?from ?limit ?order_by ?dir ?search_term ?public_rooms ?empty_rooms': '',
   'GET /_synapse/admin/v1/rooms/{roomId}': '',
+  'POST /_synapse/admin/v1/purge_history/{roomId}':
+    'purge_up_to_event_id:string purge_up_to_ts:integer delete_local_events:boolean',
+  'POST /_synapse/admin/v1/purge_history/{roomId}/{eventId}': 'delete_local_events:boolean',
+  'GET /_synapse/admin/v1/purge_history_status/{purgeId}': '',
   'GET /_synapse/admin/v1/rooms/{roomId}/block': '',
   'PUT /_synapse/admin/v1/rooms/{roomId}/block': 'block:boolean!',
   'GET /_synapse/admin/v1/username_available ?username': '',
