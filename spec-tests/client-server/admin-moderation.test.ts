@@ -111,6 +111,57 @@ describe('reports', () => {
   })
 })
 
+describe('an erasure', () => {
+  const erase = (user: TestUser) => hearth(`users/${of(user)}/erase`)
+  const ended = (user: TestUser) =>
+    pollUntil('the erasure ends', async () => {
+      const erasure = await admin.get(erase(user))
+      return !['scheduled', 'active'].includes(erasure.status) && erasure
+    })
+  const upload = async (user: TestUser) => {
+    const headers = { Authorization: `Bearer ${user.accessToken}`, 'Content-Type': 'text/plain' }
+    const sent = await fetch(`${url}/_matrix/media/v3/upload`, { method: 'POST', headers, body: uniqueName() })
+    return ((await sent.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
+  }
+  const download = (user: TestUser, name: string) => outcome(user, 'GET', `/_matrix/client/v1/media/download/${name}`)
+
+  test('deletes the files, redacts if that is wanted, leaves the rooms and reports it', async () => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    const roomId = await createRoom(bob, { preset: 'public_chat' })
+    await joinRoom(roomId, alice)
+    const eventId = await sendText(alice, roomId, 'private')
+    const [file, kept] = [await upload(alice), await upload(alice)]
+    await admin.post(v1(`media/quarantine/${kept}`), {})
+    expect(await download(bob, file)).toEqual([200, undefined])
+    expect(await outcome(bob, 'POST', erase(alice), {})).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcome(admin, 'GET', erase(alice))).toEqual([404, 'M_NOT_FOUND'])
+    const { task_id } = await admin.post(erase(alice), { redact_events: true, reason: 'asked for' })
+    const erasure = await ended(alice)
+    expect(erasure).toMatchObject({ task_id, status: 'complete' })
+    expect(erasure.report).toMatchObject({ media_deleted: 1, media_kept: 1, failed_redactions: {} })
+    expect(erasure.report.redacted).toBeGreaterThanOrEqual(1)
+    expect(erasure.report.deleted).toContain('profile')
+    expect(await download(bob, file)).toEqual([404, 'M_NOT_FOUND'])
+    expect((await bob.get(roomPath(roomId, eventPath('event', eventId)))).content).toEqual({})
+    await pollUntil('the room is left', async () => {
+      return (await bob.get(roomPath(roomId, `state/m.room.member/${of(alice)}`))).membership === 'leave'
+    })
+    const { scheduled_tasks: tasks } = await admin.get(v1(`scheduled_tasks?resource_id=${of(alice)}`))
+    expect(tasks).toMatchObject([{ id: task_id, action: 'erase_user', status: 'complete' }])
+  })
+
+  test('by Synapse’s path, or by the user, deletes the files too', async () => {
+    const alice = await registerUser(url)
+    const file = await upload(alice)
+    expect(await admin.post(v1(`deactivate/${of(alice)}`), { erase: true })).toEqual({
+      ...{ id_server_unbind_result: 'success' },
+    })
+    expect((await ended(alice)).report).toMatchObject({ media_deleted: 1, redacted: 0 })
+    expect(await download(admin, file)).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcome(admin, 'POST', erase(admin), {})).toEqual([403, 'M_FORBIDDEN'])
+  })
+})
+
 describe('a shadow ban', () => {
   const ban = (user: TestUser, method = 'POST') => admin.ask(method, v1(`users/${of(user)}/shadow_ban`))
   const eventId = expect.stringMatching(/^\$[\w-]{43}$/)

@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
 import { startPostgres, type TestPostgres } from '../../testing/postgres.ts'
-import { ask, registerUser, type TestUser } from '../harness/client.ts'
-import { startHearth, type TestHearth } from '../harness/hearth.ts'
+import { ask, registerAdmin, registerUser, type TestUser } from '../harness/client.ts'
+import { SHARED_SECRET, startHearth, type TestHearth } from '../harness/hearth.ts'
 
 /** Acknowledged or visible changes are completed in every room, even if the process dies in the middle. */
 const v3 = '/_matrix/client/v3'
@@ -110,6 +110,38 @@ test('on the embedded database, of several names all rooms have the one that sta
     PATIENCE_MS,
     PAUSE_MS,
   )
+})
+
+test('an erasure that is killed goes on after a start, and reports everything', async () => {
+  const hearth = await start()
+  const { url } = hearth
+  const admin = await registerAdmin(url, SHARED_SECRET)
+  const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+  const { room_id: roomId } = await bob.post(`${v3}/createRoom`, { preset: 'public_chat' })
+  await alice.post(`${v3}/join/${encodeURIComponent(roomId)}`)
+  const room = `${v3}/rooms/${encodeURIComponent(roomId)}`
+  const texts = Array.from({ length: 100 }, (_, place) => ({ msgtype: 'm.text', body: `private ${place}` }))
+  await Promise.all(texts.map((text, place) => alice.put(`${room}/send/m.room.message/${place}`, text)))
+  const headers = { Authorization: `Bearer ${alice.accessToken}`, 'Content-Type': 'text/plain' }
+  const files = texts.slice(0, 20).map(({ body }) => body)
+  await Promise.all(files.map((body) => fetch(`${url}/_matrix/media/v3/upload`, { method: 'POST', headers, body })))
+
+  const path = `/_hearth/admin/v1/users/${encodeURIComponent(alice.userId)}/erase`
+  await admin.post(path, { redact_events: true })
+  await pollUntil('it has begun', async () => (await admin.get(path)).report.redacted > 0)
+  await hearth.kill('SIGKILL')
+  await hearth.restart()
+  const erasure = async () => {
+    const found = await admin.get(path)
+    return found.status === 'complete' && found
+  }
+  const { report } = await pollUntil('it is complete', erasure, PATIENCE_MS, PAUSE_MS)
+  expect(report).toMatchObject({ failed_redactions: {}, media_deleted: files.length })
+  const { chunk } = await bob.get(`${room}/messages?dir=b&limit=1000`)
+  const own = chunk.filter(
+    ({ type, sender }: Record<string, string>) => type === 'm.room.message' && sender === alice.userId,
+  )
+  expect(own.map(({ content }: { content: object }) => content)).toEqual(texts.map(() => ({})))
 })
 
 test('on PostgreSQL, by another process', async () => {

@@ -15,6 +15,8 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/reports/{reportId}': '',
   'PUT /_hearth/admin/v1/reports/{reportId}': 'state:string note:string',
   'DELETE /_hearth/admin/v1/reports/{reportId}': '',
+  'POST /_hearth/admin/v1/users/{userId}/erase': 'redact_events:boolean reason:string',
+  'GET /_hearth/admin/v1/users/{userId}/erase': '',
   'GET /_synapse/admin/v2/users ?from ?limit ?name ?user_id ?guests ?deactivated ?locked ?admins ?order_by ?dir': '',
   'GET /_synapse/admin/v3/users ?from ?limit ?name ?user_id ?guests ?deactivated ?locked ?admins ?order_by ?dir': '',
   'GET /_synapse/admin/v1/search_users/{userId} ?term': '',

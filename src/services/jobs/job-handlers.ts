@@ -8,6 +8,7 @@ import { REMOVE_GUESTS } from '../../storage/rooms/membership/guest-removals.ts'
 import { APPLY_EARLY_REDACTIONS } from '../../storage/rooms/timeline/early-redactions.ts'
 import { continueMediaWork, MEDIA_WORK } from '../media/moderation/resumable-work.ts'
 import { DELETE_ROOM, runRoomDeletion } from '../membership/deletion/delete-room.ts'
+import { runErasure } from '../membership/erase-user.ts'
 import { leaveAllRooms } from '../membership/leave-all-rooms.ts'
 import { sendDigest } from '../push/send-digest.ts'
 import { removeGuests } from '../rooms/access/guest-access.ts'
@@ -17,7 +18,7 @@ import { REDACT_RELATED } from '../rooms/sending/redact-event.ts'
 import { redactRelated } from '../rooms/sending/redact-related.ts'
 import { REDACT_USER, runUserRedaction } from '../rooms/sending/redact-user.ts'
 import { applyEarly } from '../rooms/timeline/apply-early.ts'
-import { LEAVE_ALL_ROOMS } from '../users/deactivate.ts'
+import { ERASE_USER, LEAVE_ALL_ROOMS } from '../users/deactivate.ts'
 import { SEND_MAIL } from '../users/mail/compose-mail.ts'
 import { SEND_TEXT, sendTextMessage } from '../users/phone-proof.ts'
 import { UPDATE_MEMBER_PROFILES } from '../users/profile.ts'
@@ -30,6 +31,7 @@ export function jobHandlers(app: App): JobHandlers {
   return {
     [APPLY_EARLY_REDACTIONS]: (payload) => applyEarly(app, payload),
     [DELETE_ROOM]: (payload) => runRoomDeletion(app, payload),
+    [ERASE_USER]: (payload) => runErasure(app, payload),
     [EMAIL_DIGEST]: (payload) => sendDigest(app, ofPusher.parse(payload).pusher_nid),
     [SEND_MAIL]: (payload) => sendMail(app, payload),
     [SEND_TEXT]: (payload) => sendTextMessage(app, payload),

@@ -1,6 +1,7 @@
 import type { App } from '../../app.ts'
 import type { MediaName } from '../../core/content-uri.ts'
 import { NotFoundError } from '../../core/errors.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import { deleteMediaById, findOldMedia } from '../../storage/media/local-media.ts'
 import { deleteFilesIfUnused } from '../../storage/media/media-files.ts'
 import { deleteUnusedRemoteMedia } from '../../storage/media/remote-media.ts'
@@ -12,13 +13,22 @@ const BATCH = 100
 /** Old files of users of this server, to delete. `keepAvatars`: avatars of users and rooms stay. */
 export type OldUploads = { before: number; sizeAbove: number; keepAvatars: boolean }
 
-/** Deletes media of this server with their files and thumbnails. Returns the IDs of those that existed. */
-export async function deleteLocalMedia(app: App, mediaIds: readonly string[]): Promise<string[]> {
+/**
+ * Deletes media of this server with their files and thumbnails. Returns the IDs of those that existed. `alongWith`
+ * writes in the transactions that delete them, and gets the number of the deleted.
+ */
+export async function deleteLocalMedia(
+  app: App,
+  mediaIds: readonly string[],
+  alongWith: (tx: Tx, count: number) => Promise<void> = async () => {},
+): Promise<string[]> {
   const deleted: string[] = []
   for (let start = 0; start < mediaIds.length; start += BATCH) {
-    const rows = await app.database.write((tx) =>
-      deleteMediaById(tx, app.serverName, mediaIds.slice(start, start + BATCH)),
-    )
+    const rows = await app.database.write(async (tx) => {
+      const gone = await deleteMediaById(tx, app.serverName, mediaIds.slice(start, start + BATCH))
+      await alongWith(tx, gone.length)
+      return gone
+    })
     deleted.push(...rows.map(({ media_id }) => media_id))
     await deleteFiles(
       app,

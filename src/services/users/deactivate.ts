@@ -5,6 +5,7 @@ import { deleteCrossSigningReset } from '../../storage/devices/cross-signing-res
 import { deleteKeyBackups } from '../../storage/devices/key-backups.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { enqueueJob } from '../../storage/jobs/jobs.ts'
+import { beginTask } from '../../storage/jobs/tasks.ts'
 import { clearPresence } from '../../storage/presence/presence.ts'
 import { deleteNotifications } from '../../storage/push/notifications.ts'
 import { deletePushRules } from '../../storage/push/push-rules.ts'
@@ -28,25 +29,75 @@ import { endSessions } from './log-out.ts'
 
 /** The job that makes a user leave all rooms. */
 export const LEAVE_ALL_ROOMS = 'leave_all_rooms'
+/** The task and job that deletes what an erased user has sent. */
+export const ERASE_USER = 'erase_user'
+
+const TASK_ID_LENGTH = 16
 
 /**
- * Deactivates an account: nobody can log in to it or reuse its name. `erase` also deletes its data and hides its events
- * from users who join later (rooms/reading/erased-events.ts). Returns the job that leaves its rooms.
+ * Deactivates an account: nobody can log in to it or reuse its name. `erase` also deletes its data, hides its events
+ * from users who join later (rooms/reading/erased-events.ts), and begins the task that deletes its files. Returns the
+ * job that leaves its rooms.
  * https://spec.matrix.org/v1.19/client-server-api/#account-deactivation
  */
 export async function deactivateUser(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'random'>,
   { userId, erase }: { userId: UserId; erase: boolean },
 ): Promise<number> {
   const now = app.clock.now()
-  return app.database.write((tx) => endAccount(tx, { userId, erase, now }))
+  if (!erase) return app.database.write((tx) => endAccount(tx, { userId, now }))
+  const taskId = app.random.token(TASK_ID_LENGTH)
+  return app.database.write(async (tx) => {
+    await eraseAccount(tx, { userId, taskId, now, redaction: null })
+    return leaveLater(tx, userId, now)
+  })
 }
 
-/** Deactivates an account within a larger transaction. */
-export async function endAccount(
+/** The redaction of an erased user's events; `by`: the administrator who has it done. */
+export type ErasingRedaction = { by: UserId; reason: string | null }
+
+/**
+ * Erases an account as `deactivateUser` does, and optionally redacts its events, which it needs to be in its rooms for:
+ * the task leaves them at its end. Returns the ID of the task and its job.
+ */
+export async function eraseUser(
+  app: Pick<App, 'database' | 'clock' | 'random'>,
+  { userId, redaction }: { userId: UserId; redaction: ErasingRedaction | null },
+): Promise<{ taskId: string; job: number }> {
+  const now = app.clock.now()
+  const taskId = app.random.token(TASK_ID_LENGTH)
+  const job = await app.database.write((tx) => eraseAccount(tx, { userId, taskId, now, redaction }))
+  return { taskId, job }
+}
+
+async function eraseAccount(
   tx: Tx,
-  { userId, erase, now }: { userId: UserId; erase: boolean; now: number },
+  {
+    userId,
+    taskId,
+    now,
+    redaction,
+  }: { userId: UserId; taskId: string; now: number; redaction: ErasingRedaction | null },
 ): Promise<number> {
+  await closeAccount(tx, { userId, erase: true, now })
+  await eraseBelongings(tx, userId)
+  await noteErasure(tx, userId)
+  const payload = { user_id: userId, redaction }
+  return beginTask(tx, { taskId, action: ERASE_USER, resourceId: userId, payload, now })
+}
+
+/** Deactivates an account within a larger transaction. Returns the job that leaves its rooms. */
+export async function endAccount(tx: Tx, { userId, now }: { userId: UserId; now: number }): Promise<number> {
+  await closeAccount(tx, { userId, erase: false, now })
+  return leaveLater(tx, userId, now)
+}
+
+/** Enqueues the job that leaves all rooms of a deactivated user, and returns it. */
+export function leaveLater(tx: Tx, userId: UserId, now: number): Promise<number> {
+  return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })
+}
+
+async function closeAccount(tx: Tx, { userId, erase, now }: { userId: UserId; erase: boolean; now: number }) {
   await lockUser(tx, userId)
   await markDeactivated(tx, { userId, erase, now })
   await endSessions(tx, { userId })
@@ -57,11 +108,6 @@ export async function endAccount(
   await deleteSecondFactors(tx, userId)
   await deleteDelayedEvents(tx, userId)
   await deleteLeavesOfUser(tx, userId)
-  if (erase) {
-    await eraseBelongings(tx, userId)
-    await noteErasure(tx, userId)
-  }
-  return enqueueJob(tx, { kind: LEAVE_ALL_ROOMS, key: userId, payload: { user_id: userId }, now })
 }
 
 async function eraseBelongings(tx: Tx, userId: UserId): Promise<void> {

@@ -95,6 +95,20 @@ export async function findOldMedia(
   return rows
 }
 
+/** Returns IDs of media that a user uploaded or reserved, without quarantined files, which stay as evidence. */
+export async function findMediaToErase(db: Db, userId: UserId, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ media_id: string }>`select media_id from media m where uploader = ${userId}
+    and ${QUARANTINED_BY} is null limit ${limit}::int`.execute(db.sql)
+  return rows.map(({ media_id }) => media_id)
+}
+
+/** Counts the quarantined files that a user uploaded. */
+export async function countQuarantinedOfUser(db: Db, userId: UserId): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*) as count from media m where uploader = ${userId}
+    and ${QUARANTINED_BY} is not null`.execute(db.sql)
+  return rows[0]!.count
+}
+
 /** Deletes media of a server, and returns the IDs and files of those that existed. */
 export async function deleteMediaById(
   tx: Tx,

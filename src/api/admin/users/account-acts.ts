@@ -1,18 +1,20 @@
 import { z } from 'zod'
-import { NotFoundError } from '../../../core/errors.ts'
+import { ForbiddenError, NotFoundError } from '../../../core/errors.ts'
 import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
+import { findErasure } from '../../../services/membership/erase-user.ts'
 import { resetSecondFactors } from '../../../services/sign-in/second-factors.ts'
 import { findLocalUser, setShadowBanned, setSuspended } from '../../../services/users/account-moderation.ts'
 import { logInAs } from '../../../services/users/administration/log-in-as.ts'
 import { findMessageLimit, setMessageLimit } from '../../../services/users/administration/message-limits.ts'
 import { setAdmin } from '../../../services/users/administration/put-user.ts'
-import { deactivateUser } from '../../../services/users/deactivate.ts'
+import { deactivateUser, eraseUser } from '../../../services/users/deactivate.ts'
 import { setPassword } from '../../../services/users/set-password.ts'
 import { loadCrossSigningKeys } from '../../../storage/devices/cross-signing-keys.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
-import { ofUser, v1 } from '../admin-fields.ts'
+import { hearthV1, ofUser, v1 } from '../admin-fields.ts'
 
 const MAX_RATE = 1_000_000
+const MAX_REASON = 1000
 
 export const postDeactivateUser = route({
   method: 'POST',
@@ -26,6 +28,32 @@ export const postDeactivateUser = route({
     // Hearth binds nothing at identity servers, so there is nothing to unbind.
     return { id_server_unbind_result: 'success' }
   },
+})
+
+const erasePath = hearthV1('/users/:userId/erase')
+
+const postErase = route({
+  method: 'POST',
+  path: erasePath,
+  auth: 'admin',
+  params: ofUser,
+  body: z.object({ redact_events: z.boolean().default(false), reason: z.string().max(MAX_REASON).nullish() }),
+  async handle({ params: { userId }, body: { redact_events, reason = null }, session }, app) {
+    if (userId === session.userId) throw new ForbiddenError('Erase your own account on the account page')
+    await findLocalUser(app, userId)
+    const redaction = redact_events ? { by: session.userId, reason } : null
+    const { taskId, job } = await eraseUser(app, { userId, redaction })
+    app.jobs.begin(job)
+    return { task_id: taskId }
+  },
+})
+
+const getErase = route({
+  method: 'GET',
+  path: erasePath,
+  auth: 'admin',
+  params: ofUser,
+  handle: ({ params: { userId } }, app) => findErasure(app, userId),
 })
 
 export const putSuspendUser = route({
@@ -177,6 +205,8 @@ const postAllowReset = route({
 
 export const accountActEndpoints: readonly AnyEndpoint[] = [
   postDeactivateUser,
+  postErase,
+  getErase,
   putSuspendUser,
   postShadowBan,
   deleteShadowBan,

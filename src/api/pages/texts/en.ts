@@ -466,7 +466,7 @@ export const en = {
     messages: 'The messages that you have sent stay visible to the members of the rooms.',
     erase: 'Also erase my data',
     eraseHint:
-      'Deletes your profile, settings and keys, and hides your messages from users who join a room later. Other servers are asked to do so as well, but may not.',
+      'Deletes your profile, settings, keys and files, and hides your messages from users who join a room later. Other servers may keep copies.',
     confirm: (userId: string) => `Type ${userId} to confirm`,
     differs: 'This is not your user ID.',
     submit: 'Deactivate my account',
@@ -658,7 +658,7 @@ export const en = {
       signOut: 'Sign out all devices and browsers',
       erase: 'Also erase the user’s data',
       eraseHint:
-        'Deletes profile, settings and keys, and hides the messages from users who join a room later. This cannot be undone.',
+        'Deletes profile, settings, keys and files, and hides the messages from users who join a room later. This cannot be undone.',
       perSecond: 'Messages per second',
       perSecondHint: '0: no limit',
       burst: 'Messages at once',

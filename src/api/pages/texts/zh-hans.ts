@@ -449,8 +449,7 @@ export const zhHans: Texts = {
     addresses: '您的电子邮箱地址将被移除。',
     messages: '您发送过的消息对房间成员仍然可见。',
     erase: '同时清除我的数据',
-    eraseHint:
-      '删除您的个人资料、设置和密钥，并对以后加入房间的用户隐藏您的消息。也会请求其他服务器这样做，但它们不一定照办。',
+    eraseHint: '删除您的个人资料、设置、密钥和文件，并对以后加入房间的用户隐藏您的消息。其他服务器可能保留副本。',
     confirm: (userId) => `输入 ${userId} 以确认`,
     differs: '这不是您的用户 ID。',
     submit: '停用我的账户',
@@ -634,7 +633,7 @@ export const zhHans: Texts = {
       password: '新密码',
       signOut: '退出所有设备和浏览器',
       erase: '同时清除该用户的数据',
-      eraseHint: '删除个人资料、设置和密钥，并对以后加入房间的用户隐藏其消息。此操作无法撤销。',
+      eraseHint: '删除个人资料、设置、密钥和文件，并对以后加入房间的用户隐藏其消息。此操作无法撤销。',
       perSecond: '每秒消息数',
       perSecondHint: '0：无限制',
       burst: '一次最多消息数',

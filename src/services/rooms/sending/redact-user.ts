@@ -77,7 +77,9 @@ const payload = z.object({
   after_ts: z.int().nullable(),
 })
 
-type Payload = z.output<typeof payload>
+/** Which events to redact. */
+export type RedactionOfUser = Omit<z.output<typeof payload>, 'task_id'>
+/** How far a redaction is. */
 type Progress = { failed_redactions: Record<string, string>; redacted: number; rooms_left: number }
 
 /**
@@ -92,18 +94,21 @@ export async function runUserRedaction(app: App, job: Json): Promise<void> {
       updateTask(tx, { taskId: wanted.task_id, status, result: progress, now: app.clock.now() }),
     )
   await save('active')
-  for (const roomId of wanted.rooms) {
-    await redactInRoom(app, roomId, { wanted, progress, save: () => save('active') })
-    progress.rooms_left -= 1
-  }
+  await redactInRooms(app, { wanted, progress, save: () => save('active') })
   await save('complete')
 }
 
-async function redactInRoom(
-  app: App,
-  roomId: RoomId,
-  { wanted, progress, save }: { wanted: Payload; progress: Progress; save: () => Promise<void> },
-): Promise<void> {
+type Redacting = { wanted: RedactionOfUser; progress: Progress; save: () => Promise<unknown> }
+
+/** Redacts the events, and notes that in `progress`. `save` is called after each page of events. */
+export async function redactInRooms(app: App, redacting: Redacting): Promise<void> {
+  for (const roomId of redacting.wanted.rooms) {
+    await redactInRoom(app, roomId, redacting)
+    redacting.progress.rooms_left -= 1
+  }
+}
+
+async function redactInRoom(app: App, roomId: RoomId, { wanted, progress, save }: Redacting): Promise<void> {
   const { user_id: sender, after_ts: afterTs, before_ts: beforeTs } = wanted
   let before = Number.MAX_SAFE_INTEGER
   for (let left = wanted.limit; left > 0; ) {
@@ -126,7 +131,7 @@ function hasContent({ redacted_by, pdu }: StoredEvent): boolean {
 async function redactOne(
   app: App,
   event: StoredEvent,
-  { wanted, progress }: { wanted: Payload; progress: Progress },
+  { wanted, progress }: Pick<Redacting, 'wanted' | 'progress'>,
 ): Promise<void> {
   const faults: string[] = []
   for (const sender of sendersOf(app, wanted)) {
@@ -146,6 +151,6 @@ async function redactOne(
 }
 
 /** A user who is banned, or has left, cannot send: then the administrator may be able to. */
-function sendersOf({ serverName }: App, { user_id: user, by, as_admin: asAdmin }: Payload): UserId[] {
+function sendersOf({ serverName }: App, { user_id: user, by, as_admin: asAdmin }: RedactionOfUser): UserId[] {
   return asAdmin || serverNameOf(user) !== serverName ? [by] : [user, ...(user === by ? [] : [by])]
 }

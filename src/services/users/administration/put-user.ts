@@ -109,7 +109,7 @@ async function apply(app: Capabilities, tx: Tx, userId: UserId, change: Prepared
   if (threepids) await replaceThreepids(app, tx, { userId, threepids })
   await change.also?.(tx)
   await applyStanding(app, tx, user, change)
-  if (deactivated === true && !isEnded) jobs.push(await endAccount(tx, { userId, erase: false, now: app.clock.now() }))
+  if (deactivated === true && !isEnded) jobs.push(await endAccount(tx, { userId, now: app.clock.now() }))
   return jobs.filter((job) => job !== undefined)
 }
 
