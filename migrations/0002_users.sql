@@ -33,6 +33,7 @@ create table users (
   messages_per_second integer,
   message_burst integer
 );
+create index users_admins on users (user_id) where is_admin;
 create index users_created on users (created_ts, user_id);
 create index users_validity on users (valid_until_ts)
   where deactivated_ts is null and not is_guest and renewal_mailed_ts is null;

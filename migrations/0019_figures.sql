@@ -44,3 +44,20 @@ create table figure_upkeep (
   done text not null default '{}'
 );
 insert into figure_upkeep default values;
+
+-- Conditions that administrators are alerted to: docs/administration.md. One row for each time that one occurs.
+create table alerts (
+  alert_nid bigint generated always as identity primary key,
+  -- such as disk or pool_wait
+  kind text not null,
+  -- the host or process that has the condition; '': the server as a whole
+  subject text not null,
+  begun_ts bigint not null,
+  -- when the condition last held
+  seen_ts bigint not null,
+  -- null: it holds
+  ended_ts bigint,
+  -- what was measured, in the unit of the kind
+  value double precision not null
+);
+create unique index alerts_active on alerts (kind, subject) where ended_ts is null;

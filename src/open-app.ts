@@ -50,7 +50,10 @@ export type OpenApp = AsyncDisposable & { app: App; stop(): void }
 export async function openApp(config: Config): Promise<OpenApp> {
   await using opened = new AsyncDisposableStack()
   const logger = createLogger(config.log)
-  const metrics = createMetrics({ figures: config.figures.enabled, folder: config.data_dir })
+  const metrics = createMetrics({
+    figures: config.figures.enabled,
+    folders: [config.data_dir, config.media.storage_dir],
+  })
   opened.defer(() => metrics.close())
   const { database, stream, rooms } = await openStorage(config, opened, { logger, metrics })
   const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)

@@ -9,6 +9,7 @@ const DOCUMENTS = [
   'docs/sign-in.md',
   'docs/identity-providers.md',
   'docs/registration.md',
+  'docs/administration.md',
   'docs/operations.md',
   'docs/calls.md',
 ]

@@ -3,6 +3,7 @@ import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
 import { accountValidity } from './account-validity.ts'
+import { alerts } from './alerts.ts'
 import { branding } from './branding.ts'
 import { calls } from './calls.ts'
 import { email } from './email.ts'
@@ -402,6 +403,7 @@ export const configSchema = z.strictObject({
   limits,
   audit_log: auditLog,
   figures,
+  alerts,
   log,
 })
 

@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { DURATION_BOUNDS } from '../core/figures/durations.ts'
 import type { LoadName } from '../core/figures/load.ts'
 import { createClientKinds } from './figures/client-kind.ts'
-import { exportFigures } from './figures/exported-figures.ts'
+import { exportFigures, exportServerFigures } from './figures/exported-figures.ts'
 import { readMachineFigures } from './figures/machine-figures.ts'
 import { watchEventLoop, watchProcessFigures } from './figures/process-figures.ts'
 import { createRecorder, type Recorded, type Recorder } from './figures/recorder.ts'
@@ -23,14 +23,20 @@ type OutboxCounts = { events: number; edus: number; failing: number; lagging: nu
 const MICROSECONDS = 1e6
 
 /**
- * Creates the metrics; `close` stops watching the process. `figures`: whether to collect figures over time. `folder`:
- * the folder with the data, whose disk is watched.
+ * Creates the metrics; `close` stops watching the process. `figures`: whether to collect figures over time.
+ * `folders`: those with data, whose disks are watched.
  */
-export function createMetrics({ figures = true, folder }: { figures?: boolean; folder?: string } = {}) {
+export function createMetrics({
+  figures = true,
+  folders = [],
+}: {
+  figures?: boolean
+  folders?: readonly string[]
+} = {}) {
   const registry = new Registry()
   const registers = [registry]
   const close = watchProcess(registers)
-  const collected = collectFigures(registers, { figures, folder })
+  const collected = collectFigures(registers, { figures, folders })
   const federation = federationMetrics(registers)
   collected.addToFigures(() => countTransactions(federation.federationTransactions))
   return {
@@ -61,6 +67,8 @@ export function createMetrics({ figures = true, folder }: { figures?: boolean; f
     ),
     /** Hits and misses of caches, by cache; read when the metrics are collected. */
     watchCaches: (counts: CacheCounts) => watchCaches(registers, counts),
+    /** Figures of the server as a whole, read when the metrics are collected. */
+    watchServer: (read: Parameters<typeof exportServerFigures>[1]) => exportServerFigures(registers, read),
     /** The status of a database pool, read when the metrics are collected. */
     watchPool: (read: () => PoolStatus) => watchPool(registers, read),
     close() {
@@ -105,11 +113,11 @@ function requestMetrics(registers: Registry[], recorder: Recorder) {
 }
 
 /** Figures over time: they are taken once per step, stored in the database, and shown to Prometheus. */
-function collectFigures(registers: Registry[], { figures, folder }: { figures: boolean; folder: string | undefined }) {
+function collectFigures(registers: Registry[], { figures, folders }: { figures: boolean; folders: readonly string[] }) {
   const recorder = createRecorder(figures)
   const watched = watchProcessFigures()
   const toPrometheus = exportFigures(registers)
-  const readCounts: (() => Promise<StepCounts>)[] = []
+  const readers: (() => StepValues | Promise<StepValues>)[] = []
   const syncWaiters = new Gauge({ name: 'hearth_sync_waiters', help: 'Waiting sync requests.', registers })
   let since = performance.now()
   return {
@@ -119,8 +127,12 @@ function collectFigures(registers: Registry[], { figures, folder }: { figures: b
     /** Finds the kind of a client by the headers of its request. */
     clientKind: createClientKinds() as (headers: IncomingHttpHeaders) => string,
     /** Adds counts, which only grow, to the figures. */
-    addToFigures(read: () => StepCounts | Promise<StepCounts>): void {
-      readCounts.push(increasesOf(read))
+    addToFigures(read: () => StepValues | Promise<StepValues>): void {
+      readers.push(increasesOf(read))
+    },
+    /** Adds values, as they are when the figures are taken. */
+    measureForFigures(read: () => StepValues | Promise<StepValues>): void {
+      readers.push(read)
     },
     /** Returns the figures since they were last taken. */
     async takeFigures(): Promise<Recorded> {
@@ -129,8 +141,8 @@ function collectFigures(registers: Registry[], { figures, folder }: { figures: b
       const seconds = Math.max(now - since, 1) / 1000
       since = now
       const waiting = (await syncWaiters.get()).values[0]?.value ?? 0
-      Object.assign(recorded.load.values, watched.read(), await readMachineFigures(folder), { waiting_syncs: waiting })
-      for (const read of readCounts) Object.assign(recorded.load.values, await read())
+      Object.assign(recorded.load.values, watched.read(), await readMachineFigures(folders), { waiting_syncs: waiting })
+      for (const read of readers) Object.assign(recorded.load.values, await read())
       toPrometheus(recorded, seconds)
       return recorded
     },
@@ -138,18 +150,18 @@ function collectFigures(registers: Registry[], { figures, folder }: { figures: b
   }
 }
 
-async function countTransactions(transactions: Counter<'result'>): Promise<StepCounts> {
+async function countTransactions(transactions: Counter<'result'>): Promise<StepValues> {
   const { values } = await transactions.get()
   const of = (result: string) => values.find(({ labels }) => labels.result === result)?.value ?? 0
   return { transactions_sent: of('sent'), transactions_failed: of('failed') }
 }
 
-/** Counted values by name. */
-type StepCounts = Partial<Record<LoadName, number>>
+/** Values of a step by name. */
+type StepValues = Partial<Record<LoadName, number>>
 
 /** Returns a function that tells by how much counts have grown since it was last called. */
-function increasesOf(read: () => StepCounts | Promise<StepCounts>): () => Promise<StepCounts> {
-  let before: StepCounts = {}
+function increasesOf(read: () => StepValues | Promise<StepValues>): () => Promise<StepValues> {
+  let before: StepValues = {}
   return async () => {
     const now = { ...(await read()) }
     const names = Object.keys(now) as LoadName[]

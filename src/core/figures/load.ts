@@ -2,11 +2,19 @@ import type { Traffic } from './traffic.ts'
 import { sumTraffic } from './traffic.ts'
 
 /** How values of several steps become one, and those of several processes. */
-type Rule = { steps: 'sum' | 'max'; processes: 'sum' | 'max' }
+type Merge = 'sum' | 'max' | 'min'
+type Rule = { steps: Merge; processes: Merge }
+
+const MERGES: Readonly<Record<Merge, (a: number, b: number) => number>> = {
+  sum: (a, b) => a + b,
+  max: Math.max,
+  min: Math.min,
+}
 
 const COUNTED: Rule = { steps: 'sum', processes: 'sum' }
 const PEAK: Rule = { steps: 'max', processes: 'sum' }
 const WORST: Rule = { steps: 'max', processes: 'max' }
+const LEAST: Rule = { steps: 'min', processes: 'min' }
 
 /**
  * The values of a step besides requests and statements. Counted values are sums; of others, a longer step has the peak.
@@ -33,6 +41,9 @@ export const LOAD_RULES = {
   machine_memory_used: WORST,
   disk_bytes: WORST,
   disk_used: WORST,
+  /** Seconds until the certificates of the process's listeners expire, and those of the public addresses. */
+  listener_certificate_left: LEAST,
+  public_certificate_left: LEAST,
   /** The server as a whole: entries of queues, and the age of the oldest that is not in back-off, in seconds. */
   outbox_events: WORST,
   outbox_edus: WORST,
@@ -80,8 +91,7 @@ export function addLoad(into: Load, load: Load, by: keyof Rule): void {
     const rule: Rule | undefined = LOAD_RULES[name]
     const known = into.values[name]
     if (!rule) continue
-    if (known === undefined) into.values[name] = value
-    else into.values[name] = rule[by] === 'sum' ? known + value : Math.max(known, value)
+    into.values[name] = known === undefined ? value : MERGES[rule[by]](known, value)
   }
   sumTraffic(into.requests, load.requests)
   sumTraffic(into.statements, load.statements)

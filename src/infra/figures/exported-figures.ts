@@ -76,6 +76,11 @@ const COUNTED: readonly (readonly [LoadName, string, string])[] = [
 const MEASURED: readonly (readonly [LoadName, string, string])[] = [
   ['machine_memory_bytes', 'hearth_machine_memory_bytes', 'Memory of the machine, or the limit of the container.'],
   ['machine_memory_used', 'hearth_machine_memory_used_bytes', 'Used memory of the machine or container.'],
+  [
+    'listener_certificate_left',
+    'hearth_listener_certificate_left_seconds',
+    'Time until the first certificate of the listeners expires.',
+  ],
   ['disk_bytes', 'hearth_disk_bytes', 'Size of the disk with the data folder.'],
   ['disk_used', 'hearth_disk_used_bytes', 'Used space of the disk with the data folder.'],
 ]
@@ -108,4 +113,70 @@ function statementMetrics(registers: Registry[]): (statements: Load['statements'
       buckets.inc({ le }, upTo)
     }
   }
+}
+
+/** Figures of the server as a whole; every process shows the same. */
+const OF_SERVER: readonly (readonly [string, string, readonly (readonly [LoadName, Record<string, string>])[]])[] = [
+  [
+    'hearth_queue_entries',
+    'Entries of queues, counted up to 100,000; appservices: stream rows that the slowest has still to receive.',
+    [
+      ['outbox_events', { queue: 'outbox_events' }],
+      ['outbox_edus', { queue: 'outbox_edus' }],
+      ['inbox_events', { queue: 'inbox' }],
+      ['push_queue', { queue: 'push' }],
+      ['jobs_waiting', { queue: 'jobs' }],
+      ['appservice_lag', { queue: 'appservices' }],
+    ],
+  ],
+  ['hearth_queue_age_seconds', 'Age of the oldest entry of a queue that has not failed.', [['queue_age', {}]]],
+  [
+    'hearth_federation_servers',
+    'Remote servers that responded within a week, and those of them that do not respond now.',
+    [
+      ['known_servers', { state: 'known' }],
+      ['failing_servers', { state: 'failing' }],
+    ],
+  ],
+  ['hearth_database_bytes', 'Size of the database.', [['database_bytes', {}]]],
+  ['hearth_media_bytes', 'Size of all media files.', [['media_bytes', {}]]],
+  [
+    'hearth_active_users',
+    'Users of this server who used it on the day (UTC), and within thirty days.',
+    [
+      ['daily_active_users', { period: 'day' }],
+      ['monthly_active_users', { period: 'month' }],
+    ],
+  ],
+  [
+    'hearth_public_certificate_left_seconds',
+    'Time until the first certificate of the public addresses expires.',
+    [['public_certificate_left', {}]],
+  ],
+]
+
+/** Shows the figures of the server as a whole, and alerts by kind, which `read` finds when the metrics are collected. */
+export function exportServerFigures(
+  registers: Registry[],
+  read: () => Promise<{ values: Load['values']; alerts: Readonly<Record<string, number>> }>,
+): void {
+  const gauges = OF_SERVER.map(([name, help, parts]) => {
+    const labelNames = Object.keys(parts[0]![1])
+    return { parts, gauge: new Gauge({ name, help, labelNames, registers }) }
+  })
+  new Gauge({
+    name: 'hearth_alerts',
+    help: 'Alerts that hold, by kind.',
+    labelNames: ['kind'],
+    registers,
+    async collect() {
+      // The other metrics are needed most when the database is down.
+      const found = await read().catch(() => undefined)
+      if (!found) return
+      this.reset()
+      for (const [kind, count] of Object.entries(found.alerts)) this.set({ kind }, count)
+      for (const { gauge, parts } of gauges)
+        for (const [name, labels] of parts) if (found.values[name] !== undefined) gauge.set(labels, found.values[name])
+    },
+  })
 }

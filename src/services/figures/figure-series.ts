@@ -12,6 +12,7 @@ import { BUCKETS, OTHERS, sumTraffic, type Traffic, type TrafficTable } from '..
  * - `pool_used`, `pool_waiting` (connections, callers), `pool_wait` (seconds that a caller waited on average)
  * - `waiting_syncs`; `transactions_sent`, `transactions_failed` (to other servers, per second)
  * - `machine_memory_bytes`, `machine_memory_used`, `disk_bytes`, `disk_used` (bytes)
+ * - `listener_certificate_left`, `public_certificate_left` (seconds until the first one expires)
  * - `messages`, `messages_sent`, `joins` (per second)
  * - of the server as a whole: `outbox_events`, `outbox_edus`, `inbox_events`, `push_queue`, `jobs_waiting`,
  *   `appservice_lag` (entries), `queue_age` (seconds), `failing_servers`, `known_servers`, `database_bytes`,
@@ -37,6 +38,10 @@ export type StepValues<Value> = Map<number, Value>
 const RATES: Partial<Record<LoadName, { name: string; unit: FigureUnit }>> = {
   cpu_seconds: { name: 'cpu', unit: 'processors' },
 }
+const SECONDS: readonly LoadName[] = [
+  ...(['event_loop_delay_p50', 'event_loop_delay_p99', 'queue_age'] as const),
+  ...(['listener_certificate_left', 'public_certificate_left'] as const),
+]
 /** Only the quotient of the two is shown. */
 const PARTS: readonly LoadName[] = ['pool_taken', 'pool_wait_seconds']
 const QUANTILES = [
@@ -136,5 +141,5 @@ function rate(traffic: Traffic | undefined, place: number, length: number): numb
 function unitOf(name: LoadName): FigureUnit {
   if (LOAD_RULES[name].steps === 'sum') return 'per_second'
   if (name.endsWith('_bytes') || (name.endsWith('_used') && name !== 'pool_used')) return 'bytes'
-  return name.startsWith('event_loop_delay') || name === 'queue_age' ? 'seconds' : 'count'
+  return SECONDS.includes(name) ? 'seconds' : 'count'
 }

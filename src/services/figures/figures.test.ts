@@ -104,13 +104,14 @@ test('the sum is that of the processes', async () => {
 
 test('figures go into longer steps, and old ones are deleted', async () => {
   const one = process()
-  for (let n = 0; n < 2 * 360 + 6; n++) {
-    one.request('/sync')
+  for (let minute = 0; minute < 2 * 60 + 1; minute++) {
+    for (let n = 0; n < 6; n++) one.request('/sync')
+    app.clock.advance(50_000)
     await step(one)
-    if (n % 6 === 5) await keepUpFigures(app)
+    await keepUpFigures(app)
   }
   expect(await rows()).toEqual([
-    [10, 360],
+    [10, 60],
     [60, 120],
     [600, 12],
     [3600, 2],
@@ -122,8 +123,9 @@ test('figures go into longer steps, and old ones are deleted', async () => {
 
 test('upkeep that was not done for long is done in parts, and nothing is lost', async () => {
   const one = process()
-  for (let n = 0; n < 240; n++) {
-    one.request('/sync')
+  for (let minute = 0; minute < 40; minute++) {
+    for (let n = 0; n < 6; n++) one.request('/sync')
+    app.clock.advance(50_000)
     await step(one)
   }
   const total = async () => {

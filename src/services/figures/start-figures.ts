@@ -1,7 +1,9 @@
 import type { App } from '../../app.ts'
 import { stepMs, TIERS } from '../../core/figures/tiers.ts'
 import { repeat, type Wake } from '../../infra/concurrency/repeat.ts'
+import { watchListenerCertificates } from './certificates.ts'
 import { createCollection } from './collect.ts'
+import { readServerFigures } from './read-server-figures.ts'
 import { keepUpFigures } from './upkeep.ts'
 
 const STEP_MS = stepMs(TIERS[0]!)
@@ -12,6 +14,8 @@ const STEP_MS = stepMs(TIERS[0]!)
  */
 export function startFigures(app: App): { stop(): Promise<void> } {
   if (!app.config.figures.enabled) return { stop: async () => {} }
+  watchListenerCertificates(app)
+  app.metrics.watchServer(() => readServerFigures(app))
   const collection = createCollection(app)
   const options = { first: untilNextStep(app), failure: 'storing of figures failed, will retry' }
   const loop = repeat(app, options, async (wake: Wake) => {

@@ -1,4 +1,3 @@
-import type { App } from '../../app.ts'
 import { noLoad } from '../../core/figures/load.ts'
 import { stepAt, stepMs, TIERS } from '../../core/figures/tiers.ts'
 import type { Tx } from '../../storage/engine/database.ts'
@@ -12,6 +11,8 @@ import {
   measureDatabase,
   type ServerValues,
 } from '../../storage/figures/server-figures.ts'
+import { checkPublicCertificates } from './certificates.ts'
+import { type AlertingApp, keepAlerts } from './keep-alerts.ts'
 import { rollUp } from './roll-up.ts'
 import { stepRow } from './step-texts.ts'
 
@@ -23,18 +24,21 @@ const GONE_AFTER_MS = 7 * DAY_MS
 
 /**
  * Once a minute, in one process: stores the figures of the server as a whole, makes longer steps of shorter ones, and
- * deletes old ones.
+ * deletes old ones, and begins and ends alerts.
  */
-export async function keepUpFigures(app: Pick<App, 'database' | 'clock'>): Promise<void> {
+export async function keepUpFigures(app: AlertingApp): Promise<void> {
   const now = app.clock.now()
-  await app.database.write(async (tx) => {
+  const hasCounted = await app.database.write(async (tx) => {
     const upkeep = await takeUpkeep(tx, { now, next: stepAt(MINUTE, now) + stepMs(MINUTE) })
-    if (!upkeep) return
+    if (!upkeep) return false
     const isSlowDue = upkeep.slowDueTs <= now
     await storeServerStep(tx, now, { ...(await usualValues(tx, now)), ...(isSlowDue && (await slowValues(tx, now))) })
     const slowDueTs = isSlowDue ? stepAt(TEN_MINUTES, now) + stepMs(TEN_MINUTES) : upkeep.slowDueTs
     await storeUpkeep(tx, { done: await rollUp(tx, now, upkeep.done), slowDueTs })
+    await keepAlerts(app, tx, now)
+    return isSlowDue
   })
+  if (hasCounted) await checkPublicCertificates(app)
 }
 
 async function usualValues(tx: Tx, now: number): Promise<ServerValues> {

@@ -6,6 +6,7 @@ import { mail } from '../../infra/mail/mailer.ts'
 import { EMAIL_DIGEST } from '../../storage/push/email-digests.ts'
 import { REMOVE_GUESTS } from '../../storage/rooms/membership/guest-removals.ts'
 import { APPLY_EARLY_REDACTIONS } from '../../storage/rooms/timeline/early-redactions.ts'
+import { ALERT_NOTICE, ALERT_WEBHOOK, postAlert, sendAlertNotice } from '../figures/keep-alerts.ts'
 import { continueMediaWork, MEDIA_WORK } from '../media/moderation/resumable-work.ts'
 import { DELETE_ROOM, runRoomDeletion } from '../membership/deletion/delete-room.ts'
 import { runErasure } from '../membership/erase-user.ts'
@@ -29,6 +30,8 @@ const ofUser = z.object({ user_id: z.string().transform((id) => id as UserId) })
 /** Returns the handler of each kind of job. */
 export function jobHandlers(app: App): JobHandlers {
   return {
+    [ALERT_NOTICE]: (payload) => sendAlertNotice(app, payload),
+    [ALERT_WEBHOOK]: (payload) => postAlert(app, payload),
     [APPLY_EARLY_REDACTIONS]: (payload) => applyEarly(app, payload),
     [DELETE_ROOM]: (payload) => runRoomDeletion(app, payload),
     [ERASE_USER]: (payload) => runErasure(app, payload),

@@ -69,11 +69,20 @@ export async function loadSteps(db: Db, { resolution, from, to }: FigureSpan): P
 
 export type LoadOfStep = Pick<FigureRow, 'step_ts' | 'process' | 'load'>
 
-/** Returns what all processes did in the steps of a span, without routes, clients and peers. */
+/** Returns what all processes did in the steps of a span, in their order, without routes, clients and peers. */
 export async function loadLoads(db: Db, { resolution, from, to }: FigureSpan): Promise<LoadOfStep[]> {
   const { rows } = await sql<LoadOfStep>`select step_ts, process, load from figures
-    where resolution = ${resolution}::int and step_ts >= ${from}::bigint and step_ts < ${to}::bigint`.execute(db.sql)
+    where resolution = ${resolution}::int and step_ts >= ${from}::bigint and step_ts < ${to}::bigint
+    order by step_ts`.execute(db.sql)
   return rows
+}
+
+/** Returns what is known of the server as a whole in the steps of a span, in their order. */
+export async function loadServerLoads(db: Db, { resolution, from, to }: FigureSpan): Promise<string[]> {
+  const { rows } = await sql<{ load: string }>`select load from figures
+    where resolution = ${resolution}::int and step_ts >= ${from}::bigint and step_ts < ${to}::bigint and process = 0
+    order by step_ts`.execute(db.sql)
+  return rows.map(({ load }) => load)
 }
 
 export type TableOfStep = Pick<FigureRow, 'step_ts' | 'process'> & { entries: string }

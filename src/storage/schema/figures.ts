@@ -1,8 +1,9 @@
-/** Tables of what the server does over time: `migrations/0019_figures.sql`. */
+/** Tables of what the server does over time, and alerts: `migrations/0019_figures.sql`. */
 export type FigureTables = {
   figure_processes: FigureProcessRow
   figures: FigureRow
   figure_upkeep: FigureUpkeepRow
+  alerts: AlertRow
 }
 
 export type FigureProcessRow = {
@@ -26,3 +27,13 @@ export type FigureRow = {
 }
 
 export type FigureUpkeepRow = { only_row: boolean; due_ts: number; slow_due_ts: number; done: string }
+
+export type AlertRow = {
+  alert_nid: number
+  kind: string
+  subject: string
+  begun_ts: number
+  seen_ts: number
+  ended_ts: number | null
+  value: number
+}

@@ -22,6 +22,8 @@ const SMALL_TABLES = [
   ...['federation_progress', 'push_progress', 'search_progress', 'figure_upkeep', 'stream_positions'],
   // the application services in the configuration
   'appservices',
+  // a thousand rows
+  'alerts',
   // the keys and the processes of this server
   ...['own_keys', 'presence_processes'],
   // rooms that are being joined, or have events in the inbox

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../../core/errors.ts'
+import { listRecentAlerts } from '../../../services/figures/keep-alerts.ts'
 import {
   FIGURE_RANGES,
   type FigureRange,
@@ -10,6 +11,7 @@ import {
 } from '../../../services/figures/read-figures.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
+import { listPage } from '../admin-fields.ts'
 
 const ranges = Object.keys(FIGURE_RANGES) as [FigureRange, ...FigureRange[]]
 
@@ -40,4 +42,13 @@ const getFigures = route({
   },
 })
 
-export const figureEndpoints: readonly AnyEndpoint[] = [getFigures]
+/** The alerts that hold, then those that have ended. */
+const getAlerts = route({
+  method: 'GET',
+  path: '/_hearth/admin/v1/alerts',
+  auth: 'admin',
+  query: listPage.pick({ limit: true }),
+  handle: async ({ query: { limit } }, app) => ({ alerts: await listRecentAlerts(app, limit) }),
+})
+
+export const figureEndpoints: readonly AnyEndpoint[] = [getFigures, getAlerts]
