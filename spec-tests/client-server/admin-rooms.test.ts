@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
-import { createRoom, joinRoom, roomPath, sendState } from '../harness/rooms.ts'
+import { registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { createRoom, eventPath, joinRoom, roomPath, sendState } from '../harness/rooms.ts'
 
 /** Rooms in Synapse's admin API: https://element-hq.github.io/synapse/latest/admin_api/rooms.html */
 const { url, sharedSecret } = inject('homeserver')
@@ -113,6 +113,118 @@ describe('a room', () => {
       ...{ tombstoned: true, replacement_room: '!new:x', state_events: before.state_events + 1 },
     })
     expect(await outcome(admin, 'GET', ofRoom('!unknown:example.org'))).toEqual([404, 'M_NOT_FOUND'])
+  })
+})
+
+describe('the content of a private room', () => {
+  test('is readable for administrators who are not in it', async () => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    const roomId = await createRoom(alice, { preset: 'private_chat', name: 'Secret' })
+    const [first, second, last] = [
+      await sendText(alice, roomId, 'one'),
+      await sendText(alice, roomId, 'two'),
+      await sendText(alice, roomId, 'three'),
+    ]
+    expect(await outcome(admin, 'GET', roomPath(roomId, 'messages?dir=b'))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await admin.get(ofRoom(roomId, '/members'))).toEqual({ members: [alice.userId], total: 1 })
+    const state = await alice.get(roomPath(roomId, 'state'))
+    const types = (events: { type: string }[]) => events.map(({ type }) => type).sort()
+    expect(types((await admin.get(ofRoom(roomId, '/state'))).state)).toEqual(types(state))
+    const named = await admin.get(ofRoom(roomId, '/state?type=m.room.name'))
+    expect(named).toEqual({ state: [expect.objectContaining({ content: { name: 'Secret' }, room_id: roomId })] })
+    expect(types((await admin.get(ofRoom(roomId, '/state?type=m.room.member'))).state)).toEqual(['m.room.member'])
+    const page = await admin.get(ofRoom(roomId, '/messages?dir=b&limit=2'))
+    const bodies = (events: { content: { body: string } }[]) => events.map(({ content }) => content.body)
+    expect(bodies(page.chunk)).toEqual(['three', 'two'])
+    const filter = encodeURIComponent('{"types":["m.room.message"]}')
+    const next = await admin.get(ofRoom(roomId, `/messages?dir=b&from=${page.end}&filter=${filter}`))
+    expect(bodies(next.chunk)).toEqual(['one'])
+    const around = await admin.get(ofRoom(roomId, `/${eventPath('context', second)}?limit=2`))
+    expect(around).toMatchObject({
+      event: { event_id: second },
+      ...{ events_before: [{ event_id: first }], events_after: [{ event_id: last }] },
+    })
+    expect(around.state).toHaveLength(state.length)
+    const found = await admin.get(ofRoom(roomId, '/timestamp_to_event?ts=0&dir=f'))
+    expect(found).toEqual({ event_id: expect.any(String), origin_server_ts: expect.any(Number) })
+    const { event } = await admin.get(v1(eventPath('fetch_event', second)))
+    expect(event).toMatchObject({ event_id: second, content: { body: 'two' }, auth_events: expect.any(Array) })
+    for (const path of ['/members', '/state', '/messages', '/hierarchy', '/timestamp_to_event?ts=1', '/context/$x'])
+      expect(await outcome(admin, 'GET', ofRoom('!unknown:example.org', path))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcome(admin, 'GET', v1('fetch_event/$unknown'))).toEqual([404, 'M_NOT_FOUND'])
+    for (const path of ['/members', '/state', '/messages', '/hierarchy', `/context/${second}`])
+      expect(await outcome(bob, 'GET', ofRoom(roomId, path))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcome(bob, 'GET', v1(eventPath('fetch_event', second)))).toEqual([403, 'M_FORBIDDEN'])
+  })
+
+  test('and so is a space', async () => {
+    const alice = await registerUser(url)
+    const space = await createRoom(alice, { preset: 'private_chat', creation_content: { type: 'm.space' } })
+    const child = await createRoom(alice, { preset: 'private_chat', name: 'Child' })
+    for (const room of [child, '!elsewhere:example.org'])
+      await sendState(alice, space, { type: 'm.space.child', key: room, content: { via: ['example.org'] } })
+    const { rooms } = await admin.get(ofRoom(space, '/hierarchy'))
+    expect(rooms.map(({ room_id: id }: { room_id: string }) => id)).toEqual([space, child])
+    const first = await admin.get(ofRoom(space, '/hierarchy?limit=1'))
+    const second = await admin.get(ofRoom(space, `/hierarchy?limit=1&from=${encodeURIComponent(first.next_batch)}`))
+    expect(second.rooms).toEqual([expect.objectContaining({ room_id: child, name: 'Child' })])
+    expect((await admin.get(ofRoom(space, '/hierarchy?max_depth=0'))).rooms).toHaveLength(1)
+  })
+})
+
+describe('an administrator', () => {
+  const membership = async (user: TestUser, roomId: string, of = user) =>
+    (await user.ask('GET', roomPath(roomId, `state/m.room.member/${encodeURIComponent(of.userId)}`))).body.membership
+
+  test('lets users join rooms', async () => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    const alias = uniqueName('join')
+    const open = await createRoom(alice, { room_alias_name: alias })
+    const server = alice.userId.split(':').slice(1).join(':')
+    const join = (room: string) => v1(`join/${encodeURIComponent(room)}`)
+    expect(await admin.post(join(`#${alias}:${server}`), { user_id: bob.userId })).toEqual({ room_id: open })
+    expect(await membership(bob, open)).toBe('join')
+    const closed = await createRoom(alice, { preset: 'private_chat' })
+    expect(await outcome(admin, 'POST', join(closed), { user_id: bob.userId })).toEqual([403, 'M_FORBIDDEN'])
+    await alice.post(roomPath(closed, 'invite'), { user_id: admin.userId })
+    await joinRoom(closed, admin)
+    for (let time = 0; time < 2; time++)
+      expect(await admin.post(join(closed), { user_id: bob.userId })).toEqual({ room_id: closed })
+    expect(await membership(bob, closed)).toBe('join')
+    const wrong = [{ user_id: '@x:example.org' }, 400] as const
+    expect((await admin.ask('POST', join(open), wrong[0])).status).toBe(wrong[1])
+    const nobody = { user_id: `@nobody-${alias}:${server}` }
+    expect(await outcome(admin, 'POST', join(open), nobody)).toEqual([404, 'M_NOT_FOUND'])
+  })
+
+  test.each(['10', '12'])('gives power in rooms of version %s, and invites', async (version) => {
+    const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+    const roomId = await createRoom(alice, { preset: 'private_chat', room_version: version })
+    await admin.post(ofRoom(roomId, '/make_room_admin'), { user_id: bob.userId })
+    const levels = await alice.get(roomPath(roomId, 'state/m.room.power_levels'))
+    expect(levels.users[bob.userId]).toBe(100)
+    expect(await membership(alice, roomId, bob)).toBe('invite')
+    await joinRoom(roomId, bob)
+    await sendState(bob, roomId, { type: 'm.room.name', content: { name: "Bob's" } })
+    await admin.post(ofRoom(roomId, '/make_room_admin'))
+    expect(await membership(alice, roomId, admin)).toBe('invite')
+    await alice.post(roomPath(roomId, 'leave'))
+    await bob.post(roomPath(roomId, 'leave'))
+    const again = await admin.ask('POST', ofRoom(roomId, '/make_room_admin'), {})
+    expect([again.status, again.body.errcode]).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcome(admin, 'POST', ofRoom('!x:example.org', '/make_room_admin'))).toEqual([404, 'M_NOT_FOUND'])
+  })
+
+  test('sees the ends of a timeline', async () => {
+    const alice = await registerUser(url)
+    const roomId = await createRoom(alice)
+    const last = await sendText(alice, roomId, 'last')
+    const end = { event_id: last, state_group: expect.any(Number), depth: expect.any(Number) }
+    const path = ofRoom(roomId, '/forward_extremities')
+    const results = [{ ...end, received_ts: expect.any(Number) }]
+    expect(await admin.get(path)).toEqual({ count: 1, results })
+    expect((await admin.ask('DELETE', path)).body).toEqual({ deleted: 0 })
+    expect(await outcome(alice, 'GET', path)).toEqual([403, 'M_FORBIDDEN'])
   })
 })
 

@@ -5,8 +5,10 @@ import { mediaRecordEndpoints } from './admin/media/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
 import { roomDeletionEndpoints } from './admin/rooms/delete-room.ts'
 import { historyPurgeEndpoints } from './admin/rooms/purge-history.ts'
+import { roomActEndpoints } from './admin/rooms/room-acts.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
 import { roomListEndpoints } from './admin/rooms/room-lists.ts'
+import { administeredRoomEndpoints } from './admin/rooms/room-reading.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
 import { figureEndpoints } from './admin/server/figures.ts'
 import { handledReportEndpoints } from './admin/server/handle-reports.ts'
@@ -28,6 +30,8 @@ import type { AnyEndpoint } from './http/route.ts'
 export const adminEndpoints: readonly AnyEndpoint[] = [
   getAuditLog,
   ...roomListEndpoints,
+  ...administeredRoomEndpoints,
+  ...roomActEndpoints,
   ...roomBlockEndpoints,
   ...roomDeletionEndpoints,
   ...historyPurgeEndpoints,

@@ -11,9 +11,9 @@ export type RoomAccess = {
   roomId: RoomId
   /**
    * departed: was joined before; invited: the history is visible to invited users; peeking: was never in the room,
-   * which is world-readable.
+   * which is world-readable; administrator: every event is readable, see administrator-access.ts.
    */
-  as: 'joined' | 'departed' | 'invited' | 'peeking'
+  as: 'joined' | 'departed' | 'invited' | 'peeking' | 'administrator'
   /** State group of the newest state that the user may read: the room's, or the one when they left. */
   stateRoot: number
   /**

@@ -3,6 +3,7 @@ import { NotFoundError } from '../../../core/errors.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import { countLocalDevices, isForgottenHere } from '../../../storage/rooms/membership/local-members.ts'
 import { findRoom } from '../../../storage/rooms/room-summary.ts'
+import type { RoomHead } from '../../../storage/rooms/timeline/locked-room.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { readStateEvent } from '../../../storage/rooms/timeline/room-state.ts'
 import type { RoomRow } from '../../../storage/schema/rooms.ts'
@@ -35,6 +36,13 @@ export async function describeRoom({ database }: Pick<App, 'database'>, roomId: 
     ...{ tombstoned: tombstone !== undefined },
     replacement_room: typeof replacement === 'string' ? replacement : null,
   }
+}
+
+/** Throws M_NOT_FOUND unless this server has the room. */
+export async function requireRoom({ database }: Pick<App, 'database'>, roomId: RoomId): Promise<RoomHead> {
+  const head = await findRoomHead(database, roomId)
+  if (!head) throw unknownRoom()
+  return head
 }
 
 function unknownRoom(): NotFoundError {

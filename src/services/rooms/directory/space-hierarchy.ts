@@ -7,7 +7,7 @@ import { readStateOfType } from '../../../storage/rooms/timeline/room-state.ts'
 import { stateBudget } from '../../../storage/rooms/timeline/state-budget.ts'
 import type { DescribedRoom } from './described-room.ts'
 import type { RoomSummary } from './published-room.ts'
-import { type VisibleRoom, visibleRooms } from './room-summary.ts'
+import { type SummaryViewer, type VisibleRoom, visibleRooms } from './room-summary.ts'
 import type { PendingRoom, SpaceWalk } from './space-walks.ts'
 
 export type HierarchyCommand = {
@@ -18,6 +18,8 @@ export type HierarchyCommand = {
   maxDepth?: number | undefined
   limit?: number | undefined
   from?: string | undefined
+  /** Set by the endpoints for administrators only: every room of this server is visible. */
+  asAdministrator?: boolean
 }
 
 /** Finds rooms that this server is not in, as far as a user may know about them. */
@@ -31,7 +33,11 @@ export type RemotePlace = {
 }
 
 type HierarchyRoom = RoomSummary & { children_state: ChildEvent[] }
-type Walk = { userId: UserId; suggestedOnly: boolean; maxDepth: number; findDescribed: FindDescribedRoom }
+type Walk = Pick<HierarchyCommand, 'suggestedOnly'> & {
+  viewer: SummaryViewer
+  maxDepth: number
+  findDescribed: FindDescribedRoom
+}
 type Place = { here: VisibleRoom } | { elsewhere: RemotePlace }
 type FoundRoom = { summary: RoomSummary; children: SpaceChild[]; described?: DescribedRoom }
 
@@ -57,10 +63,11 @@ export async function readSpaceHierarchy(
   command: HierarchyCommand,
   findDescribed: FindDescribedRoom,
 ): Promise<{ rooms: HierarchyRoom[]; next_batch?: string }> {
-  const { userId, suggestedOnly, from } = command
+  const { suggestedOnly, from } = command
+  const viewer = viewerOf(command)
   const limit = Math.min(command.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
   const maxDepth = Math.min(command.maxDepth ?? MAX_DEPTH, MAX_DEPTH)
-  const walk: Walk = { userId, suggestedOnly, maxDepth, findDescribed }
+  const walk: Walk = { viewer, suggestedOnly, maxDepth, findDescribed }
   const last = from === undefined ? undefined : roomOfToken(from, walk)
   const { walked, isResumed } = await beginWalk(app, command)
   const rooms: HierarchyRoom[] = []
@@ -89,12 +96,13 @@ export async function readSpaceHierarchy(
 /** Returns the walk for a page: the one kept by the previous page, or a new one from the start. */
 async function beginWalk(
   app: Pick<App, 'config' | 'database' | 'serverName' | 'reading'>,
-  { roomId, userId, from }: HierarchyCommand,
+  command: HierarchyCommand,
 ): Promise<{ walked: SpaceWalk; isResumed: boolean }> {
+  const { roomId, from } = command
   const start = { depth: 0, roomId, via: [], summary: undefined }
-  const kept = from === undefined ? undefined : app.reading.spaceWalks.get(keyOf({ roomId, userId }, from))
+  const kept = from === undefined ? undefined : app.reading.spaceWalks.get(keyOf(command, from))
   if (!kept) return { walked: { seen: new Set(), stack: [start], spaces: 0 }, isResumed: false }
-  const root = (await placesOf(app, userId, [start])).get(start)
+  const root = (await placesOf(app, viewerOf(command), [start])).get(start)
   if (!root) throw new ForbiddenError('You may not see this room')
   // Copied, since the same page may be requested again.
   return { walked: { seen: new Set(kept.seen), stack: [...kept.stack], spaces: kept.spaces }, isResumed: true }
@@ -113,8 +121,12 @@ function keepWalk(
   return token
 }
 
-function keyOf({ roomId, userId }: Pick<HierarchyCommand, 'roomId' | 'userId'>, token: string): string {
-  return `${userId} ${roomId} ${token}`
+function keyOf({ roomId, userId, asAdministrator = false }: HierarchyCommand, token: string): string {
+  return `${asAdministrator ? 'administrator ' : ''}${userId} ${roomId} ${token}`
+}
+
+function viewerOf({ userId, asAdministrator }: HierarchyCommand): SummaryViewer {
+  return asAdministrator ? 'administrator' : userId
 }
 
 /** Returns the children of a local space in order, as many as fit into the limit; other rooms have none. */
@@ -161,7 +173,7 @@ async function* walkSpace(
     seen.add(pending.roomId)
     if (!places.has(pending)) {
       const later = stack.slice(1 - LOOKED_AT_ONCE).filter((other) => !places.has(other) && !seen.has(other.roomId))
-      for (const [found, place] of await placesOf(app, walk.userId, [pending, ...later])) places.set(found, place)
+      for (const [found, place] of await placesOf(app, walk.viewer, [pending, ...later])) places.set(found, place)
     }
     const place = places.get(pending)
     places.delete(pending)
@@ -214,12 +226,12 @@ function wantedChildren(events: readonly ChildEvent[], suggestedOnly: boolean): 
 /** Decides where to look for some rooms; undefined for rooms that this server is in and the user may not know about. */
 async function placesOf(
   app: Pick<App, 'config' | 'database' | 'serverName'>,
-  userId: UserId,
+  viewer: SummaryViewer,
   pending: readonly PendingRoom[],
 ): Promise<Map<PendingRoom, Place | undefined>> {
   const ids = [...new Set(pending.map(({ roomId }) => roomId))]
   const [visible, here] = await Promise.all([
-    visibleRooms(app, ids, userId),
+    visibleRooms(app, ids, viewer),
     filterRoomsHere(app.database, ids).then((rooms) => new Set(rooms)),
   ])
   return new Map(

@@ -1,10 +1,10 @@
 import type { App } from '../../../app.ts'
 import { NotFoundError } from '../../../core/errors.ts'
-import type { EventId, RoomId, UserId } from '../../../core/ids.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
 import { loadEventsNearTime } from '../../../storage/rooms/timeline/timeline-pages.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import { accessRoom } from '../access/room-access.ts'
-import { visibleEvents } from './visible-events.ts'
+import { accessAs, type RoomReading } from '../access/administrator-access.ts'
+import { visibleThrough } from './visible-events.ts'
 
 const BATCH = 20
 /** Maximum number of invisible events that are skipped. */
@@ -17,12 +17,13 @@ const MAX_SKIPPED = 1000
  */
 export async function findEventAtTime(
   app: Pick<App, 'database' | 'clock'>,
-  command: { roomId: RoomId; userId: UserId; ts: number; direction: 'forwards' | 'backwards' },
+  command: RoomReading & { ts: number; direction: 'forwards' | 'backwards' },
 ): Promise<{ event_id: EventId; origin_server_ts: number }> {
-  const { lastOrder } = await accessRoom(app, command.roomId, command.userId)
+  const access = await accessAs(app, command)
+  const { lastOrder } = access
   for (let skip = 0; skip < MAX_SKIPPED; skip += BATCH) {
     const events = await loadEventsNearTime(app.database, { ...command, lastOrder, skip, limit: BATCH })
-    const [nearest] = await visibleEvents(app, command.userId, events)
+    const [nearest] = await visibleThrough(app, { ...command, access }, events)
     if (nearest) return { event_id: nearest.event_id, origin_server_ts: nearest.pdu.origin_server_ts }
     if (events.length < BATCH) break
   }

@@ -1,15 +1,16 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError, NotFoundError } from '../../../core/errors.ts'
 import type { ClientEvent } from '../../../core/events/client-event.ts'
-import type { DeviceId, EventId, RoomId, UserId } from '../../../core/ids.ts'
+import type { DeviceId, EventId } from '../../../core/ids.ts'
 import { findRoomEvent } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
-import { accessRoom, type RoomAccess } from '../access/room-access.ts'
+import { accessAs, type RoomReading } from '../access/administrator-access.ts'
+import type { RoomAccess } from '../access/room-access.ts'
 import { serveEvents } from './serve-events.ts'
-import { visibleEvents } from './visible-events.ts'
+import { visibleThrough } from './visible-events.ts'
 
-export type EventCommand = { roomId: RoomId; eventId: EventId; userId: UserId }
+export type EventCommand = RoomReading & { eventId: EventId }
 
 /**
  * Returns one event. Throws M_NOT_FOUND also if the user may not see it.
@@ -31,8 +32,9 @@ export async function findVisibleEvent(
 ): Promise<{ event: StoredEvent; access: RoomAccess }> {
   const access = await accessOrNothing(app, command)
   const event = access && (await findRoomEvent(app.database, command.roomId, command.eventId))
-  const isVisible = event && !event.soft_failed && (await visibleEvents(app, command.userId, [event])).length > 0
-  if (!isVisible || (await isIgnored(app, event, command.userId)))
+  const isVisible =
+    event && !event.soft_failed && (await visibleThrough(app, { ...command, access }, [event])).length > 0
+  if (!isVisible || (await isIgnored(app, event, command)))
     throw new NotFoundError('The event does not exist, or you are not allowed to see it')
   return { event, access }
 }
@@ -40,17 +42,21 @@ export async function findVisibleEvent(
 /** The error must not reveal whether the room exists. */
 async function accessOrNothing(
   app: Pick<App, 'database' | 'clock'>,
-  { roomId, userId }: EventCommand,
+  command: EventCommand,
 ): Promise<RoomAccess | undefined> {
   try {
-    return await accessRoom(app, roomId, userId)
+    return await accessAs(app, command)
   } catch (error) {
     if (error instanceof ForbiddenError) return undefined
     throw error
   }
 }
 
-async function isIgnored(app: Pick<App, 'database' | 'clock'>, event: StoredEvent, userId: UserId): Promise<boolean> {
-  if (event.pdu.state_key !== undefined || event.pdu.sender === userId) return false
+async function isIgnored(
+  app: Pick<App, 'database' | 'clock'>,
+  event: StoredEvent,
+  { userId, asAdministrator }: EventCommand,
+): Promise<boolean> {
+  if (asAdministrator || event.pdu.state_key !== undefined || event.pdu.sender === userId) return false
   return (await loadIgnoredUsers(app.database, userId)).has(event.pdu.sender)
 }

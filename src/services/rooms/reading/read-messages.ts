@@ -1,18 +1,16 @@
 import type { App } from '../../../app.ts'
 import type { ClientEvent } from '../../../core/events/client-event.ts'
 import type { RoomEventFilter } from '../../../core/filters/filter-schema.ts'
-import type { DeviceId, RoomId, UserId } from '../../../core/ids.ts'
+import type { DeviceId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
 import { readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
-import { accessRoom } from '../access/room-access.ts'
+import { accessAs, type RoomReading } from '../access/administrator-access.ts'
 import { orderOfToken } from './room-points.ts'
 import { serveEvents, serveStateEvents } from './serve-events.ts'
 import { readVisiblePage } from './visible-pages.ts'
 
-export type MessagesCommand = {
-  roomId: RoomId
-  userId: UserId
+export type MessagesCommand = RoomReading & {
   deviceId: DeviceId | null
   direction: 'forwards' | 'backwards'
   /** Tokens; default: from the end or the beginning of the room, without a limit. */
@@ -37,7 +35,7 @@ export async function readMessages(
   command: MessagesCommand,
 ): Promise<Messages> {
   const { roomId, direction, filter } = command
-  const access = await accessRoom(app, roomId, command.userId)
+  const access = await accessAs(app, command)
   const from = command.from === undefined ? undefined : await orderOfToken(app, roomId, command.from)
   const to = command.to === undefined ? undefined : await orderOfToken(app, roomId, command.to)
   const end = direction === 'backwards' ? access.lastOrder : -Number.MAX_SAFE_INTEGER

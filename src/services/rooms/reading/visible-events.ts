@@ -13,6 +13,7 @@ import { loadStickyUntil } from '../../../storage/rooms/sticky-events.ts'
 import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadJoinSpans } from '../access/join-spans.ts'
+import type { RoomAccess } from '../access/room-access.ts'
 
 /**
  * Filters events of any rooms to those that a user may see, in the same order. Does not check access to the room: see
@@ -39,6 +40,16 @@ export async function visibleEvents(
     events.filter((_, place) => !isVisible[place]),
   )
   return events.filter((event, place) => isVisible[place] || sticky.has(event))
+}
+
+/** As `visibleEvents`, for events of one room to which the user has this access. Administrators see its timeline. */
+export async function visibleThrough(
+  app: Pick<App, 'database' | 'clock'>,
+  { access, userId }: { access: RoomAccess; userId: UserId },
+  events: readonly StoredEvent[],
+): Promise<readonly StoredEvent[]> {
+  if (access.as !== 'administrator') return visibleEvents(app, userId, events)
+  return events.filter(({ event_order }) => event_order !== null)
 }
 
 /**

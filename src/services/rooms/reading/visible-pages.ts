@@ -7,7 +7,7 @@ import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import type { RoomAccess } from '../access/room-access.ts'
 import { eventFilter, pageConditions, wantsRoom } from './timeline-filter.ts'
-import { visibleEvents } from './visible-events.ts'
+import { visibleThrough } from './visible-events.ts'
 
 export type PageCommand = {
   access: RoomAccess
@@ -44,7 +44,7 @@ export async function readVisiblePage(
   command: PageCommand,
 ): Promise<VisiblePage> {
   if (!wantsRoom(command.filter, command.access.roomId)) return { events: [], next: undefined }
-  const ignored = await loadIgnoredUsers(app.database, command.userId)
+  const ignored = await ignoredBy(app, command)
   const takes = eventFilter(command.filter)
   const wanted = command.limit + 1
   const events: StoredEvent[] = []
@@ -61,7 +61,7 @@ export async function readVisiblePage(
     // Without conditions the index suffices.
     const loaded = await (isFiltered ? app.reading.inTurn(command.userId, load) : load())
     looked += loaded.length
-    const visible = await visibleEvents(app, command.userId, loaded.filter(takes))
+    const visible = await visibleThrough(app, command, loaded.filter(takes))
     events.push(...visible)
     if (events.length >= wanted) return pageOf(command, events)
     if (loaded.length < limit && bytesOf(loaded) < bytes) return { events, next: edge }
@@ -69,6 +69,11 @@ export async function readVisiblePage(
     const isFull = bytesOf(events) >= command.bytes
     if (isFull || looked >= command.limit + MAX_HIDDEN) return { events, next: from }
   }
+}
+
+/** Administrators read what users whom they ignore have sent, too. */
+async function ignoredBy(app: Pick<App, 'database'>, { access, userId }: PageCommand): Promise<ReadonlySet<string>> {
+  return access.as === 'administrator' ? new Set() : loadIgnoredUsers(app.database, userId)
 }
 
 function pageOf(command: PageCommand, events: StoredEvent[]): VisiblePage {

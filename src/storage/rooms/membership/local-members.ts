@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { RoomId } from '../../../core/ids.ts'
+import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { Db } from '../../engine/database.ts'
 
 /** Returns how many devices the joined local users of a room have. */
@@ -15,4 +15,16 @@ export async function isForgottenHere(db: Db, roomId: RoomId): Promise<boolean> 
     db.sql,
   )
   return rows.length === 0
+}
+
+/** Returns local users who have joined a room, the preferred ones first. */
+export async function loadJoinedAmongUsers(
+  db: Db,
+  roomId: RoomId,
+  { preferred, limit }: { preferred: readonly string[]; limit: number },
+): Promise<UserId[]> {
+  const { rows } = await sql<{ user_id: UserId }>`select user_id from room_lists
+    where room_id = ${roomId} and membership = 'join'
+    order by user_id = any(${preferred}::text[]) desc, user_id limit ${limit}::int`.execute(db.sql)
+  return rows.map(({ user_id }) => user_id)
 }
