@@ -18,28 +18,33 @@ const TYPES: Record<string, string> = {
 }
 
 /**
- * Serves texts by path, and folders by path prefix. `/` is `/index.html`. `https`: with TLS, for a host that the caller
+ * Serves texts by path, and folders by path prefix. A path that ends in `/` is its `index.html`. `fallback`: the file for other paths that
+ * browsers open, as pages with a router need. `https`: with TLS, for a host that the caller
  * resolves to 127.0.0.1.
  */
 export async function serveFiles({
   texts,
   folders,
+  fallback,
   https,
 }: {
   texts: Readonly<Record<string, string>>
   folders: Readonly<Record<string, string>>
+  fallback?: string
   https?: { host: string; tls: { certificate: string; key: string } }
 }): Promise<WebSite> {
   const serve: RequestListener = async (request, response) => {
     const { pathname } = new URL(request.url!, 'http://localhost')
-    const path = pathname === '/' ? '/index.html' : pathname
+    const path = pathname.endsWith('/') ? `${pathname}index.html` : pathname
     const prefix = Object.keys(folders).find((each) => path.startsWith(each))
     try {
       const content = texts[path] ?? (await readFile(join(folders[prefix!]!, path.slice(prefix!.length))))
       response.setHeader('content-type', TYPES[extname(path)] ?? 'application/octet-stream')
       response.end(content)
     } catch {
-      response.writeHead(404).end()
+      const isPage = fallback !== undefined && request.headers['sec-fetch-dest'] === 'document'
+      if (isPage) response.setHeader('content-type', 'text/html').end(await readFile(fallback))
+      else response.writeHead(404).end()
     }
   }
   const server = https
