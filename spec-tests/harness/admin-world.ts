@@ -1,6 +1,8 @@
+import { pollUntil } from '../../testing/poll-until.ts'
 import { startAppservice, type TestAppservice } from './appservice.ts'
 import { registerAdmin, registerUser, type TestUser } from './client.ts'
 import { startHearth, type TestHearth } from './hearth.ts'
+import type { Visitor } from './page-visitor.ts'
 import { createRoom, eventPath, joinRoom, roomPath, sendEvent, v3 } from './rooms.ts'
 
 /** A server with something in every list of the pages for administrators. */
@@ -100,5 +102,13 @@ export function adminPaths({ user, mediaId }: AdminWorld): Record<string, string
     appservices: '/admin/appservices',
     tasks: '/admin/tasks',
     audit: '/admin/audit',
+    load: '/admin/load',
+    routes: '/admin/load?view=routes',
+    'all values': '/admin/load/cpu',
   }
+}
+
+/** Waits until the server has collected figures, of which the page of the load has charts. */
+export async function untilFigures(visitor: Visitor): Promise<void> {
+  await pollUntil('figures are collected', async () => (await visitor.open('/admin/load')).text.includes('data-chart'))
 }

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type AdminWorld, adminPaths, createAdminWorld } from '../harness/admin-world.ts'
+import { type AdminWorld, adminPaths, createAdminWorld, untilFigures } from '../harness/admin-world.ts'
 import { faultsOf } from '../harness/page-faults.ts'
 import { newVisitor, signIn } from '../harness/page-visitor.ts'
 
@@ -39,6 +39,7 @@ describe('in Chromium', () => {
   test.each(VIEWS)('every page is accessible: $name', async ({ name, language, ...options }) => {
     const visitor = newVisitor(world.hearth.url)
     await signIn(visitor, world.admin)
+    await untilFigures(visitor)
     const context = await browser.newContext({ ...options, reducedMotion: 'reduce' })
     await context.addCookies([...visitor.cookies].map(([key, value]) => ({ name: key, value, url: world.hearth.url })))
     const page = await context.newPage()

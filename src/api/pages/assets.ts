@@ -18,12 +18,24 @@ export const STYLESHEETS: readonly Asset[] = [
   asset('hearth.css', join(import.meta.dirname, 'hearth.css')),
 ]
 
+/** What draws charts. */
+export const CHARTS = {
+  stylesheet: asset('uplot.css', require.resolve('uplot/dist/uPlot.min.css')),
+  scripts: [
+    asset('uplot.js', require.resolve('uplot/dist/uPlot.iife.min.js')),
+    asset('charts.js', join(import.meta.dirname, 'charts.js')),
+  ],
+} as const
+
+const ASSETS: readonly Asset[] = [...STYLESHEETS, CHARTS.stylesheet, ...CHARTS.scripts]
+
 const KEPT = { 'Cache-Control': 'public, max-age=31536000, immutable', 'X-Content-Type-Options': 'nosniff' }
 
 function asset(name: string, file: string): Asset {
   const bytes = readFileSync(file)
   const version = createHash('sha256').update(bytes).digest('hex').slice(0, 12)
-  return { path: `/assets/${version}/${name}`, type: 'text/css; charset=utf-8', bytes }
+  const type = name.endsWith('.css') ? 'text/css; charset=utf-8' : 'text/javascript; charset=utf-8'
+  return { path: `/assets/${version}/${name}`, type, bytes }
 }
 
 export const getAsset = route({
@@ -33,7 +45,7 @@ export const getAsset = route({
   rateLimit: 'none',
   params: z.object({ version: z.string(), name: z.string() }),
   handle({ request: { path } }) {
-    const found = STYLESHEETS.find((each) => each.path === path)
+    const found = ASSETS.find((each) => each.path === path)
     if (!found) throw new NotFoundError('There is no such file')
     return new Reply(200, found.bytes, { 'Content-Type': found.type, ...KEPT })
   },

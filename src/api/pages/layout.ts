@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { App } from '../../app.ts'
 import { Html, html } from '../../core/text/html.ts'
 import { Reply } from '../http/route.ts'
-import { LOGO_PATH, STYLESHEETS } from './assets.ts'
+import { CHARTS, LOGO_PATH, STYLESHEETS } from './assets.ts'
 import { LANGUAGES, type Language } from './texts/language.ts'
 
 /** The content of a page, before it gets the layout. */
@@ -14,6 +14,8 @@ export type Page = {
   back?: { path: string; label: string }
   /** Runs in the page. Pages have to work without it as well. */
   script?: string | undefined
+  /** Whether the page has charts, which a script of this server draws (charts.js). */
+  hasCharts?: boolean
   /** Whether the script sends requests to this server. */
   connects?: boolean
   /** Links to the pages beside this one. */
@@ -34,6 +36,8 @@ export type Page = {
 /** Keeps browsers from requesting /favicon.ico. */
 const NO_ICON = 'data:,'
 
+const NONCE_LENGTH = 22
+
 /** For whom a page is rendered. */
 export type Reader = { language: Language; userId?: string | undefined }
 
@@ -46,10 +50,15 @@ export function serviceName({ config, serverName }: Pick<App, 'config' | 'server
  * Renders a page with the header and footer of all pages. The headers forbid framing, the Referer, and whatever the
  * page does not need.
  */
-export function renderPage(app: Pick<App, 'config' | 'serverName'>, page: Page, { language, userId }: Reader): Reply {
+export function renderPage(
+  app: Pick<App, 'config' | 'serverName' | 'random'>,
+  page: Page,
+  { language, userId }: Reader,
+): Reply {
   const texts = LANGUAGES[language].layout
-  const { title, body, back, script, navigation, status = 200 } = page
+  const { title, body, back, navigation, status = 200 } = page
   const name = serviceName(app)
+  const nonce = page.hasCharts ? app.random.token(NONCE_LENGTH) : undefined
   const document = html`<!doctype html>
 <html lang="${language}">
 <head>
@@ -58,7 +67,7 @@ export function renderPage(app: Pick<App, 'config' | 'serverName'>, page: Page, 
 <meta name="color-scheme" content="light dark">
 <title>${title} – ${name}</title>
 <link rel="icon" href="${app.config.branding.logo === undefined ? NO_ICON : LOGO_PATH}">
-${STYLESHEETS.map(({ path }) => html`<link rel="stylesheet" href="${path}">\n`)}</head>
+${stylesheets(page).map(({ path }) => html`<link rel="stylesheet" href="${path}">\n`)}</head>
 <body${navigation ? html` class="with-navigation"` : ''}>
 <a class="skip" href="#content">${texts.skip}</a>
 <header>${brand(app, name)}${userId === undefined ? '' : html`<a href="/account">${userId}</a>`}</header>
@@ -67,13 +76,13 @@ ${back === undefined ? '' : html`<p class="back"><a href="${back.path}">${back.l
 ${body}
 </main>
 ${footer(app, texts.otherLinks)}
-${scriptTags(page)}</body>
+${scriptTags(page, nonce)}</body>
 </html>
 `
   return new Reply(status, document.text, {
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Language': language,
-    'Content-Security-Policy': policyOf(page, script),
+    'Content-Security-Policy': policyOf(page, nonce),
     'X-Frame-Options': 'DENY',
     'X-Content-Type-Options': 'nosniff',
     // Captchas check on which site they are.
@@ -95,12 +104,26 @@ function footer({ config }: Pick<App, 'config'>, label: string): Html {
   return html`<footer><nav aria-label="${label}"><ul>${items}</ul></nav></footer>`
 }
 
-function scriptTags({ script }: Page): Html {
-  return script === undefined ? html`` : html`<script>${new Html(script)}</script>\n`
+function stylesheets({ hasCharts = false }: Page) {
+  return hasCharts ? [...STYLESHEETS, CHARTS.stylesheet] : STYLESHEETS
 }
 
-function policyOf({ connects = false, formTargets = [], foreign = [] }: Page, script: string | undefined): string {
-  const scripts = [...(script === undefined ? [] : [hashOf(script)]), ...foreign]
+function scriptTags({ script }: Page, nonce: string | undefined): Html {
+  const own = script === undefined ? html`` : html`<script>${new Html(script)}</script>\n`
+  if (nonce === undefined) return own
+  return html`${CHARTS.scripts.map(({ path }) => html`<script nonce="${nonce}" src="${path}"></script>\n`)}${own}`
+}
+
+/** Files are allowed by a nonce: `'self'` would also allow files that users upload. */
+function policyOf(
+  { script, connects = false, formTargets = [], foreign = [] }: Page,
+  nonce: string | undefined,
+): string {
+  const scripts = [
+    ...(script === undefined ? [] : [hashOf(script)]),
+    ...(nonce === undefined ? [] : [`'nonce-${nonce}'`]),
+    ...foreign,
+  ]
   return [
     "default-src 'none'",
     ["style-src 'self'", ...foreign].join(' '),

@@ -2,6 +2,7 @@ import type { AnyEndpoint } from '../../http/route.ts'
 import { appserviceActs, getAppservicesPage } from './appservices.ts'
 import { getAuditPage } from './audit-log.ts'
 import { getCreateUserPage, postCreateUserPage } from './create-user.ts'
+import { getLoadPage, getLoadValuesPage } from './load.ts'
 import { getMediaPage } from './media.ts'
 import { mediaPages } from './media-file.ts'
 import { getNoticesPage, postNoticesPage } from './notices.ts'
@@ -17,6 +18,8 @@ import { getUsersPage } from './users.ts'
 /** The pages for administrators. */
 export const adminPages: AnyEndpoint[] = [
   getOverviewPage,
+  getLoadPage,
+  getLoadValuesPage,
   getUsersPage,
   getCreateUserPage,
   postCreateUserPage,

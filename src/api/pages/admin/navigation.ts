@@ -4,6 +4,7 @@ import type { Texts } from '../texts/en.ts'
 import {
   APPSERVICES_PATH,
   AUDIT_PATH,
+  LOAD_PATH,
   MEDIA_PATH,
   NOTICES_PATH,
   REPORTS_PATH,
@@ -15,6 +16,7 @@ import {
 /** The sections of the pages for administrators, in the order of the navigation. */
 const SECTIONS = {
   overview: '/admin',
+  load: LOAD_PATH,
   users: USERS_PATH,
   reports: REPORTS_PATH,
   media: MEDIA_PATH,

@@ -9,6 +9,7 @@ export const MEDIA_PATH = '/admin/media'
 export const TOKENS_PATH = '/admin/tokens'
 export const NOTICES_PATH = '/admin/notices'
 export const APPSERVICES_PATH = '/admin/appservices'
+export const LOAD_PATH = '/admin/load'
 export const TASKS_PATH = '/admin/tasks'
 
 /** Returns the page of a user, or one of the pages below it. */
