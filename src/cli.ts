@@ -23,6 +23,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'migrate the database without starting the server',
     load: async () => (await import('./cli/migrate.ts')).migrateDatabase,
   },
+  'import-synapse': {
+    summary: 'import everything from Synapse: accounts, keys, rooms, media',
+    load: async () => (await import('./cli/import-synapse.ts')).importSynapse,
+  },
   'list-endpoints': {
     summary: 'print every HTTP endpoint with its authentication and rate limit',
     load: async () => (await import('./cli/list-endpoints.ts')).listEndpoints,

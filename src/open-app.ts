@@ -34,6 +34,7 @@ import { createNidSource } from './storage/engine/nids.ts'
 import { openDatabase } from './storage/engine/open-database.ts'
 import type { TimeLimits } from './storage/engine/pool.ts'
 import { findServerSecret, PASSWORD_PEPPER } from './storage/engine/server-secrets.ts'
+import { requireFinishedImport } from './storage/import/imports.ts'
 import { createRoomTransactions } from './storage/rooms/room-transactions.ts'
 
 const PREPARE_AFTER_MS = 1000
@@ -125,6 +126,7 @@ async function openStorage(
   })
   opened.defer(() => database.close())
   await migrate(database)
+  await requireFinishedImport(database)
   metrics.watchPool(database.poolStatus)
   metrics.addToFigures(() => database.stored)
   metrics.watchCaches(database.caches.counts)

@@ -20,15 +20,16 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
-    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc', 'mas', 'figures'],
+    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc', 'mas', 'figures', 'import'],
   ],
   'src/storage/rooms': ['timeline', 'membership', '', 'removal'],
   'src/infra': [
     ...['figures', '', 'concurrency', 'http', 'mail', 'users', 'sign-in', 'object-store', 'media', 'federation'],
+    ...['synapse'],
   ],
   'src/services': [
     ...['users', 'devices', 'media', 'rooms', 'federation', 'lookup', 'membership', 'push', 'appservices'],
-    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'figures', 'jobs'],
+    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'figures', 'jobs', 'import'],
   ],
   'src/services/media': ['', 'moderation'],
   'src/services/users': ['mail', '', 'settings', 'registration', 'administration'],

@@ -9,9 +9,9 @@ export type TestFederation = {
   /**
    * Starts a further Hearth. Its `serverName` is `localhost:PORT` (or another local host), its `url` for clients is
    * another port. Unless a name or a host is given, a proxy behind that name checks the traffic against the
-   * specification.
+   * specification. `port`: its port for other servers; default: a free one.
    */
-  hearth(options?: HearthOptions & { host?: string }): Promise<TestHearth>
+  hearth(options?: HearthOptions & { host?: string; port?: number }): Promise<TestHearth>
   /** Registers a callback of `dispose`; callbacks run in reverse order. */
   onDispose(end: () => Promise<void> | void): void
   /** Stops all servers and removes their data. Throws if any callback throws, after all have run. */
@@ -61,9 +61,9 @@ export async function startFederation(
 
 async function federatedOptions(
   authority: TestAuthority,
-  { host = 'localhost', ...options }: HearthOptions & { host?: string },
+  { host = 'localhost', port: wantedPort, ...options }: HearthOptions & { host?: string; port?: number },
 ): Promise<HearthOptions> {
-  const port = await freePort()
+  const port = wantedPort ?? (await freePort())
   return {
     ...options,
     serverName: options.serverName ?? `${host}:${port}`,

@@ -7,7 +7,8 @@ import { freePort } from '../../testing/free-port.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const PROGRAM = join(ROOT, 'bin', 'hearth')
+/** The command `hearth`. */
+export const PROGRAM = join(ROOT, 'bin', 'hearth')
 const NODE = join(ROOT, 'node_modules', '.bin', 'node')
 const MAKE_TEMPLATE = join(ROOT, 'src', 'testing', 'make-template.ts')
 
@@ -42,6 +43,10 @@ export type HearthOptions = {
   publicHost?: string
   /** Its port for other servers on localhost (or the address of `bind`), with TLS. */
   federation?: { bind?: string; port: number; tls: { certificate: string; key: string } }
+  /** Its port for clients; default: a free one. */
+  clientPort?: number
+  /** Runs before the first start, when the data folder has an empty database. */
+  beforeStart?(configFile: string): Promise<void>
 }
 
 /** How long a start may take on a busy machine. */
@@ -54,11 +59,12 @@ export const SHARED_SECRET = 'a secret that only tests know'
 export async function startHearth(options: HearthOptions = {}): Promise<TestHearth> {
   const serverName = options.serverName ?? 'hearth.test'
   const folder = mkdtempSync(join(tmpdir(), 'hearth-test-'))
-  const port = await freePort()
+  const port = options.clientPort ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
   const configFile = join(folder, 'hearth.yaml')
   writeFileSync(configFile, JSON.stringify(configuration(options, { folder, port, url })))
   if (!options.databaseUrl) await placeDatabase(join(folder, 'data'))
+  await options.beforeStart?.(configFile)
   let child: ChildProcess
   let output = ''
 

@@ -18,10 +18,14 @@ for (const method of ['trace', 'debug', 'info', 'warn', 'error', 'log'])
   Object.assign(sdkLogger, { [method]: silence, getChild: () => silent })
 
 /**
- * Starts matrix-js-sdk logged in as a user and synced, as Element Web runs it; `crypto`: with encryption. Stop it with
- * `stopClient()`.
+ * Starts matrix-js-sdk logged in as a user and synced, as Element Web runs it; `crypto`: with encryption; `fetchFn`: in
+ * place of `fetch`. Stop it with `stopClient()`.
  */
-export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promise<MatrixClient> {
+export async function startSdk(
+  user: TestUser,
+  crypto?: CryptoCallbacks,
+  fetchFn?: typeof fetch,
+): Promise<MatrixClient> {
   const client = createClient({
     baseUrl: user.url,
     userId: user.userId,
@@ -31,6 +35,7 @@ export async function startSdk(user: TestUser, crypto?: CryptoCallbacks): Promis
     timelineSupport: true,
     logger: silent,
     ...(crypto && { cryptoCallbacks: crypto }),
+    ...(fetchFn && { fetchFn }),
   })
   if (crypto) {
     await client.initRustCrypto({ useIndexedDB: false })

@@ -1,5 +1,6 @@
 import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import { IncompatibleDatabaseError } from '../storage/engine/migrate.ts'
+import { UnfinishedImportError } from '../storage/import/imports.ts'
 
 type SystemError = {
   code?: unknown
@@ -20,9 +21,12 @@ const DATABASE_ADVICE: Readonly<Record<string, string>> = {
   '57P03': 'PostgreSQL is starting up or shutting down. Try again soon.',
 }
 
+/** Errors whose messages say what to do. */
+const EXPLAINED = [DataFolderLockedError, IncompatibleDatabaseError, UnfinishedImportError]
+
 /** Returns one line that explains an error and how to fix it; undefined for an error that the operator cannot fix. */
 export function explainError(error: unknown): string | undefined {
-  if (error instanceof DataFolderLockedError || error instanceof IncompatibleDatabaseError) return error.message
+  if (EXPLAINED.some((kind) => error instanceof kind)) return (error as Error).message
   if (error instanceof AggregateError) return error.errors.map(explainError).find((line) => line !== undefined)
   if (!(error instanceof Error)) return undefined
   const { code, syscall, address, port, path, message } = error as SystemError

@@ -13,13 +13,15 @@ const ONE_COMMAND = { poolSize: 1, cacheBytes: 16 * 1024 ** 2 }
 
 /** Runs `work` on the configured database and closes it. Does not migrate. Throws DataFolderLockedError when a server uses the embedded one. */
 export async function withConfiguredDatabase<Result>(
-  config: Config,
+  config: Pick<Config, 'database' | 'data_dir'>,
   work: (database: Database) => Promise<Result>,
+  size: Partial<typeof ONE_COMMAND> = {},
 ): Promise<Result> {
   const database = await openDatabase({
     url: config.database.url,
     folder: config.data_dir,
     ...ONE_COMMAND,
+    ...size,
     reportError: (error) => console.error(error),
   })
   try {

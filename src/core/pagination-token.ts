@@ -1,3 +1,5 @@
+import { positionOfSynapse } from './sync-token.ts'
+
 /** A point in a room's timeline, or the server's stream position of a sync token. */
 export type RoomPoint = { kind: 'order'; order: number } | { kind: 'position'; position: number }
 
@@ -14,8 +16,19 @@ export function paginationToken(order: number): string {
  * undefined for any other text.
  */
 export function parseRoomPoint(token: string): RoomPoint | undefined {
+  const imported = positionOfSynapse(token) ?? positionInRoom(token)
+  if (imported !== undefined) return { kind: 'position', position: imported }
   const order = /^t1_(-?\d{1,15})$/.exec(token)?.[1]
   if (order !== undefined) return { kind: 'order', order: Number(order) }
   const position = /^s1_(\d{1,15})(?:_|$)/.exec(token)?.[1] ?? /^l1_\d{1,15}_\d{1,15}_(\d{1,15})$/.exec(token)?.[1]
   return position === undefined ? undefined : { kind: 'position', position: Number(position) }
+}
+
+/**
+ * Returns the position in a room token of Synapse, which has the depth in front of it. Fetched history has none that is
+ * known here, and begins at the first event that is not history.
+ */
+function positionInRoom(token: string): number | undefined {
+  const position = /^t\d{1,15}-(-?\d{1,15})(?:~[\d.~]+)?(?:_[\d~.]+)*$/.exec(token)?.[1]
+  return position === undefined ? undefined : Math.max(0, Number(position))
 }

@@ -26,9 +26,21 @@ export function syncToken(position: number, { toDevice, sticky, lastRoom }: Besi
   return `s1_${position}${acknowledged}${received}${lastRoom === undefined ? '' : `~${lastRoom}`}`
 }
 
+/**
+ * A token of Synapse: the position of events, or the least of those of several writers, followed by those of other
+ * streams. An import keeps the positions of events, and appends all else after them.
+ */
+const SYNAPSE_FORM = /^[sm](?<position>\d{1,15})(?:~[\d.~]+)?(?:_[\d~.]+){5,}$/
+
+/** Returns the position in a token that Synapse issued before an import; undefined for any other text. */
+export function positionOfSynapse(token: string): number | undefined {
+  const position = SYNAPSE_FORM.exec(token)?.groups?.position
+  return position === undefined ? undefined : Number(position)
+}
+
 /** Parses the position of a `since`. Throws M_INVALID_PARAM for a text that is not a sync token of this server. */
 export function parseSyncToken(token: string): number {
-  const position = FORM.exec(token)?.groups?.position
+  const position = FORM.exec(token)?.groups?.position ?? positionOfSynapse(token)
   if (position === undefined) throw new InvalidParamError('since: is not a sync token of this server')
   return Number(position)
 }

@@ -24,7 +24,8 @@ type Predecessor = { tokenHash: string; generation: number } | null
 
 type Capabilities = Pick<App, 'random' | 'clock' | 'config'>
 
-const SALT_LENGTH = 40
+/** Length of the random text from which the successors of a refresh token are derived. */
+export const SALT_LENGTH = 40
 
 /** Issues an access token that is valid until the device logs out. */
 export async function issueLastingToken(
@@ -56,7 +57,7 @@ export function replaceTokens(
   const oauth = held.oauth_session_nid === null ? null : { sessionNid: held.oauth_session_nid, scope: held.scope ?? '' }
   return storePair(app, tx, {
     session: { userId: held.user_id, deviceId: held.device_id, oauth },
-    tokens: deriveTokens(refreshToken, held.salt)!,
+    tokens: deriveTokens(refreshToken, held.salt),
     replaces: { tokenHash: held.token_hash, generation: held.generation },
   })
 }

@@ -21,14 +21,10 @@ export function newRefreshToken(app: { random: Random }): string {
 
 /**
  * Derives the tokens that replace a refresh token, so that a repeated refresh returns the same ones. Neither the token
- * nor `salt`, which the server stores, suffices to compute them. Undefined for any text that is not a refresh token.
+ * nor `salt`, which the server stores, suffices to compute them.
  */
-export function deriveTokens(
-  refreshToken: string,
-  salt: string,
-): { accessToken: string; refreshToken: string } | undefined {
-  const family = familyOf(refreshToken)
-  if (family === undefined) return undefined
+export function deriveTokens(refreshToken: string, salt: string): { accessToken: string; refreshToken: string } {
+  const family = familyOf(refreshToken) ?? importedFamilyOf(refreshToken)
   const derive = (kind: string) =>
     createHmac('sha256', refreshToken).update(`${kind} ${salt}`).digest('hex').slice(0, TOKEN_LENGTH)
   return {
@@ -40,6 +36,11 @@ export function deriveTokens(
 /** Returns the part of a refresh token that all refresh tokens of one session share; undefined for any other text. */
 export function familyOf(refreshToken: string): string | undefined {
   return /^hearth_refresh_([A-Za-z0-9]+)_[A-Za-z0-9]+$/.exec(refreshToken)?.[1]
+}
+
+/** Returns what takes the place of that part for a refresh token that another server issued. */
+export function importedFamilyOf(refreshToken: string): string {
+  return createHmac('sha256', refreshToken).update('family').digest('hex').slice(0, FAMILY_LENGTH)
 }
 
 function refreshTokenText(family: string, secret: string): string {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../../core/ids.ts'
-import type { Json, JsonObject } from '../../core/pdu.ts'
+import type { Json, JsonObject, Pdu } from '../../core/pdu.ts'
 import { plainTopic } from '../../core/text/plain-topic.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import { shownText, storableName } from '../engine/storable-text.ts'
@@ -56,13 +56,37 @@ export async function storeRoomSummaries(
   ])
 }
 
+/** The types of state events, with an empty state key, that the summary of a room contains. */
+export const SUMMARISED_TYPES: readonly string[] = [...SOURCES.keys()]
+
+/** Returns the field of a summary that a state event with an empty state key determines. */
+export function summaryField({ type, content }: Pick<Pdu, 'type' | 'content'>): Partial<Record<SummaryField, string>> {
+  const source = SOURCES.get(type)
+  const text = source && summaryText(source, content)
+  return text == null ? {} : { [source!.field]: text }
+}
+
+/** Returns the column of a room's type. */
+export function roomTypeOf({ content }: Pick<Pdu, 'content'>): string | null {
+  return typeof content.type === 'string' ? storableName(content.type) : null
+}
+
+/** Whether the create event lets other servers into the room. */
+export function isFederatable({ content }: Pick<Pdu, 'content'>): boolean {
+  return content['m.federate'] !== false
+}
+
+function summaryText(source: Source, content: JsonObject | undefined): string | null {
+  const value = content && source.valueIn(content)
+  return typeof value === 'string' && value !== '' ? shownText(value) : null
+}
+
 async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promise<void> {
   const source = change.state_key === '' ? SOURCES.get(change.type) : undefined
   if (!source) return
-  const value = change.event && source.valueIn(change.event.pdu.content)
   await tx.sql
     .updateTable('rooms')
-    .set({ [source.field]: typeof value === 'string' && value !== '' ? shownText(value) : null })
+    .set({ [source.field]: summaryText(source, change.event?.pdu.content) })
     .where('room_id', '=', roomIdOf(room))
     .execute()
 }
@@ -93,12 +117,9 @@ async function insertRoom(tx: Tx, room: LockedRoom): Promise<void> {
     .flatMap((event) => [event, ...(event.current_changes ?? []).map((change) => change.event)])
     .find((event) => event?.pdu.type === 'm.room.create')
   if (!create) throw new Error(`the new room ${head.room_id} has no create event`)
-  const roomType = create.pdu.content.type
   await sql`insert into rooms (room_id, room_version, creator, room_type, federatable)
-    values (${head.room_id}, ${head.version.id}, ${create.pdu.sender},
-      ${typeof roomType === 'string' ? storableName(roomType) : null}, ${create.pdu.content['m.federate'] !== false})`.execute(
-    tx.sql,
-  )
+    values (${head.room_id}, ${head.version.id}, ${create.pdu.sender}, ${roomTypeOf(create.pdu)},
+      ${isFederatable(create.pdu)})`.execute(tx.sql)
 }
 
 /** Returns the summary of a room; undefined if this server does not have it. */

@@ -190,7 +190,8 @@ function historyRows(version: RoomVersion, event: AppendedEvent): NewStreamRow[]
 
 const NO_ROW = { room_id: null, user_id: null, ref: null, detail: null }
 
-function streamRowOf(version: RoomVersion, event: AppendedEvent) {
+/** Returns the stream row of a new event. */
+export function streamRowOf(version: RoomVersion, event: Pick<StoredEvent, 'pdu' | 'room_id' | 'event_nid'>) {
   const { type, state_key, content } = event.pdu
   const isMember = isMembership({ type, state_key })
   const redacted = redactedEventId(version, event.pdu)

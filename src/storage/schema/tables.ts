@@ -5,6 +5,7 @@ import type { EncryptionTables } from './devices.ts'
 import type { EphemeralTables } from './ephemeral.ts'
 import type { FederationTables } from './federation.ts'
 import type { FigureTables } from './figures.ts'
+import type { ImportTables } from './import.ts'
 import type { JobTables } from './jobs.ts'
 import type { MediaTables } from './media.ts'
 import type { OAuthTables } from './oauth.ts'
@@ -39,6 +40,7 @@ export type Tables = UserTables &
   PresenceTables &
   SearchTables &
   JobTables &
+  ImportTables &
   RateLimitTables &
   ServerKeyTables &
   FederationTables &

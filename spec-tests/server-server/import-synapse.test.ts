@@ -1,0 +1,244 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { EventType, type MatrixClient, type MatrixEvent, Preset } from 'matrix-js-sdk'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pollUntil } from '../../testing/poll-until.ts'
+import { ask, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { startFederation, type TestFederation } from '../harness/federation.ts'
+import { PROGRAM, type TestHearth } from '../harness/hearth.ts'
+import {
+  createRoom,
+  eventPath,
+  historyOf,
+  joinRoom,
+  relating,
+  roomPath,
+  sendEvent,
+  sendState,
+  v3,
+} from '../harness/rooms.ts'
+import { startSdk } from '../harness/sdk.ts'
+import { startSynapse, type TestSynapse } from '../harness/synapse.ts'
+import { joinVia } from '../harness/synapse-pair.ts'
+
+/** A Synapse is replaced by a Hearth with its name, ports and data, while clients and another server go on. */
+const PATIENCE_MS = 120_000
+const MEGOLM = { type: EventType.RoomEncryption, content: { algorithm: 'm.megolm.v1.aes-sha2' } }
+
+let federation: TestFederation
+let synapse: TestSynapse
+let peer: TestHearth
+let imported: TestHearth
+let output = ''
+const started: MatrixClient[] = []
+let alice: Person
+let bob: Person
+let carol: Person
+/** Facts from before the import. */
+const before: {
+  encryptedRoom: string
+  secret: string
+  missed: string
+  plainRoom: string
+  history: string[]
+  redacted: string
+  invited: string
+} = { encryptedRoom: '', secret: '', missed: '', plainRoom: '', history: [], redacted: '', invited: '' }
+
+/** `network`: whether the client's requests are sent, or wait. */
+type Person = { user: TestUser; client: MatrixClient; network: Network }
+
+beforeAll(async () => {
+  federation = await startFederation()
+  ;[synapse, peer] = await Promise.all([
+    startSynapse(federation, { background_updates: { sleep_enabled: false } }),
+    federation.hearth(),
+  ])
+  alice = await person(synapse.url, 'alice')
+  bob = await person(synapse.url, 'bob')
+  carol = await person(peer.url, 'carol')
+  await talkInSecret()
+  await talkInPublic()
+  await pollUntil('Synapse has finished its background updates', () => checks())
+  await synapse.kill()
+  imported = await federation.hearth({
+    serverName: synapse.serverName,
+    port: synapse.federationPort,
+    clientPort: Number(new URL(synapse.url).port),
+    beforeStart: importAll,
+  })
+}, PATIENCE_MS)
+afterAll(async () => {
+  for (const client of started) client.stopClient()
+  await federation?.dispose()
+})
+
+async function person(url: string, name: string): Promise<Person> {
+  const user = await registerUser(url, uniqueName(name))
+  const network = createNetwork()
+  const client = await startSdk(user, {}, network.fetch)
+  started.push(client)
+  return { user, client, network }
+}
+
+type Network = { fetch: typeof fetch; cut(): void; restore(): void }
+
+function createNetwork(): Network {
+  let restored = Promise.withResolvers<void>()
+  let current = new AbortController()
+  restored.resolve()
+  return {
+    async fetch(input, options) {
+      await restored.promise
+      const signals = [current.signal, ...(options?.signal ? [options.signal] : [])]
+      return fetch(input, { ...options, signal: AbortSignal.any(signals) })
+    },
+    cut() {
+      restored = Promise.withResolvers()
+      current.abort()
+      current = new AbortController()
+    },
+    restore: () => restored.resolve(),
+  }
+}
+
+async function talkInSecret(): Promise<void> {
+  const { room_id: roomId } = await alice.client.createRoom({
+    preset: Preset.TrustedPrivateChat,
+    invite: [bob.user.userId, carol.user.userId],
+    initial_state: [MEGOLM],
+  })
+  for (const { client } of [bob, carol]) {
+    await pollUntil('the invite arrives', () => client.getRoom(roomId)?.getMyMembership() === 'invite')
+    await client.joinRoom(roomId, { viaServers: [synapse.serverName] })
+  }
+  for (const { client } of [alice, bob, carol])
+    await pollUntil('all are members', () => client.getRoom(roomId)?.getJoinedMemberCount() === 3)
+  before.encryptedRoom = roomId
+  before.secret = await says(alice.client, roomId, 'before the import', bob.client, carol.client)
+  bob.network.cut()
+  before.missed = await says(carol.client, roomId, 'while bob is away', alice.client)
+  alice.network.cut()
+}
+
+async function talkInPublic(): Promise<void> {
+  const { user } = alice
+  const roomId = await createRoom(user, { preset: 'public_chat', name: 'Plain', room_alias_name: uniqueName('plain') })
+  before.plainRoom = roomId
+  await joinRoom(roomId, bob.user)
+  await joinVia(carol.user, roomId, user)
+  const root = await sendText(user, roomId, 'a thread begins')
+  await sendEvent(bob.user, roomId, relating('m.thread', root))
+  before.redacted = await sendText(user, roomId, 'to be redacted')
+  await user.put(roomPath(roomId, `redact/${encodeURIComponent(before.redacted)}/r1`), { reason: 'wrong' })
+  await sendState(user, roomId, { type: 'm.room.topic', content: { topic: 'Before' } })
+  await sendText(carol.user, roomId, 'from afar').then((eventId) => seen(user, roomId, eventId))
+  before.history = (await historyOf(user, roomId)).map(({ event_id }) => event_id)
+  before.invited = await createRoom(carol.user, { name: 'Elsewhere', invite: [bob.user.userId] })
+  await pollUntil('the invite arrives', async () => {
+    const body = await bob.user.get(`${v3}/sync?timeout=0`)
+    return body.rooms?.invite?.[before.invited]
+  })
+}
+
+async function seen(user: TestUser, roomId: string, eventId: string): Promise<void> {
+  await pollUntil('the event arrives', () => user.get(roomPath(roomId, eventPath('event', eventId))))
+}
+
+async function says(from: MatrixClient, roomId: string, text: string, ...readers: MatrixClient[]): Promise<string> {
+  const { event_id: eventId } = await from.sendTextMessage(roomId, text)
+  for (const reader of readers) expect(await decrypted(reader, roomId, eventId)).toBe(text)
+  return eventId
+}
+
+/** Returns the text of an event once the client has decrypted it. */
+async function decrypted(client: MatrixClient, roomId: string, eventId: string): Promise<string> {
+  const event = await pollUntil(`${client.getUserId()} decrypts ${eventId}`, () => {
+    const found = client.getRoom(roomId)?.findEventById(eventId) as MatrixEvent | undefined
+    return found?.getType() === EventType.RoomMessage && !found.isDecryptionFailure() ? found : undefined
+  })
+  return event.getContent().body
+}
+
+/** Whether nothing hinders the import; Synapse may still run. */
+async function checks(): Promise<boolean> {
+  const command = run(['import-synapse', 'check', '--config', synapse.configFile])
+  await command.exit
+  return !command.text().includes('background updates')
+}
+
+/** Imports, with a kill in the middle, and verifies. */
+async function importAll(configFile: string): Promise<void> {
+  const options = ['--config', synapse.configFile, '--hearth-config', configFile]
+  const first = run(['import-synapse', 'import', ...options], (child, text) => {
+    if (text.includes('devices: ')) child.kill('SIGKILL')
+  })
+  expect(await first.exit).not.toBe(0)
+  const refused = run(['start', '--config', configFile])
+  expect(await refused.exit).toBe(1)
+  expect(refused.text()).toContain('has not finished')
+  for (const action of ['import', 'verify']) {
+    const command = run(['import-synapse', action, ...options])
+    const code = await command.exit
+    output += command.text()
+    if (code !== 0) throw new Error(`${action}: ${command.text()}`)
+  }
+}
+
+function run(words: string[], watch: (child: ChildProcess, text: string) => void = () => {}) {
+  const child = spawn(PROGRAM, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let text = ''
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on('data', (chunk) => {
+      text += chunk
+      watch(child, text)
+    })
+  return { exit: new Promise<number | null>((resolve) => child.once('close', resolve)), text: () => text }
+}
+
+test('the import reports what it stored, and agrees with Synapse', () => {
+  expect(output).toMatch(/^users: 2$/m)
+  expect(output).toMatch(/they agree/)
+  expect(output).not.toMatch(/Note:|left out/)
+})
+
+test('sessions stay signed in, and passwords stay valid', async () => {
+  expect(await alice.user.get(`${v3}/account/whoami`)).toMatchObject({ device_id: alice.user.deviceId })
+  const [name] = bob.user.userId.slice(1).split(':')
+  const login = {
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: name },
+    password: 'correct horse battery',
+  }
+  expect(await ask(imported.url, { method: 'POST', path: `${v3}/login`, body: login })).toMatchObject({ status: 200 })
+})
+
+test('history is the same, redacted events stay redacted, and the directory has the room', async () => {
+  const events = await historyOf(alice.user, before.plainRoom)
+  expect(events.map(({ event_id }) => event_id).sort()).toEqual(before.history.toSorted())
+  const redacted = events.find(({ event_id }) => event_id === before.redacted)
+  expect(redacted).toMatchObject({ content: {}, unsigned: { redacted_because: { type: 'm.room.redaction' } } })
+})
+
+test('an invite by another server is still there, and can be accepted', async () => {
+  const body = await bob.user.get(`${v3}/sync?timeout=0`)
+  expect(body.rooms.invite[before.invited].invite_state.events).toContainEqual(
+    expect.objectContaining({ type: 'm.room.name', content: { name: 'Elsewhere' } }),
+  )
+  await joinVia(bob.user, before.invited, carol.user)
+})
+
+test('the same clients read old and new encrypted messages', async () => {
+  const roomId = before.encryptedRoom
+  for (const { network } of [alice, bob]) network.restore()
+  expect(await decrypted(bob.client, roomId, before.missed)).toBe('while bob is away')
+  expect(await decrypted(bob.client, roomId, before.secret)).toBe('before the import')
+  await says(alice.client, roomId, 'after the import', bob.client, carol.client)
+  await says(carol.client, roomId, 'from the other server', alice.client, bob.client)
+})
+
+test('the other server goes on in the same rooms', async () => {
+  const roomId = before.plainRoom
+  const [there, here] = [await sendText(carol.user, roomId, 'still here'), await sendText(alice.user, roomId, 'me too')]
+  await seen(alice.user, roomId, there)
+  await seen(carol.user, roomId, here)
+})

@@ -1,0 +1,135 @@
+import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { JsonObject } from '../../core/pdu.ts'
+import { insertRows } from '../../storage/import/insert-rows.ts'
+import { storeReceipts, UNKNOWN_ORDER } from '../../storage/rooms/receipts.ts'
+import { findEventNids } from '../../storage/rooms/timeline/event-nids.ts'
+import type { ReceiptRow, ReceiptType } from '../../storage/schema/ephemeral.ts'
+import { type ImportStep, rowStep } from './import-step.ts'
+
+const aliases = rowStep<{ room_alias: string; room_id: RoomId; creator: UserId | null }>({
+  name: 'room aliases',
+  columns: 'room_alias, room_id, creator',
+  from: 'room_aliases',
+  key: ['room_alias'],
+  store: (tx, rows) =>
+    insertRows(
+      tx,
+      'room_aliases',
+      rows.map(({ room_alias, room_id, creator }) => ({ room_alias, room_id, creator: creator ?? '' })),
+    ),
+})
+
+type SynapseReceipt = {
+  room_id: RoomId
+  receipt_type: ReceiptType
+  user_id: UserId
+  thread_id: string | null
+  event_id: EventId
+  data: string
+}
+
+const receipts = rowStep<SynapseReceipt>({
+  name: 'receipts',
+  columns: 'room_id, receipt_type, user_id, thread_id, event_id, data',
+  from: 'receipts_linearized',
+  where: "receipt_type in ('m.read', 'm.read.private')",
+  key: ['stream_id'],
+  async store(tx, rows) {
+    const events = await findEventNids(
+      tx,
+      rows.map(({ event_id }) => event_id),
+    )
+    const stored = rows.map(
+      (row): ReceiptRow => ({
+        room_id: row.room_id,
+        user_id: row.user_id,
+        receipt_type: row.receipt_type,
+        thread_id: row.thread_id ?? '',
+        event_id: row.event_id,
+        event_order: events.get(row.event_id)?.event_order ?? UNKNOWN_ORDER,
+        ts: Number((JSON.parse(row.data) as JsonObject).ts ?? 0),
+      }),
+    )
+    const keyOf = (row: ReceiptRow) => [row.room_id, row.user_id, row.receipt_type, row.thread_id].join('\0')
+    await storeReceipts(tx, [...new Map(stored.map((row) => [keyOf(row), row])).values()])
+    return rows.length
+  },
+})
+
+const blocks = rowStep<{ room_id: RoomId; user_id: string }>({
+  name: 'blocked rooms',
+  columns: 'room_id, user_id',
+  from: 'blocked_rooms',
+  key: ['room_id'],
+  store: (tx, rows, { now }) =>
+    insertRows(
+      tx,
+      'room_blocks',
+      rows.map(({ room_id, user_id }) => ({ room_id, blocked_by: user_id, blocked_ts: now })),
+    ),
+})
+
+type ReportRow = {
+  received_ts: number
+  room_id: RoomId | null
+  event_id: EventId | null
+  target_user_id: UserId | null
+  user_id: UserId
+  reason: string | null
+  content: string | null
+}
+
+const eventReports = rowStep<ReportRow>({
+  name: 'reports of events',
+  columns: 'received_ts, room_id, event_id, null as target_user_id, user_id, reason, content',
+  from: 'event_reports',
+  key: ['id'],
+  store: (tx, rows) => insertRows(tx, 'reports', rows.map(report)),
+})
+
+const roomReports = rowStep<ReportRow>({
+  name: 'reports of rooms',
+  columns: 'received_ts, room_id, null as event_id, null as target_user_id, user_id, reason, null as content',
+  from: 'room_reports',
+  key: ['id'],
+  store: (tx, rows) => insertRows(tx, 'reports', rows.map(report)),
+})
+
+const userReports = rowStep<ReportRow>({
+  name: 'reports of users',
+  columns: 'received_ts, null as room_id, null as event_id, target_user_id, user_id, reason, null as content',
+  from: 'user_reports',
+  key: ['id'],
+  store: (tx, rows) => insertRows(tx, 'reports', rows.map(report)),
+})
+
+function report(row: ReportRow) {
+  const score = row.content === null ? null : (JSON.parse(row.content) as JsonObject).score
+  return {
+    received_ts: row.received_ts,
+    reporter: row.user_id,
+    room_id: row.room_id,
+    event_id: row.event_id,
+    reported_user: row.target_user_id,
+    reason: row.reason,
+    score: typeof score === 'number' ? score : null,
+  }
+}
+
+const directory = rowStep<{ room_id: RoomId; appservice_id: string; network_id: string }>({
+  name: 'rooms in directories of third-party networks',
+  columns: 'room_id, appservice_id, network_id',
+  from: 'appservice_room_list',
+  key: ['appservice_id', 'network_id', 'room_id'],
+  store: (tx, rows) =>
+    insertRows(
+      tx,
+      'appservice_directory',
+      rows.map(({ room_id, appservice_id, network_id }) => ({ room_id, appservice_id, network_id })),
+    ),
+})
+
+/** What is about rooms and not part of their events. */
+export const ROOM_STEPS: readonly ImportStep[] = [
+  ...[aliases, directory, receipts, blocks, eventReports, roomReports, userReports],
+]

@@ -1,0 +1,115 @@
+import type { ServerName } from '../../core/ids.ts'
+import type { Random } from '../../infra/random.ts'
+import type { SynapseConfig } from '../../infra/synapse/synapse-config.ts'
+import type { SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
+import type { Database, Tx } from '../../storage/engine/database.ts'
+import type { TakeNids } from '../../storage/engine/nids.ts'
+
+/** The ranges of numbers in Synapse's database. */
+export type SynapseExtent = {
+  /** The highest stream_ordering of an event; positions of the stream up to it are Synapse's. */
+  lastOrdering: number
+  /** Added to an event's stream_ordering, it is the event's nid: backfilled events have negative ones. */
+  nidShift: number
+  /** The highest number of any of Synapse's streams: Hearth's stream continues above it. */
+  lastPosition: number
+}
+
+/** What the steps of an import share. */
+export type ImportContext = {
+  database: Database
+  takeNids: TakeNids
+  random: Random
+  serverName: ServerName
+  synapse: SynapseConfig
+  main: SynapseDatabase
+  state: SynapseDatabase
+  extent: SynapseExtent
+  now: number
+  /** Adds a line to the report, about something that is not imported. */
+  note(line: string): void
+}
+
+/** Rows of the source that are stored in one transaction. */
+export type ImportBatch = {
+  /** JSON: where the next batch begins. */
+  bookmark: unknown
+  /** How many rows of the source it has. */
+  read: number
+  /** Stores them; returns how many were stored. May run again, if the database asks for it. */
+  write(tx: Tx): Promise<number>
+}
+
+/** A part of the import. It runs after the steps before it. */
+export type ImportStep = {
+  /** As the report shows it. */
+  name: string
+  /** Returns the batch after a bookmark (null: the first one); undefined at the end. */
+  next(context: ImportContext, bookmark: unknown): Promise<ImportBatch | undefined>
+  /** Counts the rows of the source; absent: the step has none of its own. */
+  count?(context: ImportContext): Promise<number>
+}
+
+/** A step that reads rows of Synapse in order of a unique key. */
+type RowStep<Row> = {
+  name: string
+  /** The select list. */
+  columns: string
+  /** What follows `from`, without `where`. */
+  from: string
+  where?: string
+  /** Columns of the unique key, none of them null. */
+  key: readonly string[]
+  size?: number
+  store(tx: Tx, rows: readonly Row[], context: ImportContext): Promise<number>
+}
+
+const SIZE = 1000
+
+/** Makes a step that reads rows of the main database in pages. */
+export function rowStep<Row>(step: RowStep<Row>): ImportStep {
+  const { name, columns, from, where = 'true', key, size = SIZE, store } = step
+  const order = key.join(', ')
+  const selected = key.map((column, place) => `${column} as bookmark_${place}`).join(', ')
+  const after = `(${order}) > (${key.map((_, place) => `$${place + 1}`).join(', ')})`
+  const page = (condition: string) =>
+    `select ${columns}, ${selected} from ${from} where ${condition} order by ${order} limit ${size}`
+  return {
+    name,
+    async next(context, bookmark) {
+      const rows =
+        bookmark === null
+          ? await context.main.query<Row>(page(where))
+          : await context.main.query<Row>(page(`(${where}) and ${after}`), bookmark as string[])
+      const last = rows.at(-1) as Record<string, unknown> | undefined
+      if (!last) return undefined
+      return {
+        bookmark: key.map((_, place) => last[`bookmark_${place}`]),
+        read: rows.length,
+        write: (tx) => store(tx, rows, context),
+      }
+    },
+    count: async ({ main }) => {
+      const [row] = await main.query<{ count: number }>(`select count(*) as count from ${from} where ${where}`)
+      return row!.count
+    },
+  }
+}
+
+/** Makes a step that is one transaction. */
+export function singleStep(
+  name: string,
+  prepare: (context: ImportContext) => Promise<{ read: number; write(tx: Tx): Promise<number> }>,
+): ImportStep {
+  return {
+    name,
+    async next(context, bookmark) {
+      return bookmark === null ? { ...(await prepare(context)), bookmark: 'done' } : undefined
+    },
+  }
+}
+
+/** Returns the text of a column that Synapse stores as bytes or as text. */
+export function textOf(value: string | Uint8Array): string {
+  return typeof value === 'string' ? value : Buffer.from(value).toString('utf8')
+}

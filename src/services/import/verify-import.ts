@@ -1,0 +1,114 @@
+import { isDeepStrictEqual } from 'node:util'
+import { redact } from '../../core/events/redaction.ts'
+import { eventIdOf } from '../../core/events/reference-hash.ts'
+import type { EventId, RoomId } from '../../core/ids.ts'
+import type { Pdu } from '../../core/pdu.ts'
+import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import { type ImportedRoomState, loadImportedRooms } from '../../storage/import/imported-state.ts'
+import { loadImportSteps } from '../../storage/import/imports.ts'
+import { findEventNids } from '../../storage/rooms/timeline/event-nids.ts'
+import { loadEventsById } from '../../storage/rooms/timeline/events.ts'
+import { readStateNids } from '../../storage/rooms/timeline/room-state.ts'
+import type { ImportContext } from './import-step.ts'
+import { importSteps } from './run-import.ts'
+
+/** What a verification compared, and each difference. */
+export type Verification = { rooms: number; events: number; differences: string[] }
+
+const ROOMS_AT_ONCE = 100
+/** Events of a room that are compared, chosen at random. */
+const EVENTS_OF_ROOM = 100
+
+/**
+ * Compares an import with Synapse: the number of rows, and of each room the current state, the forward extremities and
+ * random events. Right after the import: a server that has run since then has changed its rooms.
+ */
+export async function verifyImport(context: ImportContext): Promise<Verification> {
+  const found: Verification = { rooms: 0, events: 0, differences: await compareCounts(context) }
+  let rooms: ImportedRoomState[] = []
+  do {
+    rooms = await loadImportedRooms(context.database, rooms.at(-1)?.room_id ?? '', ROOMS_AT_ONCE)
+    for (const room of rooms) await verifyRoom(context, room, found)
+    found.rooms += rooms.length
+  } while (rooms.length === ROOMS_AT_ONCE)
+  return found
+}
+
+async function compareCounts(context: ImportContext): Promise<string[]> {
+  const done = await loadImportSteps(context.database)
+  const differences: string[] = []
+  for (const step of importSteps()) {
+    const total = await step.count?.(context)
+    const read = done.get(step.name)?.rows_read ?? 0
+    if (total !== undefined && total !== read) differences.push(`${step.name}: Synapse has ${total}, ${read} were read`)
+  }
+  return differences
+}
+
+async function verifyRoom(context: ImportContext, room: ImportedRoomState, found: Verification): Promise<void> {
+  const { main, database } = context
+  const { room_id: roomId } = room
+  const differs = (what: string) => found.differences.push(`room ${roomId}: ${what}`)
+  const current = await main.query<{ event_id: EventId }>(
+    'select event_id from current_state_events where room_id = $1',
+    [roomId],
+  )
+  const here = new Set(await readStateNids(database, room.state_root))
+  const nids = await findEventNids(
+    database,
+    current.map(({ event_id }) => event_id),
+  )
+  // Synapse forgets the current state of rooms that it has left.
+  if (
+    current.length > 0 &&
+    (current.length !== here.size || [...nids.values()].some(({ event_nid }) => !here.has(event_nid)))
+  )
+    differs(`the current state has ${here.size} events, Synapse's has ${current.length}, and they differ`)
+  const extremities = await main.query<{ event_id: EventId }>(
+    'select event_id from event_forward_extremities where room_id = $1',
+    [roomId],
+  )
+  const missing = extremities.filter(({ event_id }) => !room.forward_extremities.includes(event_id))
+  if (missing.length > 0 || extremities.length !== room.forward_extremities.length)
+    differs(`the forward extremities are ${room.forward_extremities.join(' ')}`)
+  found.events += await verifyEvents(context, room, differs)
+}
+
+async function verifyEvents(
+  { main, database, random }: ImportContext,
+  { room_id: roomId, room_version }: ImportedRoomState,
+  differs: (what: string) => void,
+): Promise<number> {
+  const all = await main.query<{ event_id: EventId }>('select event_id from events where room_id = $1', [roomId])
+  const chosen = shuffled(all, random.bytes(EVENTS_OF_ROOM * 4)).slice(0, EVENTS_OF_ROOM)
+  const ids = chosen.map(({ event_id }) => event_id)
+  const texts = await main.query<{ event_id: EventId; json: string }>(
+    'select event_id, json from event_json where event_id = any($1)',
+    [ids],
+  )
+  const version = ROOM_VERSIONS.get(room_version)!
+  const stored = new Map((await loadEventsById(database, ids)).map((event) => [event.event_id, event]))
+  for (const { event_id, json } of texts) {
+    const event = stored.get(event_id)
+    const { unsigned: _unsigned, ...pdu } = JSON.parse(json) as Pdu
+    if (!event) differs(`${event_id} is missing`)
+    else if (event.room_id !== (roomId as RoomId)) differs(`${event_id} is in another room`)
+    else if (eventIdOf(version, event.pdu) !== event_id) differs(`the hash of ${event_id} is wrong`)
+    else if (!isDeepStrictEqual(event.pdu, event.redacted_by ? redact(version, pdu as Pdu) : pdu))
+      differs(`${event_id} differs`)
+  }
+  return ids.length
+}
+
+/** Moves random elements to the front: each draw uses four of the bytes. */
+function shuffled<Element>(elements: readonly Element[], bytes: Uint8Array): Element[] {
+  const list = [...elements]
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let place = 0; place < Math.min(list.length, bytes.length / 4); place++) {
+    const other = place + (view.getUint32(place * 4) % (list.length - place))
+    const taken = list[other]!
+    list[other] = list[place]!
+    list[place] = taken
+  }
+  return list
+}
