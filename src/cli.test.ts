@@ -49,6 +49,7 @@ describe('help', () => {
     'migrate',
     'list-endpoints',
     ...commandsOf('user'),
+    ...commandsOf('room'),
     ...commandsOf('token'),
     ...commandsOf('registration-token'),
     ...commandsOf('media'),

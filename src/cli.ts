@@ -81,31 +81,59 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'user link-provider': {
     summary: 'link an account at an identity provider to a user',
-    load: async () => (await import('./cli/provider-links.ts')).linkProviderCommand,
+    load: async () => (await import('./cli/admin/provider-links.ts')).linkProviderCommand,
   },
   'user unlink-provider': {
     summary: 'end such a link',
-    load: async () => (await import('./cli/provider-links.ts')).unlinkProviderCommand,
+    load: async () => (await import('./cli/admin/provider-links.ts')).unlinkProviderCommand,
   },
   'user list-providers': {
     summary: 'list the accounts of a user at identity providers',
-    load: async () => (await import('./cli/provider-links.ts')).listProvidersCommand,
+    load: async () => (await import('./cli/admin/provider-links.ts')).listProvidersCommand,
   },
   'token create': {
     summary: 'create a personal token for a bot or a script',
-    load: async () => (await import('./cli/create-token.ts')).createToken,
+    load: async () => (await import('./cli/admin/tokens.ts')).createToken,
   },
   'token list': {
     summary: 'list the personal tokens of an account',
-    load: async () => (await import('./cli/list-tokens.ts')).listTokens,
+    load: async () => (await import('./cli/admin/tokens.ts')).listTokens,
   },
   'token revoke': {
     summary: 'revoke a personal token',
-    load: async () => (await import('./cli/revoke-token.ts')).revokeTokenCommand,
+    load: async () => (await import('./cli/admin/tokens.ts')).revokeTokenCommand,
   },
   'registration-token create': {
     summary: 'create a token with which visitors register',
-    load: async () => (await import('./cli/create-registration-token.ts')).createRegistrationTokenCommand,
+    load: async () => (await import('./cli/admin/registration-tokens.ts')).createRegistrationTokenCommand,
+  },
+  'registration-token list': {
+    summary: 'list these tokens',
+    load: async () => (await import('./cli/admin/registration-tokens.ts')).listRegistrationTokensCommand,
+  },
+  'registration-token delete': {
+    summary: 'delete such a token',
+    load: async () => (await import('./cli/admin/registration-tokens.ts')).deleteRegistrationTokenCommand,
+  },
+  'room list': {
+    summary: 'list rooms',
+    load: async () => (await import('./cli/admin/rooms.ts')).listRoomsCommand,
+  },
+  'room show': {
+    summary: 'show a room',
+    load: async () => (await import('./cli/admin/rooms.ts')).showRoomCommand,
+  },
+  'room delete': {
+    summary: 'delete a room',
+    load: async () => (await import('./cli/admin/rooms.ts')).deleteRoomCommand,
+  },
+  'room block': {
+    summary: 'block a room',
+    load: async () => (await import('./cli/admin/rooms.ts')).blockRoomCommand,
+  },
+  'room unblock': {
+    summary: 'end the block of a room',
+    load: async () => (await import('./cli/admin/rooms.ts')).unblockRoomCommand,
   },
   'media move': {
     summary: 'move files between the folder and the bucket',
@@ -116,6 +144,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 /** The first words of commands of two words. */
 const GROUPS: Readonly<Record<string, string>> = {
   user: 'create, list and change accounts',
+  room: 'list, delete and block rooms',
   token: 'personal tokens of bots and scripts',
   'registration-token': 'tokens with which visitors register',
   media: 'uploaded files',

@@ -221,7 +221,7 @@ test('SIGTERM ends the server with 0; then accounts and tokens are made and pass
   const { access_token: secret, token_id: id, ...rest } = JSON.parse(byScript.stdout)
   expect(rest).toMatchObject({ device_id: 'BOT', user_id: '@bob:localhost', expires_ts: null })
   const listed = await hearth(['token', 'list', 'bob', '--config', config])
-  expect(listed.stdout).toMatch(/Weather bot\n {2}created \d{4}.*, never used, expires \d{4}/)
+  expect(listed.stdout).toMatch(/Weather bot +\d{4}-.* UTC +- +\d{4}-/)
   expect(listed.stdout).toContain(`${id}  `)
   expect(listed.stdout + (await hearth(['token', 'list', 'bob', '--json', '--config', config])).stdout).not.toContain(
     secret,
@@ -229,7 +229,7 @@ test('SIGTERM ends the server with 0; then accounts and tokens are made and pass
   expect(await hearth(['token', 'create', 'bob', '--expires', 'never', '--config', config])).toMatchObject({ code: 2 })
   expect(await hearth(['token', 'create', 'nobody', '--config', config])).toMatchObject({
     code: 1,
-    stderr: 'There is no account @nobody:localhost.\n',
+    stderr: 'Unknown user.\n',
   })
   const revoked = await hearth(['token', 'revoke', id, '--config', config])
   expect(revoked).toMatchObject({ code: 0, stdout: `The token ${id} is revoked.\n` })
@@ -268,7 +268,7 @@ test('accounts at identity providers are linked, listed and unlinked', async () 
     hearth(['user', command, user, '--provider', provider, '--subject', '4711', '--config', file])
   expect(await link('link-provider', 'bob', 'nowhere')).toMatchObject({
     code: 1,
-    stderr: 'There is no identity provider with this ID.\n',
+    stderr: expect.stringContaining('there is no identity provider nowhere'),
   })
   expect(await hearth(['user', 'link-provider', 'bob', '--config', file])).toMatchObject({ code: 2 })
   expect(await link('link-provider', 'bob')).toMatchObject({
@@ -279,7 +279,7 @@ test('accounts at identity providers are linked, listed and unlinked', async () 
     code: 1,
     stderr: expect.stringContaining('another user'),
   })
-  expect((await hearth(['user', 'list-providers', 'bob', '--config', file])).stdout).toContain('campus  4711')
+  expect((await hearth(['user', 'list-providers', 'bob', '--config', file])).stdout).toMatch(/campus +4711/)
   expect(await link('unlink-provider', 'bob')).toMatchObject({ code: 0 })
   expect(await link('unlink-provider', 'bob')).toMatchObject({ code: 1, stderr: 'This account is not linked.\n' })
   expect(JSON.parse((await hearth(['user', 'list-providers', 'bob', '--json', '--config', file])).stdout)).toEqual([])

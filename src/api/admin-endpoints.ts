@@ -16,6 +16,7 @@ import { serverFactEndpoints } from './admin/server/server-facts.ts'
 import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
 import { accountActEndpoints } from './admin/users/account-acts.ts'
 import { postAccountValidity } from './admin/users/account-validity.ts'
+import { personalTokenEndpoints } from './admin/users/personal-tokens.ts'
 import { userRedactionEndpoints } from './admin/users/redact-user.ts'
 import { getAdminRegister, postAdminRegister } from './admin/users/register.ts'
 import { registrationTokenEndpoints } from './admin/users/registration-tokens.ts'
@@ -43,6 +44,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...reportEndpoints,
   ...handledReportEndpoints,
   ...registrationTokenEndpoints,
+  ...personalTokenEndpoints,
   ...serverFactEndpoints,
   ...figureEndpoints,
   ...userRecordEndpoints,

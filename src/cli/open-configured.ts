@@ -1,10 +1,7 @@
-import { userInfo } from 'node:os'
 import type { App } from '../app.ts'
 import type { Config } from '../config.ts'
 import { MatrixError } from '../core/errors.ts'
 import { openApp } from '../open-app.ts'
-import { type AdminAct, recordAct } from '../services/users/administration/audit-log.ts'
-import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { openDatabase } from '../storage/engine/open-database.ts'
 import { CommandError } from './command.ts'
@@ -31,25 +28,6 @@ export async function withConfiguredDatabase<Result>(
   }
 }
 
-/** A command that changes something, for the audit log: its name, and the account or other object. */
-type CommandAct = Pick<AdminAct, 'target'> & { command: string; details?: AdminAct['details'] }
-
-/** Runs `work` with an App on the migrated database as `withApp` does, and adds it to the audit log as the command `act`. */
-export function withAuditedApp<Result>(
-  config: Config,
-  { command, target, details = {} }: CommandAct,
-  work: (app: App) => Promise<Result>,
-): Promise<Result> {
-  const act = {
-    actor: `command line: ${userInfo().username}`,
-    action: `hearth ${command}`,
-    target,
-    details,
-    address: null,
-  }
-  return withApp(config, (app) => recordAct(app, act, work))
-}
-
 /** Runs `work` with an App on the migrated database, which logs from `level` on. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */
 export async function withApp<Result>(
   config: Config,
@@ -63,10 +41,4 @@ export async function withApp<Result>(
     if (error instanceof MatrixError) throw new CommandError(`${error.message}.`)
     throw error
   }
-}
-
-/** Explains to the operator that a server uses the embedded database; throws any other error again. */
-export function explainDataFolderLock(error: unknown): never {
-  if (!(error instanceof DataFolderLockedError)) throw error
-  throw new CommandError('A running Hearth uses the embedded database. Stop it, run this again, then start it.')
 }

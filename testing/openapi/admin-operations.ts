@@ -12,6 +12,10 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/alerts ?limit': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
   'DELETE /_hearth/admin/v1/users/{userId}/second_factors': '',
+  'GET /_hearth/admin/v1/users/{userId}/personal_tokens': '',
+  'POST /_hearth/admin/v1/users/{userId}/personal_tokens':
+    'name:string! scope:string lifetime_ms:integer device_id:string',
+  'DELETE /_hearth/admin/v1/personal_tokens/{tokenId}': '',
   'GET /_hearth/admin/v1/reports ?from ?limit ?dir ?kind ?state ?room_id ?user_id ?target_user_id': '',
   'GET /_hearth/admin/v1/reports/{reportId}': '',
   'PUT /_hearth/admin/v1/reports/{reportId}': 'state:string note:string',

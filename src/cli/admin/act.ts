@@ -38,7 +38,7 @@ export function defineAct({ command, about, argument, example, purpose, perform 
 }
 
 /** Returns the argument of a command. Throws UsageError if it is missing. */
-function named(name: string | undefined, command: string, argument: string): string {
+export function named(name: string | undefined, command: string, argument: string): string {
   if (name === undefined) throw new UsageError(`${argument} is missing: hearth ${command} ${argument}`)
   return name
 }

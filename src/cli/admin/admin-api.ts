@@ -29,6 +29,9 @@ export type AdminApi = {
   secret: string
 }
 
+/** Sends a request of an administrator. */
+export type AdminRequest = AdminApi['request']
+
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
 type Content = { authorization?: string; body?: object | undefined }
 type Target = { origin: string; dispatcher: Dispatcher; secret: string }
