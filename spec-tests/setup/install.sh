@@ -29,6 +29,17 @@ need /usr/bin/turnserver coturn
 need /usr/bin/chromium chromium
 need /usr/bin/openssl openssl
 
+# Of Prometheus only the program that checks rules, outside the tree: the package would start a service.
+promtool=$HOME/.cache/hearth/promtool
+if [ -z "${PROMTOOL:-}" ] && [ ! -x /usr/bin/promtool ] && [ ! -x "$promtool/promtool" ]; then
+  [ -n "${updated:-}" ] || [ "$(id -u)" != 0 ] || { apt-get update -qq; updated=yes; }
+  folder=$(mktemp -d)
+  (cd "$folder" && chmod 755 . && apt-get download -qq prometheus 2> /dev/null && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) \
+    && mkdir -p "$promtool" && mv "$folder/usr/bin/promtool" "$promtool/" \
+    || { echo "The tests need promtool of Debian's package prometheus, which could not be downloaded. Set PROMTOOL to the program." >&2; exit 1; }
+  rm -rf "$folder"
+fi
+
 # Synapse is the other server in the federation tests: in a virtualenv outside the tree, unless SYNAPSE_PYTHON names a Python that has it.
 synapse_version=1.163.0
 synapse=$HOME/.cache/hearth/synapse-$synapse_version

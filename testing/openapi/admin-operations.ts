@@ -10,6 +10,7 @@ const DELETION =
 const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/figures ?of ?range ?from ?to ?step ?each_process ?process ?top': '',
   'GET /_hearth/admin/v1/alerts ?limit': '',
+  'GET /_hearth/admin/v1/statistics ?days': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
   'DELETE /_hearth/admin/v1/users/{userId}/second_factors': '',
   'GET /_hearth/admin/v1/users/{userId}/personal_tokens': '',

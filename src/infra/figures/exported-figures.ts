@@ -87,13 +87,20 @@ const MEASURED: readonly (readonly [LoadName, string, string])[] = [
 
 function loadMetrics(registers: Registry[]): (load: Load) => void {
   const counters = COUNTED.map(([key, name, help]) => [key, new Counter({ name, help, registers })] as const)
-  const gauges = MEASURED.map(([key, name, help]) => [key, new Gauge({ name, help, registers })] as const)
+  const gauges = MEASURED.map(([key, name, help]) => [key, unknownGauge({ name, help, registers })] as const)
   const exportStatements = statementMetrics(registers)
   return ({ values, statements }) => {
     for (const [key, counter] of counters) counter.inc(values[key] ?? 0)
     for (const [key, gauge] of gauges) if (values[key] !== undefined) gauge.set(values[key])
     exportStatements(statements)
   }
+}
+
+/** A gauge without a value until it is set; others without labels begin with 0. */
+function unknownGauge(options: ConstructorParameters<typeof Gauge>[0]): Gauge {
+  const gauge = new Gauge(options)
+  if (!options.labelNames?.length) gauge.remove()
+  return gauge
 }
 
 /** A histogram in parts: that of prom-client can only observe one statement after the other. */
@@ -162,7 +169,7 @@ export function exportServerFigures(
 ): void {
   const gauges = OF_SERVER.map(([name, help, parts]) => {
     const labelNames = Object.keys(parts[0]![1])
-    return { parts, gauge: new Gauge({ name, help, labelNames, registers }) }
+    return { parts, gauge: unknownGauge({ name, help, labelNames, registers }) }
   })
   new Gauge({
     name: 'hearth_alerts',

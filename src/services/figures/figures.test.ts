@@ -1,25 +1,30 @@
 import { sql } from 'kysely'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createMetrics, type Metrics } from '../../infra/metrics.ts'
 import { systemRandom } from '../../infra/random.ts'
-import { createTestApp, START, type TestApp } from '../../testing/create-test-app.ts'
+import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { ALICE, BOB, createReadingRoom, PEOPLE } from '../../testing/reading-room.ts'
 import { createCollection } from './collect.ts'
 import { type FigureQuery, readFigures } from './read-figures.ts'
 import { OTHER_PROCESSES } from './roll-up.ts'
+import { readStatistics } from './statistics.ts'
 import { keepUpFigures } from './upkeep.ts'
 
 let app: TestApp
 let metrics: Metrics[]
-beforeEach(async () => {
+beforeAll(async () => {
   app = await createTestApp({ users: PEOPLE })
-  metrics = []
-  // To the start of a day.
-  app.clock.advance(86_400_000 - (START % 86_400_000))
 })
-afterEach(async () => {
+afterAll(() => app.close())
+beforeEach(async () => {
+  metrics = []
+  await sql`truncate figures, figure_processes`.execute(app.database.sql)
+  await sql`update figure_upkeep set due_ts = 0, slow_due_ts = 0, done = '{}'`.execute(app.database.sql)
+  // To the start of a day.
+  app.clock.advance(86_400_000 - (app.clock.now() % 86_400_000))
+})
+afterEach(() => {
   for (const each of metrics) each.close()
-  await app.close()
 })
 
 /** One more process on the database. */
@@ -228,8 +233,8 @@ test('the server as a whole has queues, sizes and users', async () => {
 
 test('messages and joins are counted once they are stored', async () => {
   const one = process()
-  await step(one)
   metrics[0]!.addToFigures(() => app.database.stored)
+  await step(one)
   const room = await createReadingRoom(app)
   await room.member(BOB, 'join')
   for (let n = 0; n < 5; n++) await room.message(ALICE, 'hello')
@@ -240,4 +245,37 @@ test('messages and joins are counted once they are stored', async () => {
   await room.member(BOB, 'leave')
   await step(one)
   expect([await last('messages'), await last('joins')]).toEqual([0, 0])
+})
+
+test('statistics have messages, joins, users and registrations by day', async () => {
+  const one = process()
+  metrics[0]!.addToFigures(() => app.database.stored)
+  await step(one)
+  await sql`truncate figures`.execute(app.database.sql)
+  const { stored } = app.database
+  const before = app.clock.now() - 86_400_000
+  for (const [day, count] of [5, 7].entries()) {
+    stored.messages += count
+    await step(one)
+    app.clock.advance(120_000)
+    await keepUpFigures(app)
+    await sql`insert into users (user_id, created_ts) values (${`@new${day}:x`}, ${app.clock.now()}::bigint)`.execute(
+      app.database.sql,
+    )
+    await sql`insert into devices (user_id, device_id, created_ts, last_seen_ts)
+      values (${`@new${day}:x`}, 'D', 0, ${app.clock.now()}::bigint)`.execute(app.database.sql)
+    app.clock.advance(600_000)
+    await keepUpFigures(app)
+    if (day === 0) app.clock.advance(86_400_000 - (app.clock.now() % 86_400_000))
+  }
+  const { days, tables } = await readStatistics(app, 3)
+  expect(
+    days.map((day) => [day.messages, day.registrations, day.daily_active_users, day.monthly_active_users]),
+  ).toEqual([
+    [null, 0, null, null],
+    [5, 1, 1, 1],
+    [7, 1, 1, 2],
+  ])
+  expect(days[1]!.date).toBe(new Date(before + 86_400_000).toISOString().slice(0, 10))
+  expect(tables.find(({ table }) => table === 'events')?.bytes).toBeGreaterThan(0)
 })

@@ -70,26 +70,50 @@ const TOP = 10
  */
 export async function readFigures(app: Pick<App, 'database' | 'clock'>, query: FigureQuery): Promise<Figures> {
   const now = app.clock.now()
-  const step = query.step * 1000
-  const from = query.from - (query.from % step)
-  const to = Math.max(from + step, Math.min(query.to, stepAt(TIERS[0]!, now)))
-  const times = Array.from({ length: Math.min(MOST_STEPS, Math.ceil((to - from) / step)) }, (_, n) => from + n * step)
-  const spans = await spansOf(app, { ...query, from, to: Math.min(to, times.at(-1)! + step) })
-  const seconds = times.map((time) => Math.min(step, to - time) / 1000)
-  const grid = { times, seconds, placeOf: (time: number) => Math.floor((time - from) / step) }
-  const series =
-    query.of === 'load' ? await readLoad(app, query, spans, grid) : await readTable(app, query, spans, grid)
+  const grid = await gridOf(app, query)
+  const series = query.of === 'load' ? await readLoad(app, query, grid) : await readTable(app, query, grid)
   const processes = (await listFigureProcesses(app.database)).map(({ holder: _, leased_until, ...process }) => ({
     ...process,
     is_alive: leased_until > now,
   }))
+  const { from, to, times } = grid
   return { from, to, step: query.step, times, processes, series }
 }
 
-type Grid = { times: number[]; seconds: number[]; placeOf(time: number): number }
+/** The steps of an answer: their start and length in seconds, and the stored spans of which they are made. */
+type Grid = {
+  from: number
+  to: number
+  times: number[]
+  seconds: number[]
+  spans: FigureSpan[]
+  placeOf(time: number): number
+}
+
+type Span = Pick<FigureQuery, 'from' | 'to' | 'step'>
+
+async function gridOf(app: Pick<App, 'database' | 'clock'>, query: Span): Promise<Grid> {
+  const step = query.step * 1000
+  const from = query.from - (query.from % step)
+  const to = Math.max(from + step, Math.min(query.to, stepAt(TIERS[0]!, app.clock.now())))
+  const times = Array.from({ length: Math.min(MOST_STEPS, Math.ceil((to - from) / step)) }, (_, n) => from + n * step)
+  return {
+    ...{ from, to, times },
+    seconds: times.map((time) => Math.min(step, to - time) / 1000),
+    spans: await spansOf(app, { step: query.step, from, to: Math.min(to, times.at(-1)! + step) }),
+    placeOf: (time) => Math.floor((time - from) / step),
+  }
+}
+
+/** Returns what all processes together did in the steps of a span, by their start; steps of which nothing is known are left out. */
+export async function readLoads(app: Pick<App, 'database' | 'clock'>, span: Span): Promise<Map<number, Load>> {
+  const grid = await gridOf(app, span)
+  const sum = sumOfProcesses(await loadsByProcess(app, grid))
+  return new Map([...sum].map(([place, load]) => [grid.times[place]!, load]))
+}
 
 /** The coarsest steps of which the requested ones are made; where these are not made yet, finer ones. */
-async function spansOf(app: Pick<App, 'database'>, { from, to, step }: FigureQuery): Promise<FigureSpan[]> {
+async function spansOf(app: Pick<App, 'database'>, { from, to, step }: Span): Promise<FigureSpan[]> {
   const done = await loadDoneSteps(app.database)
   const tiers = TIERS.filter(({ resolution }) => resolution <= step && step % resolution === 0)
   const spans: FigureSpan[] = []
@@ -109,37 +133,47 @@ function endOf({ resolution }: Tier, done: Readonly<Record<string, number>>): nu
 async function readLoad(
   app: Pick<App, 'database'>,
   { eachProcess = false }: FigureQuery,
-  spans: readonly FigureSpan[],
   grid: Grid,
 ): Promise<FigureSeries[]> {
+  const byProcess = await loadsByProcess(app, grid)
+  const each = eachProcess ? [...byProcess].filter(([process]) => process > 0).sort(([a], [b]) => a - b) : []
+  return [
+    ...loadSeries(sumOfProcesses(byProcess), grid.seconds, null),
+    ...each.flatMap(([process, steps]) => loadSeries(steps, grid.seconds, process)),
+  ]
+}
+
+async function loadsByProcess(
+  app: Pick<App, 'database'>,
+  { spans, placeOf }: Grid,
+): Promise<Map<number, StepValues<Load>>> {
   const byProcess = new Map<number, StepValues<Load>>()
   for (const rows of await Promise.all(spans.map((span) => loadLoads(app.database, span)))) {
     for (const { step_ts, process, load } of rows) {
       const steps = byProcess.get(process) ?? new Map<number, Load>()
       byProcess.set(process, steps)
-      addAt(steps, grid.placeOf(step_ts), noLoad, (into) => addLoad(into, parseLoad(load), 'steps'))
+      addAt(steps, placeOf(step_ts), noLoad, (into) => addLoad(into, parseLoad(load), 'steps'))
     }
   }
+  return byProcess
+}
+
+function sumOfProcesses(byProcess: ReadonlyMap<number, StepValues<Load>>): StepValues<Load> {
   const sum: StepValues<Load> = new Map()
   for (const steps of byProcess.values())
     for (const [place, load] of steps) addAt(sum, place, noLoad, (into) => addLoad(into, load, 'processes'))
-  const each = eachProcess ? [...byProcess].filter(([process]) => process > 0).sort(([a], [b]) => a - b) : []
-  return [
-    ...loadSeries(sum, grid.seconds, null),
-    ...each.flatMap(([process, steps]) => loadSeries(steps, grid.seconds, process)),
-  ]
+  return sum
 }
 
 async function readTable(
   app: Pick<App, 'database'>,
   { of, process, top = TOP }: FigureQuery,
-  spans: readonly FigureSpan[],
   grid: Grid,
 ): Promise<FigureSeries[]> {
   if (of === 'load') return []
   const total: TrafficTable = new Map()
   const steps: StepValues<TrafficTable> = new Map()
-  for (const rows of await Promise.all(spans.map((span) => loadTables(app.database, { ...span, of })))) {
+  for (const rows of await Promise.all(grid.spans.map((span) => loadTables(app.database, { ...span, of })))) {
     for (const row of rows) {
       if (process !== undefined && row.process !== process) continue
       const table = parseTable(row.entries)

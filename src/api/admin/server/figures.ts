@@ -9,9 +9,13 @@ import {
   readFigures,
   spanOfRange,
 } from '../../../services/figures/read-figures.ts'
+import { readStatistics } from '../../../services/figures/statistics.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { listPage } from '../admin-fields.ts'
+
+/** Figures of days are kept for a little longer. */
+const MOST_DAYS = 366
 
 const ranges = Object.keys(FIGURE_RANGES) as [FigureRange, ...FigureRange[]]
 
@@ -51,4 +55,13 @@ const getAlerts = route({
   handle: async ({ query: { limit } }, app) => ({ alerts: await listRecentAlerts(app, limit) }),
 })
 
-export const figureEndpoints: readonly AnyEndpoint[] = [getFigures, getAlerts]
+/** Users, messages, joins and registrations by day, and the sizes of tables and rooms. */
+const getStatistics = route({
+  method: 'GET',
+  path: '/_hearth/admin/v1/statistics',
+  auth: 'admin',
+  query: z.object({ days: queryInteger.pipe(z.int().min(1).max(MOST_DAYS)).default(30) }),
+  handle: ({ query: { days } }, app) => readStatistics(app, days),
+})
+
+export const figureEndpoints: readonly AnyEndpoint[] = [getFigures, getAlerts, getStatistics]
