@@ -35,6 +35,10 @@ create table federation_destinations (
   retry_ts bigint not null default 0,
   failures integer not null default 0,
   failing_since bigint,
+  -- the last failure
+  failed_ts bigint,
+  -- the newest event that it has accepted
+  accepted_nid bigint,
   -- next time for a process to check it: at the end of the lease or of the back-off; null while its queue is empty
   wake_ts bigint,
   -- down for long: events are not queued, only their rooms are noted in federation_room_notes

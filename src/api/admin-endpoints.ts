@@ -1,3 +1,4 @@
+import { destinationEndpoints } from './admin/federation/destinations.ts'
 import { masEndpoints } from './admin/mas/mas-endpoints.ts'
 import { mediaModerationEndpoints } from './admin/media/media-moderation.ts'
 import { postMediaMove } from './admin/media/media-move.ts'
@@ -32,6 +33,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   getAuditLog,
   ...roomListEndpoints,
   ...administeredRoomEndpoints,
+  ...destinationEndpoints,
   ...roomActEndpoints,
   ...roomBlockEndpoints,
   ...roomDeletionEndpoints,

@@ -44,7 +44,7 @@ export function createImportedStates(context: ImportContext, plan: ImportPlan): 
   return {
     statesOf: (event, prevs) => statesOf(memory, event, prevs),
     apply: (roomId, root, changes) => apply(memory, { roomId, root }, changes),
-    nidsOf: (root) => readStateNids(context.database, root, { nodes: memory.nodes, events: new Map() }),
+    nidsOf: (root) => readStateNids(context.database, root, 'all', { nodes: memory.nodes, events: new Map() }),
     takeNodes: () => takeNodes(memory),
   }
 }

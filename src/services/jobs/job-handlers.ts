@@ -14,6 +14,7 @@ import { leaveAllRooms } from '../membership/leave-all-rooms.ts'
 import { sendDigest } from '../push/send-digest.ts'
 import { removeGuests } from '../rooms/access/guest-access.ts'
 import { PURGE_HISTORY, runHistoryPurge } from '../rooms/administration/purge-history.ts'
+import { RECOUNT_ROOMS, runRecount } from '../rooms/administration/recount-rooms.ts'
 import { updateMemberProfiles } from '../rooms/reading/member-profiles.ts'
 import { REDACT_RELATED } from '../rooms/sending/redact-event.ts'
 import { redactRelated } from '../rooms/sending/redact-related.ts'
@@ -41,6 +42,7 @@ export function jobHandlers(app: App): JobHandlers {
     [LEAVE_ALL_ROOMS]: (payload) => leaveAllRooms(app, ofUser.parse(payload).user_id),
     [MEDIA_WORK]: (payload) => continueMediaWork(app, payload),
     [PURGE_HISTORY]: (payload) => runHistoryPurge(app, payload),
+    [RECOUNT_ROOMS]: (payload) => runRecount(app, payload),
     [REDACT_USER]: (payload) => runUserRedaction(app, payload),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
     [REMOVE_GUESTS]: (payload) => removeGuests(app, payload),

@@ -81,7 +81,9 @@ export async function finishTransactions(
       where leased_by = ${holder} and txn_id = sent_id order by destination for update of federation_destinations
     )
     update federation_destinations set txn_id = null, txn_events = null, txn_edus = null,
-      failures = 0, failing_since = null, retry_ts = 0, leased_until = ${until}::bigint, wake_ts = ${until}::bigint
+      failures = 0, failing_since = null, failed_ts = null, retry_ts = 0,
+      accepted_nid = greatest(accepted_nid, (select max(accepted) from unnest(txn_events) as accepted)),
+      leased_until = ${until}::bigint, wake_ts = ${until}::bigint
     from ended where federation_destinations.destination = ended.destination
     returning ended.destination`.execute(tx.sql)
   const ended = new Set(rows.map((row) => row.destination))
@@ -236,7 +238,7 @@ export async function failTransaction(
 ): Promise<void> {
   const { rows } = await sql<{ failing_since: number; txn_edus: number[] | null }>`update federation_destinations
     set leased_by = null, leased_until = 0, failures = failures + 1, retry_ts = ${failure.retryAt}::bigint,
-      wake_ts = ${failure.retryAt}::bigint, failing_since = coalesce(failing_since, ${failure.now}::bigint)
+      wake_ts = ${failure.retryAt}::bigint, failing_since = coalesce(failing_since, ${failure.now}::bigint), failed_ts = ${failure.now}::bigint
     where destination = ${destination} and leased_by = ${holder} returning failing_since, txn_edus`.execute(tx.sql)
   const state = rows[0]
   if (!state) return

@@ -58,6 +58,8 @@ export type DestinationRow = {
   retry_ts: number
   failures: number
   failing_since: number | null
+  failed_ts: number | null
+  accepted_nid: number | null
   wake_ts: number | null
   needs_catch_up: boolean
   txn_id: string | null

@@ -40,6 +40,7 @@ const SMALL_TABLES = [
 const WITHOUT_INDEX = [
   // Lists for administrators, which sort by any column, or count.
   /rooms\/reports\.ts:\d+: reports$/,
+  /federation\/destination-lists\.ts:\d+: federation_destinations$/,
   /rooms\/administered-rooms\.ts:\d+: rooms$/,
   /users\/user-lists\.ts:\d+: (users|profiles)$/,
   /mas\/[a-z-]+\.ts:\d+: (users|registration_tokens|upstream_links|oauth_clients|oauth_sessions)$/,

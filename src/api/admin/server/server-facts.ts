@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../../core/errors.ts'
 import { HEARTH_VERSION } from '../../../infra/hearth-version.ts'
+import { RECOUNT_ROOMS, recountRooms } from '../../../services/rooms/administration/recount-rooms.ts'
 import { requireUnreserved } from '../../../services/users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../../../services/users/user-names.ts'
 import { listTasks } from '../../../storage/jobs/tasks.ts'
@@ -69,6 +70,25 @@ const postUpdatesEnabled = route({
   },
 })
 
+/** Jobs that keep up what Hearth keeps up by itself. */
+const NEEDLESS: Readonly<Record<string, string>> = {
+  regenerate_directory: 'Hearth searches the profiles themselves, so there is no directory to regenerate',
+  event_resign: 'Hearth signs no events again. Other servers verify old ones with the old keys, which it still serves.',
+}
+
+const postStartJob = route({
+  method: 'POST',
+  path: v1('/background_updates/start_job'),
+  auth: 'admin',
+  body: z.object({ job_name: z.enum([RECOUNT_ROOMS, ...Object.keys(NEEDLESS)]) }),
+  async handle({ body: { job_name: name } }, app) {
+    const reason = NEEDLESS[name]
+    if (reason !== undefined) throw new InvalidParamError(reason)
+    await recountRooms(app)
+    return {}
+  },
+})
+
 const statuses = z.enum(['scheduled', 'active', 'complete', 'failed', 'cancelled'])
 const statusList = z.union([statuses.transform((status) => [status]), z.array(statuses)]).optional()
 
@@ -102,5 +122,6 @@ export const serverFactEndpoints: readonly AnyEndpoint[] = [
   getBackgroundUpdates,
   getUpdatesEnabled,
   postUpdatesEnabled,
+  postStartJob,
   getScheduledTasks,
 ]

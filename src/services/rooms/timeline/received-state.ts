@@ -15,7 +15,7 @@ export async function receivedState(
 ): Promise<number> {
   const overlay = overlayOf(room)
   const root = room.head?.state_root ?? 0
-  const current = new Set(await readStateNids(room.db, root, overlay))
+  const current = new Set(await readStateNids(room.db, root, 'all', overlay))
   const wanted = new Set(nids)
   const removed = [...current].filter((nid) => !wanted.has(nid))
   const entries = await loadStateEntries(room.db, [...nids, ...removed], overlay.events)

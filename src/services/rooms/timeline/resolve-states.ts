@@ -53,7 +53,7 @@ type States = { sets: StateMap[]; nids: ReadonlyMap<EventId, number> }
 async function loadStates(room: LockedRoom, roots: readonly number[]): Promise<States> {
   const overlay = overlayOf(room)
   const [first = 0, ...others] = roots
-  const shared = await readStateNids(room.db, first, overlay)
+  const shared = await readStateNids(room.db, first, 'all', overlay)
   const diffs = []
   for (const to of others) diffs.push(await readNidDiff(room.db, { from: first, to, part: 'all' }, overlay))
   const nids = new Set([...shared, ...diffs.flatMap(({ added }) => added)])

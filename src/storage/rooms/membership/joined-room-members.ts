@@ -66,7 +66,7 @@ async function recount(tx: Tx, ourName: ServerName, roomId: RoomId): Promise<voi
 }
 
 /** Counts the members of a room again. */
-async function recountMembers(tx: Tx, ourName: ServerName, roomId: RoomId): Promise<void> {
+export async function recountMembers(tx: Tx, ourName: ServerName, roomId: RoomId): Promise<void> {
   await sql`update rooms set joined_members = counts.joined, joined_local_members = counts.joined_local,
       invited_members = counts.invited, member_events = counts.all
     from (select count(*) filter (where membership = 'join') as joined, count(*) filter (where membership = 'invite') as invited,

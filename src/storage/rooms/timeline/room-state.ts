@@ -165,9 +165,14 @@ export async function readNidDiff(
   return withNodes(db, overlay, (source) => trieDiff(from, to, part, source))
 }
 
-/** Returns the nids of all events of the state at `root`. */
-export async function readStateNids(db: Db, root: number, overlay?: StateOverlay): Promise<number[]> {
-  return (await withNodes(db, overlay, (source) => trieEvents(root, 'all', source))).nids
+/** Returns the nids of all events of the state at `root`, or of a part of it. */
+export async function readStateNids(
+  db: Db,
+  root: number,
+  part: TriePart = 'all',
+  overlay?: StateOverlay,
+): Promise<number[]> {
+  return (await withNodes(db, overlay, (source) => trieEvents(root, part, source))).nids
 }
 
 /** Applies changes to a state without storing it: returns the new root and the nodes for `storeStateNodes`. */
