@@ -37,6 +37,7 @@ import type { DevicePresence } from './services/presence/device-presence.ts'
 import type { PrepareEvents } from './services/push/prepare-events.ts'
 import type { PushProfiles } from './services/push/push-profile.ts'
 import type { UnreadRooms } from './services/push/unread-rooms-cache.ts'
+import type { PolicyLists } from './services/rooms/access/policy-lists.ts'
 import type { SpaceWalks } from './services/rooms/directory/space-walks.ts'
 import type { ReadingTurns } from './services/rooms/reading/reading-turns.ts'
 import type { ApprovedEvents } from './services/rooms/timeline/approved-events.ts'
@@ -145,6 +146,7 @@ export type Components = {
   }
   /** Undefined when no service for spam checks is configured. */
   readonly spamChecks: SpamChecks<Config['spam_checks']['checks'][number]> | undefined
+  readonly policyLists: PolicyLists
   readonly knownAppservices: KnownAppservices
   readonly thirdPartyProtocols: ThirdPartyProtocols
   readonly presence: DevicePresence

@@ -14,6 +14,7 @@ import { createDevicePresence } from './services/presence/device-presence.ts'
 import { createPreparedEvents } from './services/push/prepare-events.ts'
 import { createPushProfiles } from './services/push/push-profile.ts'
 import { createUnreadRooms } from './services/push/unread-rooms-cache.ts'
+import { createPolicyLists } from './services/rooms/access/policy-lists.ts'
 import { createSpaceWalks } from './services/rooms/directory/space-walks.ts'
 import { createReadingTurns } from './services/rooms/reading/reading-turns.ts'
 import { createApprovedEvents } from './services/rooms/timeline/approved-events.ts'
@@ -39,6 +40,7 @@ export function buildApp(capabilities: Capabilities): App {
     outbound: { serversAlive: createServersAlive(capabilities), transactionTexts: createTransactionTexts() },
     remote: buildRemote(capabilities),
     push: buildPush(capabilities),
+    policyLists: createPolicyLists(capabilities),
     knownAppservices: createKnownAppservices(capabilities),
     thirdPartyProtocols: createThirdPartyProtocols(),
     presence: createDevicePresence(capabilities),

@@ -111,6 +111,25 @@ describe('reports', () => {
   })
 })
 
+test('all pending invites of a user are rejected', async () => {
+  const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
+  const rooms = [await createRoom(bob), await createRoom(bob, { invite: [alice.userId] })]
+  await bob.post(roomPath(rooms[0]!, 'invite'), { user_id: alice.userId })
+  const path = hearth(`users/${of(alice)}/reject_invites`)
+  expect(await outcome(bob, 'POST', path)).toEqual([403, 'M_FORBIDDEN'])
+  expect(await outcome(admin, 'POST', hearth('users/@nobody:remote.example.org/reject_invites'))).toEqual([
+    ...[400, 'M_INVALID_PARAM'],
+  ])
+  const { task_id } = await admin.post(path)
+  const task = await pollUntil('the invites are rejected', async () => {
+    const { scheduled_tasks: tasks } = await admin.get(v1(`scheduled_tasks?resource_id=${of(alice)}`))
+    return tasks[0]?.status === 'complete' && tasks[0]
+  })
+  expect(task).toMatchObject({ id: task_id, action: 'reject_invites', result: { total: 2, rejected: 2, left: 0 } })
+  for (const roomId of rooms)
+    expect((await bob.get(roomPath(roomId, `state/m.room.member/${of(alice)}`))).membership).toBe('leave')
+})
+
 describe('an erasure', () => {
   const erase = (user: TestUser) => hearth(`users/${of(user)}/erase`)
   const ended = (user: TestUser) =>

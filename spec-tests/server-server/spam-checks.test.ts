@@ -17,6 +17,7 @@ let federation: Awaited<ReturnType<typeof startFederation>>
 let service: SpamService
 let home: TestHearth
 let other: TestHearth
+let guarded: TestHearth
 let alice: TestUser
 let bob: TestUser
 let remote: TestUser
@@ -24,7 +25,14 @@ beforeAll(async () => {
   federation = await startFederation(0)
   service = await startSpamService()
   const spam_checks = { url: `${service.url}/`, token: 'secret', checks: CHECKS, timeout: '1s' }
-  ;[home, other] = await Promise.all([federation.hearth({ config: { spam_checks } }), federation.hearth()])
+  const localhost = { deny: ['localhost'] }
+  const room_acl = { deny: ['*.spam.example'], allow_ip_literals: false }
+  const abuse = { invites: localhost, joins: localhost, room_acl }
+  ;[home, other, guarded] = await Promise.all([
+    federation.hearth({ config: { spam_checks } }),
+    federation.hearth(),
+    federation.hearth({ config: { abuse } }),
+  ])
   ;[alice, bob] = await Promise.all([registerUser(home.url), registerUser(home.url)])
   remote = await registerUser(other.url)
 })
@@ -226,4 +234,41 @@ test.each([
     alice.ask('PUT', roomPath(roomId, `send/m.room.message/${uniqueName()}`), { msgtype: 'm.text', body: 'x' }),
   ])
   expect([create.status, create.body.errcode, send.status]).toEqual([503, 'M_UNKNOWN', 200])
+})
+
+describe('a server that denies others', () => {
+  let guest: TestUser
+  let roomId: string
+  beforeAll(async () => {
+    guest = await registerUser(guarded.url)
+    roomId = await createRoom(guest, { preset: 'public_chat' })
+  })
+  const outcome = async (user: TestUser, path: string, body: object = {}) => {
+    const { status, body: answer } = await user.ask('POST', path, body)
+    return [status, answer.errcode]
+  }
+
+  test('exchanges no invites and joins with them', async () => {
+    const refused = [403, 'M_FORBIDDEN']
+    const elsewhere = await createRoom(remote, { preset: 'private_chat', room_version: '11' })
+    const join = (id: string, via: TestHearth) => `${v3}/join/${encodeURIComponent(id)}?via=${via.serverName}`
+    expect(await outcome(remote, roomPath(elsewhere, 'invite'), { user_id: guest.userId })).toEqual(refused)
+    expect(await outcome(guest, roomPath(roomId, 'invite'), { user_id: remote.userId })).toEqual(refused)
+    expect(await outcome(guest, join(elsewhere, other))).toEqual(refused)
+    expect(await outcome(remote, join(roomId, guarded))).toEqual(refused)
+    const local = await registerUser(guarded.url)
+    expect(await outcome(guest, roomPath(roomId, 'invite'), { user_id: local.userId })).toEqual([200, undefined])
+    expect(await outcome(local, join(roomId, guarded))).toEqual([200, undefined])
+  })
+
+  test('gives new rooms an ACL, unless the client sets one', async () => {
+    const acl = (id: string) => guest.ask('GET', roomPath(id, 'state/m.room.server_acl/'))
+    const given = { allow: ['*'], deny: ['*.spam.example'], allow_ip_literals: false }
+    expect((await acl(roomId)).body).toEqual(given)
+    const own = { allow: ['*'], deny: ['x.example'] }
+    const initial_state = [{ type: 'm.room.server_acl', state_key: '', content: own }]
+    expect((await acl(await createRoom(guest, { initial_state }))).body).toEqual(own)
+    const creation_content = { 'm.federate': false }
+    expect((await acl(await createRoom(guest, { creation_content }))).status).toBe(404)
+  })
 })

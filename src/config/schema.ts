@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { ServerName } from '../core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionId } from '../core/room-versions.ts'
 import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
+import { abuse } from './abuse.ts'
 import { accountValidity } from './account-validity.ts'
 import { alerts } from './alerts.ts'
 import { branding } from './branding.ts'
@@ -398,6 +399,7 @@ export const configSchema = z.strictObject({
   phone,
   server_notices: serverNotices,
   policy_server: policyServer,
+  abuse,
   spam_checks: spamChecks,
   rate_limits: rateLimits,
   limits,

@@ -23,6 +23,7 @@ const ADMIN: Readonly<Record<string, string>> = {
   'DELETE /_hearth/admin/v1/reports/{reportId}': '',
   'POST /_hearth/admin/v1/users/{userId}/erase': 'redact_events:boolean reason:string',
   'GET /_hearth/admin/v1/users/{userId}/erase': '',
+  'POST /_hearth/admin/v1/users/{userId}/reject_invites': '',
   'GET /_synapse/admin/v2/users ?from ?limit ?name ?user_id ?guests ?deactivated ?locked ?admins ?order_by ?dir': '',
   'GET /_synapse/admin/v3/users ?from ?limit ?name ?user_id ?guests ?deactivated ?locked ?admins ?order_by ?dir': '',
   'GET /_synapse/admin/v1/search_users/{userId} ?term': '',

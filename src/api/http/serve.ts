@@ -13,6 +13,7 @@ import { readFormBody, readJsonBody } from './body.ts'
 import { ClientLeftError } from './client-left.ts'
 import { blameRequest, parsePart } from './errors.ts'
 import { networkOf } from './network-of.ts'
+import { requestRate } from './request-rate.ts'
 import { type AnyEndpoint, RawJson, RESPONDED, Reply, type Session } from './route.ts'
 import { sendText } from './send-text.ts'
 
@@ -71,11 +72,11 @@ async function actOf(
   return target === undefined ? act : { ...act!, target }
 }
 
-/** Returns a function that counts requests. Administrators may have set another limit for messages of the user. */
-function counting({ rateLimiter }: App, who: string, session: Session | undefined) {
+/** Returns a function that counts requests. */
+function counting(app: App, who: string, session: Session | undefined) {
   return async (category: string, count: number): Promise<void> => {
-    const rate = category === 'message' ? session?.messageRate : undefined
-    if (rate !== 'unlimited') await rateLimiter.take(category, who, { count, rate })
+    const rate = requestRate(app, category, session)
+    if (rate !== 'unlimited') await app.rateLimiter.take(category, who, { count, rate })
   }
 }
 

@@ -11,6 +11,7 @@ import { continueMediaWork, MEDIA_WORK } from '../media/moderation/resumable-wor
 import { DELETE_ROOM, runRoomDeletion } from '../membership/deletion/delete-room.ts'
 import { runErasure } from '../membership/erase-user.ts'
 import { leaveAllRooms } from '../membership/leave-all-rooms.ts'
+import { REJECT_INVITES, runRejection } from '../membership/reject-invites.ts'
 import { sendDigest } from '../push/send-digest.ts'
 import { removeGuests } from '../rooms/access/guest-access.ts'
 import { PURGE_HISTORY, runHistoryPurge } from '../rooms/administration/purge-history.ts'
@@ -45,6 +46,7 @@ export function jobHandlers(app: App): JobHandlers {
     [RECOUNT_ROOMS]: (payload) => runRecount(app, payload),
     [REDACT_USER]: (payload) => runUserRedaction(app, payload),
     [REDACT_RELATED]: (payload) => redactRelated(app, payload),
+    [REJECT_INVITES]: (payload) => runRejection(app, payload),
     [REMOVE_GUESTS]: (payload) => removeGuests(app, payload),
     [UPDATE_MEMBER_PROFILES]: (payload) => updateMemberProfiles(app, ofUser.parse(payload).user_id),
   }

@@ -11,6 +11,7 @@ import { FederationError } from '../../infra/federation/federation-error.ts'
 import { overlayOf } from '../../storage/rooms/timeline/locked-room.ts'
 import { askInTurn } from '../federation/requests/ask-in-turn.ts'
 import { withApproval } from '../federation/trust/with-approval.ts'
+import { requireAllowedInvite } from '../rooms/access/allowed-contacts.ts'
 import { awaitFullState } from '../rooms/access/await-full-state.ts'
 import { screenInvite } from '../rooms/access/invitable.ts'
 import { requireJoined } from '../rooms/access/room-member.ts'
@@ -35,6 +36,7 @@ export async function inviteUser(app: App, moderation: Moderation): Promise<void
 export async function inviteRemoteUser(app: App, moderation: Moderation): Promise<EventId> {
   const { roomId, sender, content } = moderation
   await runInRoom(app, roomId, (room) => requireJoined(room, sender))
+  await requireAllowedInvite(app, { inviter: sender, invitees: [moderation.target], roomId })
   await screenInvite(app, { roomId, inviter: sender, invitee: moderation.target })
   await awaitFullState(app, roomId)
   return inviteByDraft(app, { ...moderation, content: { ...content, membership: 'invite' } })

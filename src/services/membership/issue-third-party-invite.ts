@@ -32,7 +32,7 @@ export async function issueThirdPartyInvite(app: App, { roomId, sender, target, 
     await inviteByDraft(app, { roomId, sender, target, content })
     return
   }
-  await requireInvitable(app, sender, [target])
+  await requireInvitable(app, { inviter: sender, roomId, userIds: [target] })
   await runInRoom(app, roomId, (room) =>
     appendEvent(app, room, { type: 'm.room.member', state_key: target, sender, content }),
   )

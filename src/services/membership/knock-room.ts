@@ -4,6 +4,7 @@ import type { JsonObject } from '../../core/pdu.ts'
 import { loadProfile } from '../../storage/users/profiles.ts'
 import { knockRemotely } from '../federation/joining/knock-remotely.ts'
 import { locateRoom } from '../lookup/locate-room.ts'
+import { requireAllowedJoin } from '../rooms/access/allowed-contacts.ts'
 import { memberContent } from '../rooms/access/member-content.ts'
 import { knockLocally } from '../rooms/membership/knock-locally.ts'
 
@@ -22,6 +23,7 @@ export type KnockRequest = {
 export async function knockOnRoom(app: App, request: KnockRequest): Promise<RoomId> {
   const { roomId, isHere, servers } = await locateRoom(app, request)
   const { userId, content } = request
+  await requireAllowedJoin(app, { userId, roomId })
   if (isHere) return knockLocally(app, { userId, room: roomId, content })
   const whole = memberContent('knock', content, await loadProfile(app.database, userId))
   await knockRemotely(app, servers, { roomId, userId, content: whole })

@@ -38,6 +38,7 @@ export async function appserviceSession(
     isExpired: false,
     isSuspended: holder.suspended,
     isShadowBanned: holder.shadow_banned,
+    createdTs: holder.created_ts,
     exemptFromRateLimits: !appservice.isRateLimited || userId === appservice.sender || holder.exempt_from_rate_limits,
     messageRate: messageRateOf(holder),
     tokenHash: hashToken(appservice.asToken),

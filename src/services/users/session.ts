@@ -21,6 +21,8 @@ export type Session = {
   isSuspended: boolean
   /** Whether what the user sends only appears to succeed. */
   isShadowBanned: boolean
+  /** When the account was made, in milliseconds since 1970. */
+  createdTs: number
   /** Exempt from rate limits (application services with `rate_limited: false`, exempted users). */
   exemptFromRateLimits: boolean
   /** The limit of messages that an administrator set for the user; undefined: the configured one. */

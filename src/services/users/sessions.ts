@@ -52,6 +52,7 @@ export async function findSession(
     isExpired: isExpiredAccount(app, holder),
     isSuspended: holder.suspended,
     isShadowBanned: holder.shadow_banned,
+    createdTs: holder.created_ts,
     exemptFromRateLimits: holder.exempt_from_rate_limits,
     messageRate: messageRateOf(holder),
     tokenHash,

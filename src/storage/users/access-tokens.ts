@@ -18,6 +18,7 @@ export type TokenHolder = {
   locked: boolean
   suspended: boolean
   shadow_banned: boolean
+  created_ts: number
   valid_until_ts: number | null
   exempt_from_rate_limits: boolean
   messages_per_second: number | null
@@ -43,7 +44,7 @@ export const findTokenHolder = sharedLookUp<string, TokenHolder>(
     const { rows } = await sql<
       TokenHolder & { token_hash: string }
     >`select token.token_hash, token.user_id, token.device_id,
-        token.scope, token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, exempt_from_rate_limits,
+        token.scope, token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, users.created_ts, exempt_from_rate_limits,
         messages_per_second, message_burst, valid_until_ts, last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm
       from access_tokens token join users using (user_id)
       left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
@@ -63,7 +64,7 @@ export async function findTokenlessHolder(
   { userId, deviceId }: { userId: UserId; deviceId: string | null },
 ): Promise<TokenlessHolder | undefined> {
   const { rows } = await sql<TokenlessHolder>`select users.user_id, devices.device_id, is_admin, is_guest,
-      deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, exempt_from_rate_limits,
+      deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, users.created_ts, exempt_from_rate_limits,
       messages_per_second, message_burst
     from users left join devices on devices.user_id = users.user_id and devices.device_id = ${deviceId}
       and not exists (select 1 from dehydrated_devices where dehydrated_devices.user_id = users.user_id

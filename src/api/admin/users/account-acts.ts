@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ForbiddenError, NotFoundError } from '../../../core/errors.ts'
 import { allowCrossSigningReset } from '../../../services/devices/cross-signing-reset.ts'
 import { findErasure } from '../../../services/membership/erase-user.ts'
+import { beginRejection } from '../../../services/membership/reject-invites.ts'
 import { resetSecondFactors } from '../../../services/sign-in/second-factors.ts'
 import { findLocalUser, setShadowBanned, setSuspended } from '../../../services/users/account-moderation.ts'
 import { logInAs } from '../../../services/users/administration/log-in-as.ts'
@@ -46,6 +47,14 @@ const postErase = route({
     app.jobs.begin(job)
     return { task_id: taskId }
   },
+})
+
+const postRejectInvites = route({
+  method: 'POST',
+  path: hearthV1('/users/:userId/reject_invites'),
+  auth: 'admin',
+  params: ofUser,
+  handle: async ({ params: { userId } }, app) => ({ task_id: await beginRejection(app, userId) }),
 })
 
 const getErase = route({
@@ -207,6 +216,7 @@ export const accountActEndpoints: readonly AnyEndpoint[] = [
   postDeactivateUser,
   postErase,
   getErase,
+  postRejectInvites,
   putSuspendUser,
   postShadowBan,
   deleteShadowBan,

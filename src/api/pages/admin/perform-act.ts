@@ -52,7 +52,14 @@ export async function performAct<
 function sessionOf({ session: { userId, sessionId, isLocked, isExpired, isSuspended } }: AdminVisit): Session {
   return {
     ...{ userId, deviceId: null, isAdmin: true, isGuest: false, isLocked, isExpired, isSuspended },
-    ...{ isShadowBanned: false, exemptFromRateLimits: false, tokenHash: sessionId, scope: null, appservice: null },
+    ...{
+      isShadowBanned: false,
+      createdTs: 0,
+      exemptFromRateLimits: false,
+      tokenHash: sessionId,
+      scope: null,
+      appservice: null,
+    },
   }
 }
 

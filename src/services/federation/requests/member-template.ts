@@ -8,6 +8,7 @@ import type { RoomVersion } from '../../../core/room-versions.ts'
 import { isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
 import { type LockedRoom, type RoomHead, roomToRead } from '../../../storage/rooms/timeline/locked-room.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
+import { requireAllowedJoin } from '../../rooms/access/allowed-contacts.ts'
 import { authoriserOfJoin } from '../../rooms/access/restricted-join.ts'
 import { membershipIn, readMember } from '../../rooms/access/room-member.ts'
 import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
@@ -42,6 +43,7 @@ export async function makeMemberTemplate(
   const head = await requireOpenTo(app, roomId, origin)
   requireSpoken(head.version, request)
   if (membership !== 'leave') await requireUnblocked(app.database, roomId)
+  if (membership !== 'leave') await requireAllowedJoin(app, { userId, roomId })
   if (membership === 'join') await app.spamChecks?.check('accept_make_join', () => ({ user: userId, room: roomId }))
   // Nothing is stored, so the room needs no lock.
   const event = await templateIn(app, roomToRead(app.database, head), request)

@@ -1,12 +1,13 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError, InvalidParamError, MatrixError } from '../../../core/errors.ts'
 import { signEvent } from '../../../core/events/sign-event.ts'
-import { domainOf, type EventId, isUserId, type RoomId, type ServerName } from '../../../core/ids.ts'
+import { domainOf, type EventId, isUserId, type RoomId, type ServerName, type UserId } from '../../../core/ids.ts'
 import type { Event, JsonObject, Pdu } from '../../../core/pdu.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import type { LockedRoom, RoomHead } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
+import { requireAllowedJoin } from '../../rooms/access/allowed-contacts.ts'
 import { appendRemoteEvent, MissingEventsError } from '../../rooms/timeline/append-remote-event.ts'
 import { requireUnblocked } from '../../rooms/timeline/blocked-room.ts'
 import { authoriserFor, requireOpenTo } from '../requests/member-template.ts'
@@ -40,6 +41,7 @@ export async function acceptMember(
   if (membership !== 'leave') await requireUnblocked(app.database, roomId)
   const { version } = head
   requireMemberEvent(submission)
+  if (membership !== 'leave') await requireAllowedJoin(app, { userId: submission.pdu.sender as UserId, roomId })
   if (membership === 'knock' && !version.knock)
     throw new ForbiddenError('Rooms of this version do not support knocking')
   const pdu = withOurSignature(app, version, submission.pdu as unknown as Pdu)

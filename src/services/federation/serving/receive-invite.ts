@@ -39,7 +39,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
   await requireUnblocked(app.database, invite.roomId)
   const event = await verifySubmitted(app, version, invite)
   const roomState = await requireStrippedState(app, { version, roomId: invite.roomId, events: invite.roomState })
-  await requireWelcome(app, target, event.pdu.sender)
+  await requireWelcome(app, { target, inviter: event.pdu.sender, roomId: invite.roomId })
   await app.spamChecks?.check('federated_user_may_invite', () => ({ event: clientEvent(event, version) }))
   const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
   // If this server is in the room, the invite arrives as an event of the room.
@@ -73,8 +73,11 @@ function requireInvite(app: Pick<App, 'serverName'>, { origin, pdu }: ReceivedIn
 }
 
 /** The error does not reveal whether the user exists. */
-async function requireWelcome(app: App, target: UserId, inviter: UserId): Promise<void> {
+async function requireWelcome(
+  app: App,
+  { target, ...invite }: { target: UserId; inviter: UserId; roomId: RoomId },
+): Promise<void> {
   const user = await findUser(app.database, target)
   if (!user || user.deactivated_ts !== null) throw new ForbiddenError(`${target} cannot be invited`)
-  await requireInvitable(app, inviter, [target])
+  await requireInvitable(app, { ...invite, userIds: [target] })
 }

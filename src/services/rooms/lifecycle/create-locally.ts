@@ -78,7 +78,7 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
   const version = roomVersion(request.roomVersion ?? app.config.default_room_version)
   requireCount(app.config.limits, 'initial_state', initialState?.length ?? 0)
   for (const event of initialState ?? []) requireMemberless(event)
-  await requireInvitable(app, creator, invitees)
+  await requireInvitable(app, { inviter: creator, userIds: invitees })
   return {
     creator,
     version,
@@ -92,8 +92,16 @@ async function planRoom(app: App, creator: UserId, request: RoomRequest): Promis
     creationContent: request.creationContent ?? {},
     initialState: initialState ?? [],
     powerLevelOverride: request.powerLevelOverride ?? {},
+    serverAcl: serverAclOf(app),
     profiles: await loadProfiles(app.database, [creator, ...invitees]),
   }
+}
+
+/** An ACL that denies nobody is left out. */
+function serverAclOf({ config }: Pick<App, 'config'>): JsonObject | undefined {
+  const { allow, deny, allow_ip_literals } = config.abuse.room_acl
+  const deniesSomebody = deny.length > 0 || !allow.includes('*') || !allow_ip_literals
+  return deniesSomebody ? { allow, deny, allow_ip_literals } : undefined
 }
 
 function roomVersion(id: string): RoomVersion {

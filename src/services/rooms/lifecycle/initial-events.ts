@@ -24,6 +24,8 @@ export type RoomPlan = {
   creationContent: JsonObject
   initialState: readonly InitialEvent[]
   powerLevelOverride: JsonObject
+  /** The content of `m.room.server_acl`, unless the initial state has one. */
+  serverAcl: JsonObject | undefined
   /** Profiles of the creator and the invitees. */
   profiles: ReadonlyMap<UserId, Profile>
 }
@@ -40,6 +42,7 @@ export function initialEvents(plan: RoomPlan): InitialEvent[] {
     state('m.room.power_levels', powerLevelsContent(plan)),
     ...(alias === undefined ? [] : [state('m.room.canonical_alias', { alias })]),
     ...presetState(plan),
+    ...aclState(plan),
     ...plan.initialState,
     ...(name === undefined ? [] : [state('m.room.name', { name })]),
     ...(topic === undefined ? [] : [state('m.room.topic', topicContent(topic))]),
@@ -75,6 +78,12 @@ function powerLevelsContent({ version, powerLevelOverride: override, ...founders
 function presetState({ preset, initialState }: RoomPlan): InitialEvent[] {
   const isSet = (type: string) => initialState.some((event) => event.type === type && event.state_key === '')
   return PRESETS[preset].state.filter(({ type }) => !isSet(type)).map(({ type, content }) => state(type, content))
+}
+
+/** A room that is only for this server needs none. */
+function aclState({ serverAcl, creationContent, initialState }: RoomPlan): InitialEvent[] {
+  const isSet = initialState.some((event) => event.type === 'm.room.server_acl' && event.state_key === '')
+  return serverAcl && !isSet && creationContent['m.federate'] !== false ? [state('m.room.server_acl', serverAcl)] : []
 }
 
 /** https://spec.matrix.org/v1.19/client-server-api/#mroomtopic */

@@ -41,7 +41,7 @@ export type MembershipChange = {
  */
 export async function changeMembership(app: App, roomId: RoomId, change: MembershipChange): Promise<EventId> {
   if (change.membership === 'invite') {
-    await requireInvitable(app, change.sender, [change.target])
+    await requireInvitable(app, { inviter: change.sender, roomId, userIds: [change.target] })
     await screenInvite(app, { roomId, inviter: change.sender, invitee: change.target })
   }
   // The target's membership is certain only with full state.

@@ -68,6 +68,6 @@ export async function openOperatorSession(
     userId: `command line: ${name}` as UserId,
     ...{ deviceId: null, appservice: null, tokenHash: '', scope: null },
     ...{ isAdmin: true, exemptFromRateLimits: true },
-    ...{ isGuest: false, isLocked: false, isExpired: false, isSuspended: false, isShadowBanned: false },
+    ...{ isGuest: false, isLocked: false, isExpired: false, isSuspended: false, isShadowBanned: false, createdTs: 0 },
   }
 }

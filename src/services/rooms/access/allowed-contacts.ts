@@ -1,0 +1,67 @@
+import type { App } from '../../../app.ts'
+import { ForbiddenError } from '../../../core/errors.ts'
+import { domainOf, type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import type { PolicySubject } from '../../../core/rooms/policy-rules.ts'
+import { compileGlob } from '../../../core/text/glob.ts'
+
+type Deciding = Pick<App, 'config' | 'serverName' | 'policyLists'>
+type Lists = { allow: readonly string[]; deny: readonly string[] }
+
+/**
+ * Throws M_FORBIDDEN if the configuration denies invites between the inviter and an invited user, or a policy list bans
+ * one of them, their servers or the room.
+ */
+export async function requireAllowedInvite(
+  app: Deciding,
+  { inviter, invitees, roomId }: { inviter: UserId; invitees: readonly UserId[]; roomId?: RoomId | undefined },
+): Promise<void> {
+  const people = [inviter, ...invitees]
+  const denied = people.map(serverNameOf).find((server) => isDenied(app, app.config.abuse.invites, server))
+  if (denied !== undefined) throw new ForbiddenError(`This server does not exchange invites with ${denied}`)
+  await requireUnbanned(app, { users: people, roomId })
+}
+
+/** As `requireAllowedInvite`, for the join of a user of any server. */
+export async function requireAllowedJoin(
+  app: Deciding,
+  { userId, roomId }: { userId: UserId; roomId: RoomId },
+): Promise<void> {
+  const servers = [serverNameOf(userId), domainOf(roomId)].filter((server) => server !== undefined)
+  const denied = servers.find((server) => isDenied(app, app.config.abuse.joins, server))
+  if (denied !== undefined) throw new ForbiddenError(`This server does not share rooms with ${denied}`)
+  await requireUnbanned(app, { users: [userId], roomId })
+}
+
+/** Whether the configuration denies a server; never this one. */
+function isDenied({ serverName }: Deciding, { allow, deny }: Lists, server: ServerName): boolean {
+  if (server === serverName || allow.length + deny.length === 0) return false
+  const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
+  const isIn = (globs: readonly string[]) => globs.some((glob) => compileGlob(glob)(host))
+  return isIn(deny) || (allow.length > 0 && !isIn(allow))
+}
+
+async function requireUnbanned(
+  app: Deciding,
+  { users, roomId }: { users: readonly UserId[]; roomId: RoomId | undefined },
+): Promise<void> {
+  if (app.config.abuse.policy_rooms.length === 0) return
+  const { findBan } = await app.policyLists.rules()
+  const remote = users.map(serverNameOf).filter((server) => server !== app.serverName)
+  const room = roomId === undefined ? [] : [roomId]
+  const entities: [PolicySubject, string][] = [
+    ...users.map((user) => ['user', user] as [PolicySubject, string]),
+    ...remote.flatMap((server) => namesOf(server).map((name) => ['server', name] as [PolicySubject, string])),
+    ...room.map((id) => ['room', id] as [PolicySubject, string]),
+  ]
+  for (const [subject, entity] of entities) {
+    const reason = findBan(subject, entity)
+    if (reason === undefined) continue
+    throw new ForbiddenError(`A policy list of this server bans ${entity}${reason === '' ? '' : `: ${reason}`}`)
+  }
+}
+
+/** Rules usually name servers without a port. */
+function namesOf(server: ServerName): string[] {
+  const host = server.replace(/:\d{1,5}$/, '')
+  return host === server ? [server] : [server, host]
+}
