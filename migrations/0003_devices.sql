@@ -33,6 +33,8 @@ create table refresh_tokens (
   generation integer not null default 0,
   -- when another token replaced it; the row stays for a minute, in which a late request is harmless
   retired_ts bigint,
+  -- The token was in a restored backup: its client may have a later one, which the restore has lost.
+  is_restored boolean not null default false,
   foreign key (user_id, device_id) references devices on delete cascade
 );
 create index refresh_tokens_device on refresh_tokens (user_id, device_id);

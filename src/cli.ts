@@ -27,6 +27,18 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'import everything from Synapse: accounts, keys, rooms, media',
     load: async () => (await import('./cli/import-synapse.ts')).importSynapse,
   },
+  backup: {
+    summary: 'back up the database, the media and the configuration while the server runs',
+    load: async () => (await import('./cli/admin/backup.ts')).backupCommand,
+  },
+  'backup verify': {
+    summary: 'check that a backup is whole',
+    load: async () => (await import('./cli/admin/backup.ts')).verifyBackupCommand,
+  },
+  restore: {
+    summary: 'restore a backup onto an empty machine',
+    load: async () => (await import('./cli/admin/restore.ts')).restore,
+  },
   'list-endpoints': {
     summary: 'print every HTTP endpoint with its authentication and rate limit',
     load: async () => (await import('./cli/list-endpoints.ts')).listEndpoints,
@@ -178,6 +190,7 @@ async function dispatch(words: readonly string[]): Promise<number> {
 function nameIn(words: readonly string[]): { name: string; rest: readonly string[] } {
   const [first, second] = words
   if (first === undefined || first.startsWith('-')) return { name: 'start', rest: words }
+  if (Object.hasOwn(COMMANDS, `${first} ${second}`)) return { name: `${first} ${second}`, rest: words.slice(2) }
   if (!Object.hasOwn(GROUPS, first) || second === undefined || second.startsWith('-'))
     return { name: first, rest: words.slice(1) }
   return { name: `${first} ${second}`, rest: words.slice(2) }

@@ -1,5 +1,5 @@
-import { accessSync, constants } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
 import type { z } from 'zod'
 import { type Config, completeConfig } from './config/complete.ts'
 import { applyEnvironment, CONFIG_FILE_VARIABLE, type Environment } from './config/environment.ts'
@@ -42,6 +42,27 @@ export function loadConfig(
   ]
   if (faults.length > 0) throw new ConfigError(faults)
   return config
+}
+
+/**
+ * Returns the files of the configuration that exist, by the names under which a backup keeps them: the configuration
+ * file, the registrations of application services, and the signing key.
+ */
+export function configurationFiles(
+  config: Config,
+  from: { configFile?: string | undefined; env?: Environment } = {},
+): Map<string, string> {
+  const env = from.env ?? process.env
+  const file = from.configFile ?? env[CONFIG_FILE_VARIABLE]
+  const { tree } = file === undefined ? nothing() : readConfigFile(file)
+  applyEnvironment(tree, env)
+  const { appservices } = configSchema.parse(tree)
+  const files: [name: string, path: string][] = [
+    ...(file === undefined ? [] : [['config/hearth.yaml', file] as [string, string]]),
+    ['config/signing.key', config.signing_key],
+    ...appservices.map((path, at): [string, string] => [`config/appservices/${at + 1}-${basename(path)}`, path]),
+  ]
+  return new Map(files.filter(([, path]) => existsSync(path)))
 }
 
 /**

@@ -20,7 +20,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/storage': [
     ...['schema', 'engine', 'jobs', 'users', 'appservices', 'federation', 'rooms', 'media', 'presence', 'sync'],
-    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc', 'mas', 'figures', 'import'],
+    ...['devices', 'lookup', 'push', 'search', 'sign-in', 'oauth', 'rtc', 'mas', 'figures', 'import', 'backup'],
   ],
   'src/storage/rooms': ['timeline', 'membership', '', 'removal'],
   'src/infra': [
@@ -29,7 +29,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/services': [
     ...['users', 'devices', 'media', 'rooms', 'federation', 'lookup', 'membership', 'push', 'appservices'],
-    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'figures', 'jobs', 'import'],
+    ...['presence', 'search', 'sign-in', 'oauth', 'sync', 'rtc', 'figures', 'backup', 'jobs', 'import'],
   ],
   'src/services/media': ['', 'moderation'],
   'src/services/users': ['mail', '', 'settings', 'registration', 'administration'],

@@ -11,6 +11,7 @@ import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
 import { roomListEndpoints } from './admin/rooms/room-lists.ts'
 import { administeredRoomEndpoints } from './admin/rooms/room-reading.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
+import { postDatabaseCopy } from './admin/server/database-copy.ts'
 import { figureEndpoints } from './admin/server/figures.ts'
 import { handledReportEndpoints } from './admin/server/handle-reports.ts'
 import { serverFactEndpoints } from './admin/server/server-facts.ts'
@@ -58,6 +59,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...mediaModerationEndpoints,
   ...mediaRecordEndpoints,
   postMediaMove,
+  postDatabaseCopy,
   ...mediaRuleEndpoints,
   ...masEndpoints,
 ]

@@ -1,3 +1,4 @@
+import { BackupError } from '../services/backup/backup-format.ts'
 import { DataFolderLockedError } from '../storage/engine/data-folder-lock.ts'
 import { IncompatibleDatabaseError } from '../storage/engine/migrate.ts'
 import { UnfinishedImportError } from '../storage/import/imports.ts'
@@ -22,7 +23,7 @@ const DATABASE_ADVICE: Readonly<Record<string, string>> = {
 }
 
 /** Errors whose messages say what to do. */
-const EXPLAINED = [DataFolderLockedError, IncompatibleDatabaseError, UnfinishedImportError]
+const EXPLAINED = [DataFolderLockedError, IncompatibleDatabaseError, UnfinishedImportError, BackupError]
 
 /** Returns one line that explains an error and how to fix it; undefined for an error that the operator cannot fix. */
 export function explainError(error: unknown): string | undefined {

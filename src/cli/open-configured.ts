@@ -1,7 +1,9 @@
+import { userInfo } from 'node:os'
 import type { App } from '../app.ts'
 import type { Config } from '../config.ts'
 import { MatrixError } from '../core/errors.ts'
 import { openApp } from '../open-app.ts'
+import type { AdminAct } from '../services/users/administration/audit-log.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { openDatabase } from '../storage/engine/open-database.ts'
 import { CommandError } from './command.ts'
@@ -26,6 +28,14 @@ export async function withConfiguredDatabase<Result>(
   } finally {
     await database.close()
   }
+}
+
+/** A command that changes something, for the audit log: its name, and the object. */
+type CommandAct = Pick<AdminAct, 'target' | 'details'> & { command: string }
+
+/** Returns the act that a command is, for the audit log. */
+export function actOfCommand({ command, target, details }: CommandAct): AdminAct {
+  return { actor: `command line: ${userInfo().username}`, action: `hearth ${command}`, target, details, address: null }
 }
 
 /** Runs `work` with an App on the migrated database, which logs from `level` on. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { RoomId, UserId } from '../core/ids.ts'
+import { loadLostPositions } from '../storage/backup/after-restore.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { loadPresenceChanges } from '../storage/presence/presence.ts'
 import { forgetEvent, forgetIfElsewhere, forgetNid, forgetRoomEvents } from '../storage/rooms/timeline/events.ts'
@@ -20,6 +21,8 @@ export type StreamTail = {
   rowsBetween(range: Range): Promise<StreamRow[]>
   /** Returns the users whose presence changed after `from` up to and including `to`. */
   presencesBetween(from: number, to: number): Promise<UserId[]>
+  /** Whether a position was given out by a database that a restored backup has replaced. */
+  isLost(position: number): boolean
   /** Registers a subscriber for all rows, in order, once each. Returns a function that removes it. */
   subscribe(listener: (rows: readonly StreamRow[]) => void): () => void
   stop(): Promise<void>
@@ -37,6 +40,8 @@ const READ_ROWS = 5000
 /** Starts to follow the stream from its current end. */
 export async function startStreamTail(database: Database, logger: Logger): Promise<StreamTail> {
   const kept = createKeptRows(database, await lastPosition(database))
+  // Backups are restored while no process runs.
+  const lost = await loadLostPositions(database)
   for (const userId of await loadErasedUsers(database)) database.caches.erasedUsers.add(userId)
   const hints = createHints(database, logger)
   const reading = shareReading(async () => {
@@ -74,6 +79,7 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
     refresh,
     rowsBetween: kept.rowsBetween,
     presencesBetween: kept.presencesBetween,
+    isLost: (position) => lost.some(({ lostAfter, resumedAt }) => position > lostAfter && position < resumedAt),
     subscribe: kept.subscribe,
     async stop() {
       const ended = reading.stop()

@@ -11,6 +11,7 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/figures ?of ?range ?from ?to ?step ?each_process ?process ?top': '',
   'GET /_hearth/admin/v1/alerts ?limit': '',
   'GET /_hearth/admin/v1/statistics ?days': '',
+  'POST /_hearth/admin/v1/database/copy': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
   'DELETE /_hearth/admin/v1/users/{userId}/second_factors': '',
   'GET /_hearth/admin/v1/users/{userId}/personal_tokens': '',

@@ -34,6 +34,9 @@ export type AdminRequest = AdminApi['request']
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
 type Content = { authorization?: string; body?: object | undefined }
+/** The longest time that the server may work on a request. */
+const LONGEST_MS = 60 * 60_000
+
 type Target = { origin: string; dispatcher: Dispatcher; secret: string }
 
 /**
@@ -54,7 +57,7 @@ export async function withAdminApi<Result>(config: Config, work: (api: AdminApi)
 export function withRunningServer<Result>(config: Config, work: (api: AdminApi) => Promise<Result>): Promise<Result> {
   const target = findRunningServer(config)
   // This machine's own server, at an address that its certificate does not name.
-  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } })
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false }, headersTimeout: LONGEST_MS })
   return work(apiOf(config, { ...target, dispatcher })).finally(() => dispatcher.close())
 }
 

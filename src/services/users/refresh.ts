@@ -4,6 +4,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { deleteOAuthSession } from '../../storage/oauth/oauth-sessions.ts'
 import { deleteLoginTokensOfDevice } from '../../storage/users/login-tokens.ts'
 import {
+  adoptRefreshToken,
   confirmRefreshToken,
   findRefreshTokenFamily,
   type HeldRefreshToken,
@@ -14,7 +15,7 @@ import {
   retireAllTokens,
 } from '../../storage/users/refresh-tokens.ts'
 import { findUser } from '../../storage/users/users.ts'
-import { type RefreshableTokens, replaceTokens } from './issue-tokens.ts'
+import { type RefreshableTokens, replaceTokens, SALT_LENGTH } from './issue-tokens.ts'
 import { familyOf, hashToken } from './tokens.ts'
 
 type Capabilities = Pick<App, 'database' | 'random' | 'clock' | 'config' | 'logger'>
@@ -49,7 +50,7 @@ async function attempt(app: Capabilities, tx: Tx, { refreshToken, clientId }: Re
   const now = app.clock.now()
   const tokenHash = hashToken(refreshToken)
   const held = await lockRefreshToken(tx, tokenHash)
-  if (!held) return refuseUnknown(tx, { refreshToken, clientId }, now)
+  if (!held) return replaceLost(app, tx, { refreshToken, clientId })
   if (held.client_id !== clientId) return { refused: unknownToken(false) }
   if (held.retired_ts !== null) return refuseRetired(tx, held, now)
   const user = await findUser(tx, held.user_id)
@@ -60,6 +61,20 @@ async function attempt(app: Capabilities, tx: Tx, { refreshToken, clientId }: Re
   }
   if (held.replaces !== null) await confirmRefreshToken(tx, tokenHash, now)
   return { issued: { ...(await replaceTokens(app, tx, { refreshToken, held })), scope: held.scope } }
+}
+
+/** A restored backup does not have the tokens that were issued after it: once, a session may continue with its own. */
+async function replaceLost(app: Capabilities, tx: Tx, request: RefreshRequest): Promise<Outcome> {
+  const tokenHash = hashToken(request.refreshToken)
+  const secret = familyOf(request.refreshToken)
+  const family = secret && (await findRefreshTokenFamily(tx, hashToken(secret)))
+  if (family && family.clientId === request.clientId) {
+    const { familyHash } = family
+    await adoptRefreshToken(tx, { tokenHash, familyHash, salt: app.random.token(SALT_LENGTH) }, app.clock.now())
+    // Adopted here, or by a concurrent request.
+    if (await lockRefreshToken(tx, tokenHash)) return attempt(app, tx, request)
+  }
+  return refuseUnknown(tx, request, app.clock.now())
 }
 
 /** A token of a living family was issued once and has long been replaced: its use revokes the family. */

@@ -67,7 +67,7 @@ async function requireKnownHistory(db: Db): Promise<void> {
 }
 
 /** Returns the names of applied migrations, in order. */
-async function loadHistory({ sql: kysely }: Db): Promise<string[]> {
+export async function loadHistory({ sql: kysely }: Db): Promise<string[]> {
   const table = sql.id(DEFAULT_MIGRATION_TABLE)
   const { rows: tables } = await sql<{ table: string | null }>`
     select to_regclass(${DEFAULT_MIGRATION_TABLE})::text as table`.execute(kysely)

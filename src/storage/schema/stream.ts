@@ -72,6 +72,8 @@ export type StreamKind =
    * they encrypt.
    */
   | 'room_complete'
+  /** A backup was restored: positions between this row and the one before were given out by the lost database. */
+  | 'restored'
 
 /** A row before it has its position. `room_id`: it concerns the room's members; `user_id`: also this user. */
 export type NewStreamRow = {

@@ -1,5 +1,6 @@
 import type { AdministrationTables } from './administration.ts'
 import type { AppserviceTables } from './appservices.ts'
+import type { BackupTables } from './backup.ts'
 import type { DelayedEventTables } from './delayed-events.ts'
 import type { EncryptionTables } from './devices.ts'
 import type { EphemeralTables } from './ephemeral.ts'
@@ -31,6 +32,7 @@ import type { UserTables } from './users.ts'
 /** All tables; `migrations/` documents them. bigint columns arrive as numbers: all stay below 2^53. */
 export type Tables = UserTables &
   AdministrationTables &
+  BackupTables &
   MediaTables &
   EphemeralTables &
   EncryptionTables &

@@ -1,3 +1,4 @@
+import type { Generated } from 'kysely'
 import type { DeviceId, RoomId, UserId } from '../../core/ids.ts'
 
 /** Tables of accounts (`migrations/0002_users.sql`), and of devices and their tokens (`0003_devices.sql`). */
@@ -65,6 +66,7 @@ export type RefreshTokenRow = {
   family_hash: string
   generation: number
   retired_ts: number | null
+  is_restored: Generated<boolean>
 }
 
 export type AccessTokenRow = {

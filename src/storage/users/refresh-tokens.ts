@@ -43,12 +43,35 @@ export async function oldestGenerationInUse(tx: Tx, familyHash: string): Promise
 }
 
 /** Adds a refresh token, unless it exists already; its device must exist. */
-export async function insertRefreshToken(tx: Tx, token: Omit<RefreshTokenRow, 'retired_ts'>): Promise<void> {
+export async function insertRefreshToken(
+  tx: Tx,
+  token: Omit<RefreshTokenRow, 'retired_ts' | 'is_restored'>,
+): Promise<void> {
   await tx.sql
     .insertInto('refresh_tokens')
     .values(token)
     .onConflict((conflict) => conflict.column('token_hash').doNothing())
     .execute()
+}
+
+/**
+ * Adds a token to a family whose tokens come from a restored backup, and retires those: it was issued after the backup.
+ * Does nothing once the client has used a token since.
+ */
+export async function adoptRefreshToken(
+  tx: Tx,
+  { tokenHash, familyHash, salt }: { tokenHash: string; familyHash: string; salt: string },
+  now: number,
+): Promise<void> {
+  const { rows } = await sql<RefreshTokenRow>`select * from refresh_tokens
+    where family_hash = ${familyHash} and is_restored and retired_ts is null
+    order by generation desc for update`.execute(tx.sql)
+  const [newest] = rows
+  if (!newest) return
+  const { retired_ts: _retired, is_restored: _restored, ...session } = newest
+  const generation = newest.generation + 1
+  await insertRefreshToken(tx, { ...session, token_hash: tokenHash, salt, replaces: null, generation })
+  await retire(tx, sql`family_hash = ${familyHash} and is_restored`, now)
 }
 
 /** Retires the predecessor of a token, because the token or its access token was used. */

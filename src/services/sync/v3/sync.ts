@@ -3,12 +3,13 @@ import { InvalidParamError } from '../../../core/errors.ts'
 import type { Filter } from '../../../core/filters/filter-schema.ts'
 import type { DeviceId, UserId } from '../../../core/ids.ts'
 import { acknowledgedIn, lastRoomIn, parseSyncToken, stickyIn, syncToken } from '../../../core/sync-token.ts'
+import { loadMembersOfRooms } from '../../../storage/devices/device-lists.ts'
 import type { PresenceState } from '../../../storage/schema/presence.ts'
 import { loadIgnoredUsers } from '../../../storage/users/ignored-users.ts'
 import { answerBudget, reportDropped } from '../answers/answer-budget.ts'
 import { compileSyncFilter } from '../answers/sync-filter.ts'
 import { waitingMessages } from '../sections/encryption-changes.ts'
-import type { SyncViewer } from '../sections/sync-room.ts'
+import type { SyncedRoom, SyncViewer } from '../sections/sync-room.ts'
 import { acknowledgeToDevice } from '../sections/to-device.ts'
 import { createWaker } from '../waiting/waker.ts'
 import { incrementalSync } from './incremental-sync.ts'
@@ -74,9 +75,12 @@ async function answer(app: Capabilities, command: SyncCommand): Promise<Record<s
     stateAfter: command.stateAfter,
   }
   const { since } = command
+  const isLost = since !== undefined && app.stream.isLost(parseSyncToken(since))
   const body =
-    since === undefined
-      ? await app.sync.firstAnswers.inTurn(viewer.userId, () => everything(app, viewer))
+    since === undefined || isLost
+      ? await app.sync.firstAnswers.inTurn(viewer.userId, () =>
+          isLost ? everythingAgain(app, viewer, since) : everything(app, viewer),
+        )
       : await changesSince(app, viewer, { ...command, since })
   return { ...(await app.sync.keyCounts(viewer)), ...body }
 }
@@ -93,6 +97,19 @@ async function everything(app: Capabilities, viewer: NewViewer): Promise<Record<
   while (app.stream.position() < position) await app.stream.refresh()
   const { sections, toDevice } = await waitingMessages(app, { ...viewer, to: position })
   return { ...body, ...sections, next_batch: syncToken(position, { toDevice, lastRoom }) }
+}
+
+/**
+ * Returns everything for a client that has synced with a database which a restored backup has replaced: its timelines
+ * have gaps, it may have to leave rooms, and it has to query all keys again.
+ */
+async function everythingAgain(app: Capabilities, viewer: NewViewer, since: string): Promise<Record<string, unknown>> {
+  await acknowledgeToDevice(app, viewer, acknowledgedIn(since) ?? parseSyncToken(since))
+  const body = await everything(app, { ...viewer, filter: { ...viewer.filter, includeLeave: true } })
+  const { join = {} } = (body.rooms ?? {}) as { join?: Record<string, SyncedRoom> }
+  for (const { timeline } of Object.values(join)) timeline.limited = true
+  const { joined } = await app.sync.connectedUsers.get(viewer.userId)
+  return { ...body, device_lists: { changed: await loadMembersOfRooms(app.database, [...joined]), left: [] } }
 }
 
 async function changesSince(

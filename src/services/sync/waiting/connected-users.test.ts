@@ -18,6 +18,7 @@ async function start(kept?: number) {
     refresh: async () => position,
     rowsBetween: async () => [],
     presencesBetween: async () => [],
+    isLost: () => false,
     subscribe(listener: typeof tell) {
       tell = listener
       return () => {}
