@@ -143,6 +143,44 @@ describe('a refresh token that comes again', () => {
     expect(await statusOf(first.access_token)).toBe('soft logout')
   })
 
+  /** Returns a session whose rows are again those of a backup that was made when it had its first tokens. */
+  async function restored() {
+    const first = await logIn(true)
+    const ofDevice = sql`where device_id = ${first.device_id}`
+    const { rows } = await sql<{ row: string }>`select to_json(refresh_tokens)::text as row from refresh_tokens
+      ${ofDevice}`.execute(app.database.sql)
+    const second = await refresh(first.refresh_token!)
+    const third = await refresh(second.refresh_token)
+    await app.database.write(async (tx) => {
+      await sql`delete from refresh_tokens ${ofDevice}`.execute(tx.sql)
+      await sql`insert into refresh_tokens select (json_populate_record(null::refresh_tokens, ${rows[0]!.row}::json)).*`.execute(
+        tx.sql,
+      )
+      await sql`update refresh_tokens set is_restored = true ${ofDevice}`.execute(tx.sql)
+    })
+    return { first, second, third }
+  }
+
+  test('after a restore that has lost it: is accepted once, and older tokens end the session', async () => {
+    const { first, second, third } = await restored()
+    const [fourth, same] = await Promise.all([refresh(third.refresh_token), refresh(third.refresh_token)])
+    expect(same).toEqual(fourth)
+    expect(await statusOf(fourth.access_token)).toBe('works')
+    const fifth = await refresh(fourth.refresh_token)
+    expect(await statusOf(fifth.access_token)).toBe('works')
+    app.clock.advance(2 * RETIREMENT_MS)
+    expect(await refusal(second.refresh_token)).toBe('soft logout')
+    expect(await refusal(fifth.refresh_token)).toBe('soft logout')
+    expect(await refusal(first.refresh_token)).not.toBe('issues tokens')
+  })
+
+  test('after a restore that has not lost it: is accepted, and then no lost token is', async () => {
+    const { first, third } = await restored()
+    const next = await refresh(first.refresh_token!)
+    expect(await statusOf(next.access_token)).toBe('works')
+    expect(await refusal(third.refresh_token)).toBe('soft logout')
+  })
+
   test('at once, as late requests do: is refused, and the session goes on', async () => {
     const { first, second } = await rotated()
     app.clock.advance(RETIREMENT_MS)
