@@ -8,7 +8,7 @@ import { recordWhenDone } from '../../services/users/administration/audit-log.ts
 import type { Voided } from '../../storage/backup/after-restore.ts'
 import type { Database } from '../../storage/engine/database.ts'
 import { CONFIG_OPTION, defineCommand, UsageError } from '../command.ts'
-import { actOfCommand, explainDataFolderLock, withConfiguredDatabase } from '../open-configured.ts'
+import { actOfCommand, withConfiguredDatabase } from '../open-configured.ts'
 import { startProgress } from './show-progress.ts'
 
 export const restore = defineCommand({
@@ -33,7 +33,7 @@ export const restore = defineCommand({
       recordWhenDone({ database, clock: systemClock }, act, () =>
         file === undefined ? recoverRestored({ database, clock: systemClock }) : restoreFile(config, database, file),
       ),
-    ).catch(explainDataFolderLock)
+    )
     console.log(json ? JSON.stringify(voided) : describe(voided))
     return 0
   },
