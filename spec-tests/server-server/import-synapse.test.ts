@@ -42,7 +42,8 @@ const before: {
   history: string[]
   redacted: string
   invited: string
-} = { encryptedRoom: '', secret: '', missed: '', plainRoom: '', history: [], redacted: '', invited: '' }
+  file: string
+} = { encryptedRoom: '', secret: '', missed: '', plainRoom: '', history: [], redacted: '', invited: '', file: '' }
 
 /** `network`: whether the client's requests are sent, or wait. */
 type Person = { user: TestUser; client: MatrixClient; network: Network }
@@ -132,12 +133,21 @@ async function talkInPublic(): Promise<void> {
   await user.put(roomPath(roomId, `redact/${encodeURIComponent(before.redacted)}/r1`), { reason: 'wrong' })
   await sendState(user, roomId, { type: 'm.room.topic', content: { topic: 'Before' } })
   await sendText(carol.user, roomId, 'from afar').then((eventId) => seen(user, roomId, eventId))
+  before.file = await upload(user)
   before.history = (await historyOf(user, roomId)).map(({ event_id }) => event_id)
   before.invited = await createRoom(carol.user, { name: 'Elsewhere', invite: [bob.user.userId] })
   await pollUntil('the invite arrives', async () => {
     const body = await bob.user.get(`${v3}/sync?timeout=0`)
     return body.rooms?.invite?.[before.invited]
   })
+}
+
+const FILE = 'a file from before'
+
+async function upload({ url, accessToken }: TestUser): Promise<string> {
+  const headers = { Authorization: `Bearer ${accessToken}`, 'Content-Type': 'text/plain' }
+  const answer = await fetch(`${url}/_matrix/media/v3/upload?filename=old.txt`, { method: 'POST', headers, body: FILE })
+  return ((await answer.json()) as { content_uri: string }).content_uri
 }
 
 async function seen(user: TestUser, roomId: string, eventId: string): Promise<void> {
@@ -241,4 +251,12 @@ test('the other server goes on in the same rooms', async () => {
   const [there, here] = [await sendText(carol.user, roomId, 'still here'), await sendText(alice.user, roomId, 'me too')]
   await seen(alice.user, roomId, there)
   await seen(carol.user, roomId, here)
+})
+
+test('files are downloaded under their old names', async () => {
+  const path = before.file.replace('mxc://', '/_matrix/client/v1/media/download/')
+  const headers = { Authorization: `Bearer ${alice.user.accessToken}` }
+  const answer = await fetch(imported.url + path, { headers })
+  expect(answer.headers.get('content-disposition')).toContain('old.txt')
+  expect(await answer.text()).toBe(FILE)
 })

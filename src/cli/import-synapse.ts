@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { type Config, loadConfig } from '../config.ts'
 import { parseSigningKey } from '../core/signing/signing-key.ts'
 import { systemClock } from '../infra/clock.ts'
+import { createLogger } from '../infra/logger.ts'
+import { openObjectStores } from '../infra/object-store/open-object-stores.ts'
 import { systemRandom } from '../infra/random.ts'
 import { readSynapseConfig, type SynapseConfig, SynapseConfigError } from '../infra/synapse/synapse-config.ts'
 import { openSynapseDatabase, type SynapseDatabase } from '../infra/synapse/synapse-database.ts'
@@ -152,7 +154,7 @@ async function tryOut(config: Config, source: Source): Promise<number> {
       target,
       async (database) => {
         await migrate(database)
-        const context = await contextOf(database, source)
+        const context = await contextOf(database, source, undefined)
         await importAll(context)
         return verifyAll(context)
       },
@@ -166,7 +168,7 @@ async function tryOut(config: Config, source: Source): Promise<number> {
 function withTarget(config: Config, source: Source, action: 'import' | 'verify'): Promise<number> {
   const work = async (database: Database) => {
     if (action === 'import') await migrate(database)
-    const context = await contextOf(database, source)
+    const context = await contextOf(database, source, await openObjectStores(config.media, createLogger(config.log)))
     const known = await findImport(database)
     if (action === 'verify') {
       if (known?.finished_ts == null)
@@ -192,7 +194,11 @@ function withTarget(config: Config, source: Source, action: 'import' | 'verify')
   )
 }
 
-async function contextOf(database: Database, { synapse, databases }: Source): Promise<ImportContext> {
+async function contextOf(
+  database: Database,
+  { synapse, databases }: Source,
+  stores: ImportContext['stores'],
+): Promise<ImportContext> {
   let lines = 0
   return {
     database,
@@ -202,6 +208,7 @@ async function contextOf(database: Database, { synapse, databases }: Source): Pr
     synapse,
     ...databases,
     extent: await readExtent(databases.main),
+    stores,
     now: systemClock.now(),
     note(line) {
       lines++

@@ -15,3 +15,14 @@ test.each(['', 't1_', 't1_x', 't2_5', 't1_1.5', 't1_1e5', 's1_-4', 'xt1_5', 't1_
     expect(parseRoomPoint(token)).toBeUndefined()
   },
 )
+
+test.each([
+  ['s42_17_2_89_11_3_5_9_0_1_4_1_3_6', 42],
+  ['m30~1.35~2.38_17_2_89_11_3_5_9_0_1_4_1_3_6', 30],
+  ['t12-345', 345],
+  ['t12-345_17_2_89_11_3_5_9_0_1_4_1_3_6', 345],
+  // Fetched history.
+  ['t12--345', 0],
+])('%s, a token of Synapse, names the position of its event', (token, position) => {
+  expect(parseRoomPoint(token)).toEqual({ kind: 'position', position })
+})

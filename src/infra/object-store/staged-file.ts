@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { copyFile, type FileHandle, link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { TooLargeError } from '../../core/errors.ts'
 
@@ -35,6 +36,30 @@ export async function stageFile(folder: string, source: ByteSource, maxBytes: nu
     await rm(path, { force: true })
     throw error
   }
+}
+
+/**
+ * Stages a file that stays where it is: by a hard link, or by a copy where the folder is on another file system.
+ * Undefined if it does not exist.
+ */
+export async function stageExisting(folder: string, original: string): Promise<StagedFile | undefined> {
+  if (!(await stat(original).catch(ignoreMissing))?.isFile()) return undefined
+  const path = join(folder, randomBytes(16).toString('hex'))
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await link(original, path).catch(() => copyFile(original, path))
+  const hash = createHash('sha256')
+  let size = 0
+  let head = Buffer.alloc(0)
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (head.length < HEAD_BYTES) head = Buffer.concat([head, chunk.subarray(0, HEAD_BYTES - head.length)])
+    hash.update(chunk)
+  }
+  return { path, size, sha256: hash.digest('base64url'), head }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }
 
 /** Deletes a staged file that was not stored. */

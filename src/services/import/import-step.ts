@@ -1,4 +1,5 @@
 import type { ServerName } from '../../core/ids.ts'
+import type { ObjectStores } from '../../infra/object-store/object-stores.ts'
 import type { Random } from '../../infra/random.ts'
 import type { SynapseConfig } from '../../infra/synapse/synapse-config.ts'
 import type { SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
@@ -25,6 +26,8 @@ export type ImportContext = {
   main: SynapseDatabase
   state: SynapseDatabase
   extent: SynapseExtent
+  /** Where files are stored; undefined: they are left out. */
+  stores: ObjectStores | undefined
   now: number
   /** Adds a line to the report, about something that is not imported. */
   note(line: string): void
@@ -61,6 +64,8 @@ type RowStep<Row> = {
   /** Columns of the unique key, none of them null. */
   key: readonly string[]
   size?: number
+  /** Runs before the transaction, for what it must not wait for. */
+  prepare?(rows: Row[], context: ImportContext): Promise<Row[]>
   store(tx: Tx, rows: readonly Row[], context: ImportContext): Promise<number>
 }
 
@@ -68,7 +73,7 @@ const SIZE = 1000
 
 /** Makes a step that reads rows of the main database in pages. */
 export function rowStep<Row>(step: RowStep<Row>): ImportStep {
-  const { name, columns, from, where = 'true', key, size = SIZE, store } = step
+  const { name, columns, from, where = 'true', key, size = SIZE, prepare, store } = step
   const order = key.join(', ')
   const selected = key.map((column, place) => `${column} as bookmark_${place}`).join(', ')
   const after = `(${order}) > (${key.map((_, place) => `$${place + 1}`).join(', ')})`
@@ -83,10 +88,11 @@ export function rowStep<Row>(step: RowStep<Row>): ImportStep {
           : await context.main.query<Row>(page(`(${where}) and ${after}`), bookmark as string[])
       const last = rows.at(-1) as Record<string, unknown> | undefined
       if (!last) return undefined
+      const prepared = prepare ? await prepare(rows, context) : rows
       return {
         bookmark: key.map((_, place) => last[`bookmark_${place}`]),
         read: rows.length,
-        write: (tx) => store(tx, rows, context),
+        write: (tx) => store(tx, prepared, context),
       }
     },
     count: async ({ main }) => {

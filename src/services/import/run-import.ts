@@ -2,6 +2,7 @@ import { beginImport, findImport, finishImport, loadImportSteps, moveBookmark } 
 import { ACCOUNT_STEPS } from './import-accounts.ts'
 import { DELIVERY_STEPS } from './import-delivery.ts'
 import { DEVICE_STEPS } from './import-devices.ts'
+import { MEDIA_STEPS } from './import-media.ts'
 import { PUSH_STEPS } from './import-push.ts'
 import { createRoomStep } from './import-rooms.ts'
 import { ROOM_STEPS } from './import-rooms-beside.ts'
@@ -21,7 +22,7 @@ export class ChangedSourceError extends Error {
 export function importSteps(): ImportStep[] {
   return [
     ...[...SERVER_STEPS, ...ACCOUNT_STEPS, ...DEVICE_STEPS, ...PUSH_STEPS],
-    ...[createRoomStep(), ...ROOM_STEPS, ...DELIVERY_STEPS],
+    ...[createRoomStep(), ...ROOM_STEPS, ...DELIVERY_STEPS, ...MEDIA_STEPS],
   ]
 }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Tx } from '../engine/database.ts'
+import type { Db, Tx } from '../engine/database.ts'
 import type { StoredObject, StoreName } from '../schema/media.ts'
 import type { Verdict } from './content-rules.ts'
 import type { StoredFile } from './media.ts'
@@ -19,6 +19,12 @@ export async function lockFile(tx: Tx, sha256: string): Promise<KnownContent> {
       (select verdict from media_content_rules where sha256 = ${sha256}) as verdict`.execute(tx.sql)
   const { is_scanned, verdict } = rows[0]!
   return { isStored: is_scanned !== null, isScanned: is_scanned ?? false, verdict }
+}
+
+/** Whether a content is stored. */
+export async function isFileStored(db: Db, sha256: string): Promise<boolean> {
+  const { rows } = await sql`select 1 from media_files where sha256 = ${sha256}`.execute(db.sql)
+  return rows.length > 0
 }
 
 /** Records that the scanner found nothing in a file. */
