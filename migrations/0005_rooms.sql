@@ -45,6 +45,9 @@ create table rooms (
   room_type text,
   encryption text,
   tombstone text,
+  -- of m.room.retention, in milliseconds
+  max_lifetime bigint,
+  min_lifetime bigint,
   -- whether users of other servers may be in it
   federatable boolean not null default true,
   joined_members integer not null default 0,
@@ -54,6 +57,9 @@ create table rooms (
   member_events integer not null default 0,
   other_state_events integer not null default 0
 );
+-- Rooms whose messages expire, and rooms to delete some time after all local users have left.
+create index rooms_expiring on rooms (room_id) where max_lifetime is not null or min_lifetime is not null;
+create index rooms_without_local_users on rooms (room_id) where joined_local_members = 0;
 create index rooms_in_directory on rooms (joined_members desc, room_id) where in_directory;
 -- Finds out whether a file is an avatar, before it is deleted. A hash takes texts of any length.
 create index rooms_avatar on rooms using hash (avatar_url) where avatar_url is not null;

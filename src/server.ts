@@ -17,6 +17,7 @@ import { startSending } from './services/federation/outbound/start-sending.ts'
 import { startFigures } from './services/figures/start-figures.ts'
 import { jobHandlers } from './services/jobs/job-handlers.ts'
 import { startMediaSweeps } from './services/media/sweep-media.ts'
+import { startCleaning } from './services/membership/deletion/clean-rooms.ts'
 import { startPresence } from './services/presence/start-presence.ts'
 import { startPush } from './services/push/start-push.ts'
 import { startDelayedEvents } from './services/rooms/delayed/start-delayed-events.ts'
@@ -91,6 +92,7 @@ async function startWorkers(app: App, started: (worker: { stop(): Promise<void> 
   started(startDelegations(app))
   started(startTypingExpiry(app))
   started(startAccountValidity(app))
+  started(startCleaning(app))
   started(startAuditLog(app))
   started(startSettling(app))
   started(startFigures(app))

@@ -5,6 +5,7 @@ import { postMediaMove } from './admin/media/media-move.ts'
 import { mediaRecordEndpoints } from './admin/media/media-records.ts'
 import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
 import { roomDeletionEndpoints } from './admin/rooms/delete-room.ts'
+import { getExpired } from './admin/rooms/expired.ts'
 import { historyPurgeEndpoints } from './admin/rooms/purge-history.ts'
 import { roomActEndpoints } from './admin/rooms/room-acts.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
@@ -39,6 +40,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...roomBlockEndpoints,
   ...roomDeletionEndpoints,
   ...historyPurgeEndpoints,
+  getExpired,
   getAdminRegister,
   postAdminRegister,
   postAccountValidity,

@@ -17,6 +17,7 @@ import { personalTokens } from './personal-tokens.ts'
 import { phone } from './phone.ts'
 import { rateLimits } from './rate-limits.ts'
 import { registration } from './registration.ts'
+import { retention } from './retention.ts'
 import { s3 } from './s3.ts'
 import { scanner } from './scanner.ts'
 import { serverNotices } from './server-notices.ts'
@@ -403,6 +404,7 @@ export const configSchema = z.strictObject({
   spam_checks: spamChecks,
   rate_limits: rateLimits,
   limits,
+  retention,
   audit_log: auditLog,
   figures,
   alerts,

@@ -5,8 +5,9 @@ import { startClientApi, type TestClient } from './client-api.ts'
 type SyncOptions = { since?: string; timeout?: number; filter?: object | string; [parameter: string]: unknown }
 type Event = { type: string; state_key?: string; sender: string; event_id: string; content: Record<string, unknown> }
 
-/** Starts the client API on a database of its own. */
-export const startSyncApi = () => startClientApi({ endpoints: ENDPOINTS.client })
+/** Starts the client API on a database of its own; `overrides` as for `createTestApp`. */
+export const startSyncApi = (overrides: Parameters<typeof startClientApi>[0] = {}) =>
+  startClientApi({ endpoints: ENDPOINTS.client, ...overrides })
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export function sync(client: TestClient, { filter, ...options }: SyncOptions = {}): Promise<any> {

@@ -101,6 +101,7 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_synapse/admin/v1/federation/destinations/{destination}/rooms ?from ?limit ?dir': '',
   'POST /_synapse/admin/v1/federation/destinations/{destination}/reset_connection': '',
   'POST /_synapse/admin/v1/background_updates/start_job': 'job_name:string!',
+  'GET /_hearth/admin/v1/expired_messages ?default_lifetime': '',
   'GET /_synapse/admin/v1/rooms/{roomId}/block': '',
   'PUT /_synapse/admin/v1/rooms/{roomId}/block': 'block:boolean!',
   'GET /_synapse/admin/v1/username_available ?username': '',

@@ -6,7 +6,7 @@ import { shownText, storableName } from '../../storage/engine/storable-text.ts'
 import { insertRows } from '../../storage/import/insert-rows.ts'
 import { type FormerMember, type ImportedHead, storeImportedRooms } from '../../storage/import/store-imported-rooms.ts'
 import { storeOutOfBandRoom } from '../../storage/rooms/room-lists.ts'
-import { isFederatable, roomTypeOf, SUMMARISED_TYPES, summaryField } from '../../storage/rooms/room-summary.ts'
+import { isFederatable, roomTypeOf, SUMMARISED_TYPES, summaryFields } from '../../storage/rooms/room-summary.ts'
 import { readEventsOfStates, storeStateNodes } from '../../storage/rooms/timeline/room-state.ts'
 import type { RoomMembershipRow } from '../../storage/schema/rooms.ts'
 import type { Tables } from '../../storage/schema/tables.ts'
@@ -199,7 +199,7 @@ async function summariesOf(
     const inState = stateNids.get(roomId)!
     rooms.push({
       ...EMPTY_SUMMARY,
-      ...Object.assign({}, ...others.map((event) => (event ? summaryField(event.pdu) : {}))),
+      ...Object.assign({}, ...others.map((event) => (event ? summaryFields(event.pdu) : {}))),
       room_id: roomId,
       room_version: version.id,
       creator: create?.pdu.sender ?? ('' as UserId),
@@ -226,6 +226,8 @@ const EMPTY_SUMMARY = {
   history_visibility: null,
   encryption: null,
   tombstone: null,
+  max_lifetime: null,
+  min_lifetime: null,
 }
 
 function isJoined({ membership }: RoomMembershipRow): boolean {

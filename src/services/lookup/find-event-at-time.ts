@@ -25,6 +25,8 @@ const MAX_STATES = 3
 /** Distance in event_order between an isolated fetched event and its neighbours. */
 const DISTANCE = 2 ** 19
 
+type FindingApp = IngestApp & Pick<App, 'config' | 'database'>
+
 const answer = z.looseObject({ event_id: z.string().refine(isEventId), origin_server_ts: z.int() })
 
 /**
@@ -32,7 +34,7 @@ const answer = z.looseObject({ event_id: z.string().refine(isEventId), origin_se
  * event.
  * https://spec.matrix.org/v1.19/server-server-api/#get_matrixfederationv1timestamp_to_eventroomid
  */
-export async function findEventAtTimeAnywhere(app: IngestApp & Pick<App, 'database'>, search: Search): Promise<Found> {
+export async function findEventAtTimeAnywhere(app: FindingApp, search: Search): Promise<Found> {
   const local = await findEventAtTime(app, search).catch((error) => {
     if (error instanceof NotFoundError) return undefined
     throw error
@@ -46,7 +48,7 @@ export async function findEventAtTimeAnywhere(app: IngestApp & Pick<App, 'databa
 
 /** Returns the order after the gap in which a nearer event may be missing; undefined if there is none. */
 async function gapBeside(
-  app: IngestApp,
+  app: FindingApp,
   { roomId, direction }: Search,
   local: Found | undefined,
 ): Promise<number | undefined> {
@@ -58,7 +60,7 @@ async function gapBeside(
 }
 
 async function askOthers(
-  app: IngestApp,
+  app: FindingApp,
   search: Search,
   { gap, local }: { gap: number; local: Found | undefined },
 ): Promise<Found | undefined> {
@@ -80,7 +82,7 @@ async function askOthers(
   return undefined
 }
 
-async function ask(app: IngestApp, server: ServerName, { roomId, ts, direction }: Search): Promise<Found> {
+async function ask(app: FindingApp, server: ServerName, { roomId, ts, direction }: Search): Promise<Found> {
   const response = answer.safeParse(
     await app.federation.request({
       destination: server,
@@ -101,7 +103,7 @@ function isNearer({ ts, direction }: Search, { origin_server_ts: at }: Found, lo
 
 /** Fetches the event, and places it in the middle of the gap. Returns it if the user may see it. */
 async function fetchIntoGap(
-  app: IngestApp,
+  app: FindingApp,
   server: ServerName,
   { version, search, gap, eventId }: { version: RoomVersion; search: Search; gap: number; eventId: EventId },
 ): Promise<StoredEvent | undefined> {

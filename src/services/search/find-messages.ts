@@ -31,7 +31,7 @@ const MAX_STEPS = 50_000_000
 
 /** Finds the next events that match the term and the filter and that the user may see. */
 export async function findMessages(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: FindCommand,
 ): Promise<FoundMessage[]> {
   const { limit } = command
@@ -53,7 +53,7 @@ export async function findMessages(
 }
 
 async function takenOf(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   { userId, filter, runs, work }: FindCommand & { work: Work },
   hits: readonly SearchHit[],
   accesses: Map<RoomId, RoomAccess | undefined>,

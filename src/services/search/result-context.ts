@@ -25,7 +25,7 @@ export type ResultContext = {
  * senders at the time.
  */
 export async function resultContext(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   { event, access }: FoundMessage,
   command: { userId: UserId; deviceId: DeviceId | null; context: ContextWanted; bytes: number },
 ): Promise<ResultContext> {

@@ -92,3 +92,14 @@ export async function listTasks(
     order by created_ts desc, task_id limit ${limit}::int offset ${from}::bigint`.execute(db.sql)
   return rows
 }
+
+/**
+ * Whether a task of a kind that is about no user or room began after a time. Holds a lock until the transaction ends,
+ * so that only one process begins the next.
+ */
+export async function hasBegunSince(tx: Tx, action: string, since: number): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(hashtext(${action}), 0)`.execute(tx.sql)
+  const { rows } = await sql`select 1 from tasks where action = ${action} and resource_id is null
+    and created_ts > ${since}::bigint limit 1`.execute(tx.sql)
+  return rows.length > 0
+}

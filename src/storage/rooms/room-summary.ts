@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { RoomId } from '../../core/ids.ts'
 import type { Json, JsonObject, Pdu } from '../../core/pdu.ts'
+import { lifetimeIn } from '../../core/rooms/retention.ts'
 import { plainTopic } from '../../core/text/plain-topic.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import { shownText, storableName } from '../engine/storable-text.ts'
@@ -19,13 +20,15 @@ type SummaryField =
   | 'history_visibility'
   | 'encryption'
   | 'tombstone'
+  | 'max_lifetime'
+  | 'min_lifetime'
 
-type Source = { field: SummaryField; valueIn(content: JsonObject): Json | undefined }
+type Source = { field: SummaryField; valueIn(content: JsonObject): string | number | null }
 
 /** The state event and content key of each field. A Map, because types may be names such as `constructor`. */
-const SOURCES: ReadonlyMap<string, Source> = new Map([
+const SOURCES: ReadonlyMap<string, readonly Source[]> = new Map([
   ['m.room.name', ofKey('name', 'name')],
-  ['m.room.topic', { field: 'topic', valueIn: plainTopic }],
+  ['m.room.topic', [{ field: 'topic', valueIn: (content) => textOf(plainTopic(content)) }]],
   ['m.room.canonical_alias', ofKey('canonical_alias', 'alias')],
   ['m.room.avatar', ofKey('avatar_url', 'url')],
   ['m.room.join_rules', ofKey('join_rule', 'join_rule')],
@@ -33,10 +36,19 @@ const SOURCES: ReadonlyMap<string, Source> = new Map([
   ['m.room.history_visibility', ofKey('history_visibility', 'history_visibility')],
   ['m.room.encryption', ofKey('encryption', 'algorithm')],
   ['m.room.tombstone', ofKey('tombstone', 'replacement_room')],
+  ['m.room.retention', [lifetime('max_lifetime'), lifetime('min_lifetime')]],
 ])
 
-function ofKey(field: SummaryField, key: string): Source {
-  return { field, valueIn: (content) => content[key] }
+function ofKey(field: SummaryField, key: string): Source[] {
+  return [{ field, valueIn: (content) => textOf(content[key]) }]
+}
+
+function lifetime(field: 'max_lifetime' | 'min_lifetime'): Source {
+  return { field, valueIn: (content) => lifetimeIn(content, field) ?? null }
+}
+
+function textOf(value: Json | undefined): string | null {
+  return typeof value === 'string' && value !== '' ? shownText(value) : null
 }
 
 /** The change of the number of a room's state events, members aside. */
@@ -59,11 +71,13 @@ export async function storeRoomSummaries(
 /** The types of state events, with an empty state key, that the summary of a room contains. */
 export const SUMMARISED_TYPES: readonly string[] = [...SOURCES.keys()]
 
-/** Returns the field of a summary that a state event with an empty state key determines. */
-export function summaryField({ type, content }: Pick<Pdu, 'type' | 'content'>): Partial<Record<SummaryField, string>> {
-  const source = SOURCES.get(type)
-  const text = source && summaryText(source, content)
-  return text == null ? {} : { [source!.field]: text }
+/** Returns the fields of a summary that a state event with an empty state key determines. */
+export function summaryFields({
+  type,
+  content,
+}: Pick<Pdu, 'type' | 'content'>): Partial<Record<SummaryField, string | number>> {
+  const values = (SOURCES.get(type) ?? []).map(({ field, valueIn }) => [field, valueIn(content)] as const)
+  return Object.fromEntries(values.filter(([, value]) => value !== null))
 }
 
 /** Returns the column of a room's type. */
@@ -76,19 +90,16 @@ export function isFederatable({ content }: Pick<Pdu, 'content'>): boolean {
   return content['m.federate'] !== false
 }
 
-function summaryText(source: Source, content: JsonObject | undefined): string | null {
-  const value = content && source.valueIn(content)
-  return typeof value === 'string' && value !== '' ? shownText(value) : null
-}
-
 async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promise<void> {
-  const source = change.state_key === '' ? SOURCES.get(change.type) : undefined
-  if (!source) return
-  await tx.sql
-    .updateTable('rooms')
-    .set({ [source.field]: summaryText(source, change.event?.pdu.content) })
-    .where('room_id', '=', roomIdOf(room))
-    .execute()
+  const sources = change.state_key === '' ? (SOURCES.get(change.type) ?? []) : []
+  for (const source of sources) {
+    const value = change.event ? source.valueIn(change.event.pdu.content) : null
+    await tx.sql
+      .updateTable('rooms')
+      .set({ [source.field]: value })
+      .where('room_id', '=', roomIdOf(room))
+      .execute()
+  }
 }
 
 /** Applies changes of a room's counts. */

@@ -51,6 +51,8 @@ export type RoomRow = {
   room_type: string | null
   encryption: string | null
   tombstone: RoomId | null
+  max_lifetime: number | null
+  min_lifetime: number | null
   federatable: boolean
   joined_members: number
   invited_members: number

@@ -21,8 +21,8 @@ const PAUSE_MS = 50
 
 export type RoomDeletion = {
   roomId: RoomId
-  /** The administrator. */
-  by: UserId
+  /** The administrator who blocks the room; null: nobody, and it is not blocked. */
+  by: UserId | null
   /** The creator of a room to which the members are moved, with the local aliases; null: there is none. */
   newRoomUserId: UserId | null
   roomName: string
@@ -57,7 +57,7 @@ export async function deleteRoom(app: App, { roomId, by, ...how }: RoomDeletion)
   const job = await app.database.write(async (tx) => {
     if (await isTaskUnderWay(tx, DELETE_ROOM, roomId))
       throw new MatrixError(400, 'M_UNKNOWN', 'This room is being deleted already')
-    if (how.block) await insertRoomBlock(tx, { roomId, by, now })
+    if (how.block && by !== null) await insertRoomBlock(tx, { roomId, by, now })
     return beginTask(tx, { taskId, action: DELETE_ROOM, resourceId: roomId, payload, now })
   })
   app.jobs.begin(job)

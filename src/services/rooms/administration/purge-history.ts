@@ -104,7 +104,7 @@ export async function runHistoryPurge(app: App, job: Json): Promise<void> {
 }
 
 /** Deletes all events of a purge; `note` counts them in the transaction of each batch. */
-async function purgeInBatches(
+export async function purgeInBatches(
   app: Pick<App, 'database' | 'stopping'>,
   purge: Purge,
   note: (tx: Tx, deleted: number) => Promise<void>,

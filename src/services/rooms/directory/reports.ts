@@ -8,7 +8,7 @@ import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
 import { findUser } from '../../../storage/users/users.ts'
 import { visibleEvents } from '../reading/visible-events.ts'
 
-type Reporting = Pick<App, 'database' | 'clock' | 'serverName'>
+type Reporting = Pick<App, 'config' | 'database' | 'clock' | 'serverName'>
 
 /** The reporter and the reason; `score`: from -100, the most offensive, to 0. */
 export type Complaint = { reporter: UserId; reason?: string | undefined; score?: number | undefined }

@@ -35,7 +35,7 @@ export type BundleCommand = { events: readonly StoredEvent[]; userId: UserId; re
  * https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events
  */
 export async function loadBundles(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: BundleCommand,
 ): Promise<Map<EventId, Bundle>> {
   const { userId, relTypes } = command
@@ -96,7 +96,7 @@ function relationParent(event: StoredEvent, leave: StoredEvent | undefined): Rel
 }
 
 async function bundleEdits(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   parents: readonly RelationParent[],
   reader: Reader,
 ): Promise<void> {
@@ -112,7 +112,7 @@ async function bundleEdits(
 }
 
 async function bundleThreads(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   parents: readonly RelationParent[],
   reader: Reader,
 ): Promise<void> {
@@ -127,7 +127,7 @@ async function bundleThreads(
 }
 
 async function bundleReferences(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   parents: readonly RelationParent[],
   reader: Reader,
 ): Promise<void> {
@@ -143,7 +143,7 @@ function add(reader: Reader, parent: EventId, part: Bundle): void {
 }
 
 async function visibleChildren(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   rows: readonly { parent: EventId; event_nid: number }[],
   userId: UserId,
 ): Promise<{ parent: EventId; child: StoredEvent }[]> {

@@ -16,7 +16,7 @@ const MAX_SKIPPED = 1000
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv1roomsroomidtimestamp_to_event
  */
 export async function findEventAtTime(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   command: RoomReading & { ts: number; direction: 'forwards' | 'backwards' },
 ): Promise<{ event_id: EventId; origin_server_ts: number }> {
   const access = await accessAs(app, command)

@@ -17,7 +17,7 @@ export type EventCommand = RoomReading & { eventId: EventId }
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomideventeventid
  */
 export async function readEvent(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: EventCommand & { deviceId: DeviceId | null },
 ): Promise<ClientEvent> {
   const { event } = await findVisibleEvent(app, command)
@@ -27,7 +27,7 @@ export async function readEvent(
 
 /** Finds an event that the user may see, and the user's access to its room. Throws M_NOT_FOUND. */
 export async function findVisibleEvent(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   command: EventCommand,
 ): Promise<{ event: StoredEvent; access: RoomAccess }> {
   const access = await accessOrNothing(app, command)
@@ -41,7 +41,7 @@ export async function findVisibleEvent(
 
 /** The error must not reveal whether the room exists. */
 async function accessOrNothing(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   command: EventCommand,
 ): Promise<RoomAccess | undefined> {
   try {
@@ -53,7 +53,7 @@ async function accessOrNothing(
 }
 
 async function isIgnored(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   event: StoredEvent,
   { userId, asAdministrator }: EventCommand,
 ): Promise<boolean> {

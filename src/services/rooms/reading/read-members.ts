@@ -26,7 +26,7 @@ export type MembersCommand = StateCommand & {
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmembers
  */
 export async function readMembers(
-  app: Pick<App, 'database' | 'clock' | 'stream' | 'stopping' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping' | 'reading'>,
   command: MembersCommand,
 ): Promise<AsyncGenerator<ClientEvent[]>> {
   const access = await accessFullState(app, command.roomId, command.userId)

@@ -83,7 +83,7 @@ function startToken(
 
 /** Returns the member events of a page's senders as of its first event. */
 async function membersFor(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: MessagesCommand,
   events: readonly StoredEvent[],
 ): Promise<ClientEvent[]> {

@@ -9,7 +9,7 @@ import { accessFullState } from '../access/await-full-state.ts'
 import { accessState } from '../access/room-access.ts'
 import { serveEvents, serveStateEvents } from './serve-events.ts'
 
-type Reading = Pick<App, 'database' | 'clock' | 'stream' | 'stopping' | 'reading'>
+type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'stopping' | 'reading'>
 
 export type StateCommand = { roomId: RoomId; userId: UserId; deviceId: DeviceId | null }
 
@@ -23,7 +23,7 @@ export async function readState(app: Reading, command: StateCommand): Promise<As
 }
 
 export async function* serveState(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   { userId, deviceId }: StateCommand,
   pieces: AsyncIterable<StoredEvent[]>,
 ): AsyncGenerator<ClientEvent[]> {

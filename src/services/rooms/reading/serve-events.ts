@@ -22,7 +22,7 @@ const MOST_REPLACED_BYTES = 8 * 1024 * 1024
 /** Their events are in memory together: at most 32 MiB. A first sync of 50 rooms takes one query. */
 const LOOKUPS_AT_ONCE = (32 * 1024 * 1024) / MAX_EVENT_BYTES
 
-type Serving = Pick<App, 'database' | 'clock' | 'reading'>
+type Serving = Pick<App, 'config' | 'database' | 'clock' | 'reading'>
 
 export type ServeCommand = {
   events: readonly StoredEvent[]

@@ -14,17 +14,20 @@ import { readEventsOfStates } from '../../../storage/rooms/timeline/room-state.t
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { loadJoinSpans } from '../access/join-spans.ts'
 import type { RoomAccess } from '../access/room-access.ts'
+import { expiredAmong } from './expired-events.ts'
 
 /**
- * Filters events of any rooms to those that a user may see, in the same order. Does not check access to the room: see
+ * Filters events of any rooms to those that a user may see and that have not expired, in the same order. Does not check access to the room: see
  * room-access.ts. Reads each distinct state once, and the user's memberships only if needed.
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  */
 export async function visibleEvents(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'database' | 'clock' | 'config'>,
   userId: UserId,
-  events: readonly StoredEvent[],
+  stored: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
+  const expired = await expiredAmong(app, stored)
+  const events = expired.size === 0 ? stored : stored.filter((event) => !expired.has(event))
   const states = await statesBefore(app, userId, events)
   const verdicts = events.map((event) => verdictOn(event, userId, states))
   const undecided = events.filter((_, place) => verdicts[place] === 'if-joined-later')
@@ -44,7 +47,7 @@ export async function visibleEvents(
 
 /** As `visibleEvents`, for events of one room to which the user has this access. Administrators see its timeline. */
 export async function visibleThrough(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   { access, userId }: { access: RoomAccess; userId: UserId },
   events: readonly StoredEvent[],
 ): Promise<readonly StoredEvent[]> {
@@ -57,7 +60,7 @@ export async function visibleThrough(
  * https://github.com/matrix-org/matrix-spec-proposals/pull/4354
  */
 async function stickyForMembers(
-  { database, clock }: Pick<App, 'database' | 'clock'>,
+  { database, clock }: Pick<App, 'config' | 'database' | 'clock'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<ReadonlySet<StoredEvent>> {

@@ -40,7 +40,7 @@ const MAX_PASSED = 20_000
  * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidmessages
  */
 export async function readVisiblePage(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   command: PageCommand,
 ): Promise<VisiblePage> {
   if (!wantsRoom(command.filter, command.access.roomId)) return { events: [], next: undefined }

@@ -49,7 +49,7 @@ type SpanViewer = TimelineViewer & { stateAfter: string | undefined }
  * that.
  */
 export async function roomContent(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   viewer: SpanViewer,
   span: RoomSpan,
 ): Promise<RoomContent> {
@@ -67,7 +67,7 @@ function withOwn({ filter, stateAfter }: SpanViewer, { span: { own }, timeline, 
 }
 
 async function contentOf(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   viewer: SpanViewer,
   span: RoomSpan,
 ): Promise<RoomContent> {

@@ -29,7 +29,7 @@ const ROOMS_AT_ONCE = 100
 
 /** Returns the timeline, state and summary of rooms for /sync. Loads shared data at once. */
 export async function syncRooms(
-  app: Pick<App, 'database' | 'clock' | 'reading'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'reading'>,
   viewer: SyncViewer,
   spans: readonly RoomSpan[],
 ): Promise<Map<RoomId, SyncedRoom>> {

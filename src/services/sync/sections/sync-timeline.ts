@@ -51,7 +51,7 @@ const MOST_PLACES = 20_000
  * the byte budget.
  */
 export async function syncTimeline(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   viewer: TimelineViewer,
   window: TimelineWindow,
 ): Promise<SyncTimeline> {
@@ -61,7 +61,7 @@ export async function syncTimeline(
 }
 
 async function wholeTimeline(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   viewer: TimelineViewer,
   window: TimelineWindow,
 ): Promise<SyncTimeline> {
@@ -118,7 +118,7 @@ async function pageBefore(
 }
 
 async function takenOf(
-  app: Pick<App, 'database' | 'clock'>,
+  app: Pick<App, 'config' | 'database' | 'clock'>,
   viewer: TimelineViewer,
   page: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {

@@ -22,7 +22,7 @@ export type Departure = {
  * only invited, knocked, or had left before, only the newest member event.
  */
 export async function departedRooms(
-  app: Pick<App, 'database' | 'clock' | 'stream' | 'reading' | 'sync'>,
+  app: Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync'>,
   viewer: SyncViewer,
   departures: readonly Departure[],
 ): Promise<SyncedRooms['leave']> {

@@ -24,7 +24,7 @@ type Found = { event_nid: number; event_id: EventId; event_order: number; origin
 /**
  * Deletes the next events of a purge after a place (absent: from the beginning), with what belongs to them. Forward
  * extremities stay: the next event refers to them. Returns how many, and where to go on; undefined: none are left, or
- * the room is gone.
+ * the room is gone or partial.
  */
 export async function purgeEvents(
   tx: Tx,
@@ -32,10 +32,13 @@ export async function purgeEvents(
   after: PurgePlace | undefined,
 ): Promise<{ deleted: number; place: PurgePlace } | undefined> {
   const { roomId } = purge
-  const heads = await sql<{ forward_extremities: EventId[]; has_other_servers: boolean }>`
-    select forward_extremities, has_other_servers from room_heads where room_id = ${roomId} for update`.execute(tx.sql)
+  const heads = await sql<{ forward_extremities: EventId[]; has_other_servers: boolean; is_partial: boolean }>`
+    select forward_extremities, has_other_servers, is_partial from room_heads where room_id = ${roomId} for update`.execute(
+    tx.sql,
+  )
   const head = heads.rows[0]
-  if (!head) return undefined
+  // The states of a partial room's events are still to be computed again.
+  if (!head || head.is_partial) return undefined
   const events = await findPurged(tx, purge, after)
   const last = events.at(-1)
   if (!last) return undefined

@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import type { App } from '../../../app.ts'
+import { MatrixError } from '../../../core/errors.ts'
+import type { Json } from '../../../core/pdu.ts'
+import { lifetimeOf } from '../../../core/rooms/retention.ts'
+import { repeat } from '../../../infra/concurrency/repeat.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
+import { beginTask, hasBegunSince, updateTask } from '../../../storage/jobs/tasks.ts'
+import { loadAbandonedRooms, loadExpiringRooms, type RetentionOfRoom } from '../../../storage/rooms/retention.ts'
+import { purgeInBatches } from '../../rooms/administration/purge-history.ts'
+import { deleteRoom } from './delete-room.ts'
+
+/** The task and job that deletes expired messages, and rooms that all local users have left. */
+export const CLEAN_ROOMS = 'clean_rooms'
+
+const TASK_ID_LENGTH = 16
+const LOOK_MS = 60_000
+const ROOMS_AT_ONCE = 500
+
+type Progress = { messages_deleted: number; rooms_cleaned: number; rooms_deleted: number }
+
+/** Begins the task when it is due, in one of the processes, until the server stops. */
+export function startCleaning(app: App): { stop(): Promise<void> } {
+  return repeat(app, { every: LOOK_MS, first: LOOK_MS, failure: 'start of room cleaning failed' }, () =>
+    beginWhenDue(app),
+  )
+}
+
+/** Begins the task unless one has begun within the interval, or nothing is ever to be deleted. */
+export async function beginWhenDue(app: App): Promise<void> {
+  const { enabled, interval, abandoned_rooms: abandoned } = app.config.retention
+  if (!enabled && abandoned === undefined) return
+  const now = app.clock.now()
+  const taskId = app.random.token(TASK_ID_LENGTH)
+  const job = await app.database.write(async (tx) => {
+    if (await hasBegunSince(tx, CLEAN_ROOMS, now - interval)) return undefined
+    return beginTask(tx, { taskId, action: CLEAN_ROOMS, resourceId: null, payload: {}, now })
+  })
+  if (job !== undefined) app.jobs.begin(job)
+}
+
+const payload = z.object({ task_id: z.string() })
+
+/** Runs the job. What is deleted is not found again, so that a job that runs again goes on where it was. */
+export async function cleanRooms(app: App, job: Json): Promise<void> {
+  const { task_id: taskId } = payload.parse(job)
+  const progress: Progress = { messages_deleted: 0, rooms_cleaned: 0, rooms_deleted: 0 }
+  const save = (tx: Tx, status: 'active' | 'complete' = 'active') =>
+    updateTask(tx, { taskId, status, result: progress, now: app.clock.now() })
+  await app.database.write((tx) => save(tx))
+  if (app.config.retention.enabled) await purgeExpired(app, progress, save)
+  await deleteAbandoned(app, progress)
+  await app.database.write((tx) => save(tx, 'complete'))
+}
+
+async function purgeExpired(app: App, progress: Progress, save: (tx: Tx) => Promise<void>): Promise<void> {
+  const { retention } = app.config
+  for await (const room of expiringRooms(app)) {
+    app.stopping.throwIfAborted()
+    const lifetime = lifetimeOf(room, retention)
+    if (lifetime === undefined) continue
+    const before = { ts: app.clock.now() - lifetime }
+    const deletedBefore = progress.messages_deleted
+    const purge = { roomId: room.room_id, before, except: null, isFetchedAgain: false }
+    await purgeInBatches(app, purge, (tx, deleted) => {
+      progress.messages_deleted += deleted
+      return save(tx)
+    })
+    if (progress.messages_deleted > deletedBefore) progress.rooms_cleaned += 1
+  }
+}
+
+/** Yields the rooms whose messages may expire. */
+export async function* expiringRooms(
+  { database, config: { retention } }: Pick<App, 'database' | 'config'>,
+  defaultLifetime = retention.default_lifetime ?? retention.max_lifetime,
+): AsyncGenerator<RetentionOfRoom> {
+  for (let after = ''; ; ) {
+    const page = await loadExpiringRooms(database, {
+      after,
+      areAll: defaultLifetime !== undefined,
+      limit: ROOMS_AT_ONCE,
+    })
+    yield* page
+    const last = page.at(-1)
+    if (!last) return
+    after = last.room_id
+  }
+}
+
+async function deleteAbandoned(app: App, progress: Progress): Promise<void> {
+  const { abandoned_rooms: abandoned } = app.config.retention
+  if (abandoned === undefined) return
+  const before = app.clock.now() - abandoned
+  const nothing = { newRoomUserId: null, roomName: '', message: '', block: false, force: false }
+  for (let after = ''; ; ) {
+    const rooms = await loadAbandonedRooms(app.database, { after, before, limit: ROOMS_AT_ONCE })
+    for (const roomId of rooms) {
+      app.stopping.throwIfAborted()
+      const isBegun = await deleteRoom(app, { roomId, by: null, purge: true, ...nothing }).catch(unlessUnderWay)
+      if (isBegun) progress.rooms_deleted += 1
+    }
+    const last = rooms.at(-1)
+    if (last === undefined) return
+    after = last
+  }
+}
+
+function unlessUnderWay(error: unknown): undefined {
+  if (!(error instanceof MatrixError)) throw error
+}
