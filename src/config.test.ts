@@ -124,6 +124,8 @@ describe('a wrong file', () => {
       'account_validity: {period: 365d}',
       'FILE:1: account_validity.renew_by_mail: needs email.smtp_url to send the links',
     ],
+    ['alerts: {email: [ops@example.org]}', 'FILE:1: alerts.email: needs email.smtp_url to send alerts'],
+    ['alerts: {disk_used: 101}', 'FILE:1: alerts.disk_used: '],
     ['signing_key: /nowhere/signing.key', 'FILE:1: signing_key: cannot read /nowhere/signing.key: no such file'],
     ['appservices: [/nowhere/bridge.yaml]', 'FILE:1: appservices.0: cannot read /nowhere/bridge.yaml: no such file'],
     [

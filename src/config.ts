@@ -159,7 +159,7 @@ function noWayToSignIn({ sign_in, identity_providers, registration }: Config, lo
   ]
 }
 
-function missingSenders({ registration, account_validity, email, phone }: Config, locate: Locate): string[] {
+function missingSenders({ registration, account_validity, alerts, email, phone }: Config, locate: Locate): string[] {
   const faults = (key: string, message: string) => [problemAt(locate, ['registration', key], message)]
   const { period, renew_by_mail } = account_validity
   return [
@@ -177,6 +177,9 @@ function missingSenders({ registration, account_validity, email, phone }: Config
             'needs email.smtp_url to send the links; false if only administrators renew accounts',
           ),
         ]
+      : []),
+    ...(alerts.email.length > 0 && email.smtp_url === undefined
+      ? [problemAt(locate, ['alerts', 'email'], 'needs email.smtp_url to send alerts')]
       : []),
   ]
 }

@@ -109,6 +109,13 @@ function requestMetrics(registers: Registry[], recorder: Recorder) {
       sent.inc({ route }, request.sent)
       recorder.request(request)
     },
+    /** Bytes of a connection that is no request, such as a WebSocket. */
+    countBytes(traffic: Pick<AnsweredRequest, 'route' | 'client' | 'received' | 'sent'>): void {
+      const { route } = traffic
+      received.inc({ route }, traffic.received)
+      sent.inc({ route }, traffic.sent)
+      recorder.bytes(traffic)
+    },
   }
 }
 

@@ -51,13 +51,21 @@ export function createPeerNetwork() {
     return { serverName: `localhost:${port}` as ServerName, asked, answerWith }
   }
 
-  function connect(more: { enabled?: boolean; trusting?: boolean; guarded?: boolean } = {}): FederationClient {
-    const { enabled = true, trusting = true, guarded = false } = more
+  function connect(
+    more: {
+      enabled?: boolean
+      trusting?: boolean
+      guarded?: boolean
+      requestEnded?: Parameters<typeof createFederationClient>[0]['requestEnded']
+    } = {},
+  ): FederationClient {
+    const { enabled = true, trusting = true, guarded = false, requestEnded } = more
     const trustedCertificates = trusting ? [authority.certificate] : []
     const rules = { trustedCertificates, allowPrivateAddresses: !guarded }
     const connections = createFederationConnections(rules, systemClock)
     ends.push(() => connections.close())
-    return createFederationClient({ serverName: US, signingKey: OUR_KEY, enabled, connections })
+    const measured = requestEnded && { requestEnded }
+    return createFederationClient({ serverName: US, signingKey: OUR_KEY, enabled, connections, ...measured })
   }
 
   return {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
 /** The WebSocket path of sliding sync. */
-const SOCKET_PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
+export const SOCKET_PATH = '/_matrix/client/unstable/hearth.sliding_sync_websocket'
 
 /**
  * Returns whether a request becomes a WebSocket. All others are plain requests, whatever upgrade they offer (RFC 9110,

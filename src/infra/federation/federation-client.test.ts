@@ -175,3 +175,14 @@ test('an answer that breaks before anybody reads it ends nothing but its reading
   await new Promise((resolve) => setTimeout(resolve, 50))
   expect(await errorOf(readBounded(body, 100))).toBeInstanceOf(FederationError)
 })
+
+test('the traffic of each request that was answered is reported', async () => {
+  const reported: unknown[] = []
+  const measuring = network.connect({ requestEnded: (...ended) => reported.push(ended) })
+  peer.answerWith((response) => json(response, 200, { fine: true }))
+  await get({ method: 'PUT', body: { a: 'ü' } }, measuring)
+  peer.answerWith((response) => json(response, 404, { errcode: 'M_NOT_FOUND' }))
+  await errorOf(get({}, measuring))
+  const traffic = (received: number, sent: number) => [peer.serverName, { seconds: expect.any(Number), received, sent }]
+  expect(reported).toEqual([traffic('{"fine":true}'.length, Buffer.byteLength('{"a":"ü"}')), traffic(0, 0)])
+})

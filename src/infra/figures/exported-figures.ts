@@ -43,7 +43,7 @@ function clientMetrics(registers: Registry[]): (clients: TrafficTable) => void {
   ]
   return (clients) => {
     for (const [client, traffic] of clients)
-      for (const [place, counter] of counters.entries()) counter.inc({ client: client || 'other' }, traffic[place] ?? 0)
+      for (const [place, counter] of counters.entries()) counter.inc({ client }, traffic[place] ?? 0)
   }
 }
 

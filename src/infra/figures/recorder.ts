@@ -18,6 +18,8 @@ export type Recorded = { load: Load; routes: TrafficTable; clients: TrafficTable
 /** Counts what a process does, in memory. */
 export type Recorder = {
   request(request: RecordedRequest): void
+  /** Bytes of a connection that is no request, such as a WebSocket. */
+  bytes(traffic: Omit<RecordedRequest, 'peer' | 'seconds'>): void
   /** A request to another server has ended. */
   requestToPeer(peer: string, traffic: { seconds: number; received: number; sent: number }): void
   statement(seconds: number): void
@@ -42,6 +44,14 @@ export function createRecorder(enabled: boolean): Recorder {
       add(now.routes, route, traffic)
       add(now.clients, client, traffic)
       if (peer !== undefined) add(now.peers, peer, traffic)
+    },
+    bytes({ route, client, received, sent }) {
+      if (!enabled) return
+      for (const traffic of [entryOf(now.routes, route), entryOf(now.clients, client)]) {
+        while (traffic.length < BUCKETS) traffic.push(0)
+        traffic[2]! += received
+        traffic[3]! += sent
+      }
     },
     requestToPeer(peer, { seconds, received, sent }) {
       if (enabled) add(now.peers, peer, { seconds, received, sent, bucket: BUCKETS + bucketOf(seconds) })
@@ -73,13 +83,19 @@ function nothing(): Recorded {
 type Counted = { seconds: number; received: number; sent: number; bucket: number }
 
 function add(table: TrafficTable, name: string, counted: Counted): void {
-  const known = table.get(name)
-  if (known) addTo(known, counted)
-  else if (table.size < MAX_NAMES || name === OTHERS) table.set(name, addTo([], counted))
-  else add(table, OTHERS, counted)
+  addTo(entryOf(table, name), counted)
 }
 
-function addTo(traffic: Traffic, { seconds, received, sent, bucket }: Counted): Traffic {
+function entryOf(table: TrafficTable, name: string): Traffic {
+  const known = table.get(name)
+  if (known) return known
+  if (table.size >= MAX_NAMES && name !== OTHERS) return entryOf(table, OTHERS)
+  const traffic: Traffic = []
+  table.set(name, traffic)
+  return traffic
+}
+
+function addTo(traffic: Traffic, { seconds, received, sent, bucket }: Counted): void {
   // Filled, because arrays with holes are slow.
   while (traffic.length <= bucket) traffic.push(0)
   traffic[0]! += 1
@@ -87,5 +103,4 @@ function addTo(traffic: Traffic, { seconds, received, sent, bucket }: Counted): 
   traffic[2]! += received
   traffic[3]! += sent
   traffic[bucket]! += 1
-  return traffic
 }

@@ -32,7 +32,7 @@ await new Promise<void>((resolve) => hook.listen(0, '127.0.0.1', resolve))
 const webhook = `http://127.0.0.1:${(hook.address() as AddressInfo).port}/alerts`
 
 let app: TestApp
-let admin: UserId
+let admins: UserId[]
 let metrics: Metrics
 let values: Values
 let mails: Mail[]
@@ -50,7 +50,10 @@ beforeEach(async () => {
     mailer: { send, close() {} },
   })
   await prepareNoticesUser(app)
-  admin = await createUser(app, { localpart: 'admin', admin: true })
+  admins = [
+    await createUser(app, { localpart: 'admin', admin: true }),
+    await createUser(app, { localpart: 'boss', admin: true }),
+  ]
   await createUser(app, { localpart: 'user' })
   metrics = createMetrics()
   metrics.measureForFigures(() => values)
@@ -88,13 +91,13 @@ test('an alert begins once, and ends once', async () => {
   values = FULL
   await run(3, collection)
   expect(await alerts()).toEqual(['disk holds'])
-  expect(await jobs()).toEqual(['alert_notice', 'alert_webhook', 'send_mail', 'send_mail'])
+  expect(await jobs()).toEqual(['alert_notice', 'alert_notice', 'alert_webhook', 'send_mail', 'send_mail'])
   values = FINE
   await run(9, collection)
   expect(await alerts()).toEqual(['disk holds'])
   await run(3, collection)
   expect(await alerts()).toEqual(['disk over'])
-  expect(await jobs()).toHaveLength(8)
+  expect(await jobs()).toHaveLength(10)
   values = FULL
   await run(1, collection)
   expect(await alerts()).toEqual(['disk holds', 'disk over'])
@@ -107,7 +110,7 @@ test('a restart does not repeat an alert, nor does another process', async () =>
   app.clock.advance(MINUTE)
   await Promise.all([keepUpFigures(app), keepUpFigures(app), keepUpFigures(app)])
   expect(await alerts()).toEqual(['disk holds'])
-  expect(await jobs()).toHaveLength(4)
+  expect(await jobs()).toHaveLength(5)
 })
 
 test('an alert goes to administrators, by mail and to the webhook, and so does its end', async () => {
@@ -138,9 +141,22 @@ test('an alert goes to administrators, by mail and to the webhook, and so does i
     join room_memberships using (room_id) where type = 'm.room.message' and membership = 'invite' order by events.event_nid`.execute(
     app.database.sql,
   )
-  expect(rows.map(({ user_id }) => user_id)).toEqual([admin, admin])
+  expect(rows.map(({ user_id }) => user_id).toSorted()).toEqual([...admins, ...admins].toSorted())
   expect(rows[0]!.json).toContain('95 % full')
-  expect(rows[1]!.json).toContain('This alert has ended')
+  expect(rows.at(-1)!.json).toContain('This alert has ended')
+})
+
+test('an alert that is sent again reaches an administrator once, and a deactivated one not at all', async () => {
+  values = FULL
+  await run(1)
+  const { alert_notice: send } = jobHandlers(app)
+  const payload = { alert_nid: 1, has_ended: false, user_id: admins[0]! }
+  await send!(payload)
+  await send!(payload)
+  await sql`update users set deactivated_ts = 1 where user_id = ${admins[1]!}`.execute(app.database.sql)
+  await send!({ ...payload, user_id: admins[1]! })
+  const { rows } = await sql`select 1 from events where type = 'm.room.message'`.execute(app.database.sql)
+  expect(rows).toHaveLength(1)
 })
 
 test('a webhook that fails gets the alert again', async () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../app.ts'
+import { NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import {
@@ -78,7 +79,7 @@ async function announce(app: AlertingApp, tx: Tx, row: AlertRow): Promise<void> 
 const ofAlert = z.object({ alert_nid: z.int(), has_ended: z.boolean() })
 const toUser = ofAlert.extend({ user_id: z.string().transform((id) => id as UserId) })
 
-/** Sends an alert to an administrator. */
+/** Sends an alert to an administrator, once whatever dies. */
 export async function sendAlertNotice(app: App, payload: unknown): Promise<void> {
   const { alert_nid: alertNid, has_ended: hasEnded, user_id: target } = toUser.parse(payload)
   const row = await findAlert(app.database, alertNid)
@@ -87,7 +88,10 @@ export async function sendAlertNotice(app: App, payload: unknown): Promise<void>
   const { subject, parts } = letterOf(app, hasEnded ? row : { ...row, ended_ts: null })
   const content = { msgtype: 'm.text', body: [subject, ...parts].join('\n\n') }
   const txn = { sender, id: `alert.${alertNid}.${hasEnded}` }
-  await sendServerNotice(app, { target, type: 'm.room.message', content, txn })
+  await sendServerNotice(app, { target, type: 'm.room.message', content, txn }).catch((error) => {
+    // The account was deactivated in the meantime.
+    if (!(error instanceof NotFoundError)) throw error
+  })
 }
 
 /** Posts an alert to the webhook. Throws if that does not answer with 2xx, so that the job is repeated. */

@@ -29,7 +29,14 @@ const getFigures = route({
     range: z.enum(ranges).default('hour'),
     from: queryInteger.optional(),
     to: queryInteger.optional(),
-    step: queryInteger.optional(),
+    step: queryInteger
+      .pipe(
+        z
+          .int()
+          .min(10)
+          .max(MOST_DAYS * 86_400),
+      )
+      .optional(),
     each_process: z.enum(['true', 'false']).default('false'),
     process: queryInteger.optional(),
     top: queryInteger.pipe(z.int().min(1).max(24)).optional(),

@@ -5,8 +5,10 @@ import { ForbiddenError, MatrixError } from '../../../core/errors.ts'
 import type { UserId } from '../../../core/ids.ts'
 import type { Lanes } from '../../../infra/concurrency/lanes.ts'
 import { findSession, requireUnlocked } from '../../../services/users/sessions.ts'
+import { countBytes } from '../../http/count-bytes.ts'
 import { networkOf } from '../../http/network-of.ts'
 import type { Session } from '../../http/route.ts'
+import { SOCKET_PATH } from '../../http/upgrade-request.ts'
 import { type ClientMessage, type Conversation, parseMessage, startConversation } from './sliding-sync-conversation.ts'
 
 /** How long a client may take to authenticate. */
@@ -72,16 +74,26 @@ export function serveSlidingSocket(
     else conversation.request(message.request)
   }
 
+  const countTraffic = trafficCounter(app, raw)
   receiveInTurn(socket, { first: token === undefined ? undefined : authenticate, take, refuse })
   watch(app, socket, () => {
+    countTraffic()
     if (conversation) sessionNow().catch(refuse)
   })
   socket.on('error', () => socket.terminate())
   socket.on('close', () => {
     clearTimeout(deadline)
     closed.resolve()
+    countTraffic()
     conversation?.close()
   })
+}
+
+/** Returns a function that adds to the figures what the connection has received and sent since it was last called. */
+function trafficCounter({ metrics }: App, { socket, headers }: IncomingMessage): () => void {
+  const bytes = countBytes(socket)
+  const client = metrics.clientKind(headers)
+  return () => metrics.countBytes({ route: SOCKET_PATH, client, ...bytes() })
 }
 
 /** The conversation would outlive the session for which it was begun. */
