@@ -80,8 +80,9 @@ async function act(admin: TestUser, { spammer, mediaId }: { spammer: TestUser; m
 }
 
 /** Returns the pages for administrators, by names. */
-export function adminPaths({ user, mediaId }: AdminWorld): Record<string, string> {
+export function adminPaths({ user, mediaId, room }: AdminWorld): Record<string, string> {
   const own = `/admin/users/${encodeURIComponent(user.userId)}`
+  const ownRoom = `/admin/rooms/${encodeURIComponent(room)}`
   const file = `/admin/media/example.org/${mediaId}`
   return {
     overview: '/admin',
@@ -90,6 +91,11 @@ export function adminPaths({ user, mediaId }: AdminWorld): Record<string, string
     user: `${own}?done=lock`,
     deactivate: `${own}/deactivate`,
     edit: `${own}/edit`,
+    rooms: '/admin/rooms',
+    room: ownRoom,
+    members: `${ownRoom}/members`,
+    'delete room': `${ownRoom}/delete`,
+    alerts: '/admin/alerts',
     reports: '/admin/reports?state=all',
     report: '/admin/reports/1',
     media: '/admin/media',

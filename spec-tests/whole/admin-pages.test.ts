@@ -70,6 +70,8 @@ describe('acts by forms, without scripts', () => {
     const file = `/admin/media/example.org/${world.mediaId}`
     const media = '/_synapse/admin/v1/media'
     const token = '/_synapse/admin/v1/registration_tokens'
+    const room = `/admin/rooms/${encodeURIComponent(world.room)}`
+    const rooms = '/_synapse/admin/v1/rooms'
     return [
       [
         '/admin/tokens/new',
@@ -99,6 +101,13 @@ describe('acts by forms, without scripts', () => {
         'is sent',
         'POST /_synapse/admin/v1/send_server_notice',
       ],
+      [`${room}/make-admin`, {}, 'has the power', `POST ${rooms}/:roomIdOrAlias/make_room_admin`],
+      [`${room}/join`, { user: world.admin.userId }, 'has joined', 'POST /_synapse/admin/v1/join/:roomIdOrAlias'],
+      [`${room}/block`, {}, 'is blocked', `PUT ${rooms}/:roomId/block`],
+      [`${room}/unblock`, {}, 'is not blocked', `PUT ${rooms}/:roomId/block`],
+      [`${room}/quarantine`, {}, 'are quarantined', 'POST /_synapse/admin/v1/room/:roomId/media/quarantine'],
+      [`${room}/purge`, { day: '2099-01-01' }, 'is being purged', 'POST /_synapse/admin/v1/purge_history/:roomId'],
+      [`${room}/delete`, { block: 'on' }, 'is being deleted', 'DELETE /_synapse/admin/v2/rooms/:roomId'],
       ['/admin/appservices/bridge/ping', {}, 'has answered', undefined],
     ]
   }
@@ -123,12 +132,15 @@ describe('acts by forms, without scripts', () => {
     const taken = await visitor.submit(await visitor.open('/admin/tokens/new'), again)
     expect(taken).toMatchObject({ status: 400, alert: expect.stringContaining('exists already') })
     expect(taken.forms.at(-1)?.fields).toMatchObject(again)
+    const never = await visitor.submit(await visitor.open('/admin/media/delete-copies'), { day: 'never' })
+    expect(never).toMatchObject({ status: 400, alert: expect.any(String) })
     for (const [path, status] of [
       ['/admin/reports/999999', 404],
       ['/admin/media/example.org/none', 404],
       ['/admin/users/%40nobody%3Aexample.org', 404],
       ['/admin/users/%40anna%3Aelsewhere.example', 400],
       ['/admin/users/anna', 400],
+      ['/admin/rooms/anna', 400],
     ] as const) {
       const page = await visitor.open(path)
       expect([page.status, page.alert], path).toEqual([status, expect.any(String)])

@@ -24,7 +24,7 @@ const getRoomMedia = route({
   handle: ({ params }, app) => listMediaInRoom(app, params.roomId),
 })
 
-const postQuarantineRoom = route({
+export const postQuarantineRoom = route({
   method: 'POST',
   path: [v1('/room/:roomId/media/quarantine'), v1('/quarantine_media/:roomId')],
   auth: 'admin',

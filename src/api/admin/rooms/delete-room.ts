@@ -50,7 +50,7 @@ const deleteNow = route({
   handle: ({ params, body, session, signal }, app) => deleteRoomNow(app, deletionOf(params, body, session), signal),
 })
 
-const deleteLater = route({
+export const deleteLater = route({
   method: 'DELETE',
   path: v2('/rooms/:roomId'),
   auth: 'admin',

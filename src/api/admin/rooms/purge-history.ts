@@ -15,7 +15,7 @@ function upToOf(body: z.output<typeof purge>): HistoryPurge['upTo'] {
   return typeof body.purge_up_to_ts === 'number' ? { ts: body.purge_up_to_ts } : undefined
 }
 
-const postPurge = route({
+export const postPurge = route({
   method: 'POST',
   path: v1('/purge_history/:roomId'),
   auth: 'admin',

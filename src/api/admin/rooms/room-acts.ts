@@ -15,7 +15,7 @@ import { v1 } from '../admin-fields.ts'
 
 const ofRoomOrAlias = z.object({ roomIdOrAlias: z.union([roomId, roomAlias], 'is neither a room id nor an alias') })
 
-const postJoin = route({
+export const postAdminJoin = route({
   method: 'POST',
   path: v1('/join/:roomIdOrAlias'),
   auth: 'admin',
@@ -28,7 +28,7 @@ const postJoin = route({
   },
 })
 
-const postMakeRoomAdmin = route({
+export const postMakeRoomAdmin = route({
   method: 'POST',
   path: v1('/rooms/:roomIdOrAlias/make_room_admin'),
   auth: 'admin',
@@ -54,7 +54,7 @@ const getExtremities = route({
   },
 })
 
-const deleteExtremities = route({
+export const deleteExtremities = route({
   method: 'DELETE',
   path: extremitiesPath,
   auth: 'admin',
@@ -64,7 +64,12 @@ const deleteExtremities = route({
   }),
 })
 
-export const roomActEndpoints: readonly AnyEndpoint[] = [postJoin, postMakeRoomAdmin, getExtremities, deleteExtremities]
+export const roomActEndpoints: readonly AnyEndpoint[] = [
+  postAdminJoin,
+  postMakeRoomAdmin,
+  getExtremities,
+  deleteExtremities,
+]
 
 async function resolve(app: App, room: RoomId | RoomAlias): Promise<RoomId> {
   return isRoomAlias(room) ? (await findRoomAlias(app, room)).room_id : room

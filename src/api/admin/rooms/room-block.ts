@@ -17,7 +17,7 @@ const getBlock = route({
   },
 })
 
-const putBlock = route({
+export const putBlock = route({
   method: 'PUT',
   path,
   auth: 'admin',

@@ -45,6 +45,7 @@ const acts = async () =>
 const pathOf = ({ path }: AnyEndpoint, userId: string) =>
   String(path)
     .replace(':userId', encodeURIComponent(userId))
+    .replace(':roomId', encodeURIComponent('!room:hearth.test'))
     .replace(/:(\w+)/g, '1')
 
 const PAGES = adminPages.map((endpoint) => [`${endpoint.method} ${endpoint.path}`, endpoint] as const)

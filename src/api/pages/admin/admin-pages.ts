@@ -1,4 +1,5 @@
 import type { AnyEndpoint } from '../../http/route.ts'
+import { getAlertsPage } from './alerts.ts'
 import { appserviceActs, getAppservicesPage } from './appservices.ts'
 import { getAuditPage } from './audit-log.ts'
 import { getCreateUserPage, postCreateUserPage } from './create-user.ts'
@@ -9,6 +10,9 @@ import { getNoticesPage, postNoticesPage } from './notices.ts'
 import { getOverviewPage } from './overview.ts'
 import { getReportPage, reportActs } from './report.ts'
 import { getReportsPage } from './reports.ts'
+import { getRoomMembersPage, getRoomPage } from './room.ts'
+import { roomActs } from './room-acts.ts'
+import { getRoomsPage } from './rooms.ts'
 import { getTasksPage } from './tasks.ts'
 import { getTokensListPage, tokenActs } from './tokens.ts'
 import { getUserPage } from './user.ts'
@@ -18,6 +22,7 @@ import { getUsersPage } from './users.ts'
 /** The pages for administrators. */
 export const adminPages: AnyEndpoint[] = [
   getOverviewPage,
+  getAlertsPage,
   getLoadPage,
   getLoadValuesPage,
   getUsersPage,
@@ -25,6 +30,10 @@ export const adminPages: AnyEndpoint[] = [
   postCreateUserPage,
   getUserPage,
   ...userActs,
+  getRoomsPage,
+  getRoomPage,
+  getRoomMembersPage,
+  ...roomActs,
   getReportsPage,
   getReportPage,
   ...reportActs,

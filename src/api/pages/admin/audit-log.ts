@@ -32,7 +32,7 @@ export const getAuditPage = adminPage({
     const body = html`<p>${words.hint}</p>
 ${listForm(visit, { path: AUDIT_PATH, fields })}
 ${table(visit, { label: sections.audit, columns: columnsOf(visit), rows: entries })}
-${keysetLinks(visit, { from: query.from, next, link: listLink(AUDIT_PATH, query) })}`
+${keysetLinks(visit, { isFirst: query.from === 0, next, link: listLink(AUDIT_PATH, query) })}`
     return { title: sections.audit, body }
   },
 })

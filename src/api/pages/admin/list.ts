@@ -186,18 +186,24 @@ type PageLinks = { from: number; count: number; total: number | null; hasMore?: 
 
 /**
  * Renders the links of a list whose pages begin after the last entry of the page before. `next`: that entry; null: the
- * page is the last one.
+ * page is the last one. Default labels: of lists that begin with the newest entry.
  */
-export function keysetLinks(
-  { texts }: Pick<AdminVisit, 'texts'>,
-  { from, next, link }: { from: number; next: number | null; link: ListLink },
-): Html {
+export function keysetLinks({ texts }: Pick<AdminVisit, 'texts'>, { isFirst, next, link, labels }: KeysetLinks): Html {
   const { pages, newest, older } = texts.admin.list
   const links = [
-    ...(from > 0 ? [html`<li><a href="${link({ from: 0 })}">${newest}</a></li>`] : []),
-    ...(next === null ? [] : [html`<li><a href="${link({ from: next })}" rel="next">${older}</a></li>`]),
+    ...(isFirst ? [] : [html`<li><a href="${link({ from: '' })}">${labels?.first ?? newest}</a></li>`]),
+    ...(next === null
+      ? []
+      : [html`<li><a href="${link({ from: next })}" rel="next">${labels?.after ?? older}</a></li>`]),
   ]
   return links.length === 0 ? html`` : html`<div class="pages"><nav aria-label="${pages}"><ul>${links}</ul></nav></div>`
+}
+
+type KeysetLinks = {
+  isFirst: boolean
+  next: number | string | null
+  link: ListLink
+  labels?: { first: string; after: string }
 }
 
 /** Returns a number in the reader's language. */

@@ -1,4 +1,3 @@
-import { z } from 'zod'
 import { contentUriOf, type MediaName } from '../../../core/content-uri.ts'
 import { NotFoundError } from '../../../core/errors.ts'
 import { byteSizeText } from '../../../core/text/byte-size.ts'
@@ -139,7 +138,7 @@ function dayField({ admin: { media } }: Texts, value: string) {
   return field(media.unusedSince, { name: 'day', type: 'date', required: true, value }, { hint: media.unusedHint })
 }
 
-const dayOf = (form: URLSearchParams) => z.coerce.number().parse(Date.parse(form.get('day') ?? ''))
+const dayOf = (form: URLSearchParams) => Date.parse(form.get('day') ?? '')
 
 const deleteUploads = actPage({
   ...{ act: 'deleteUploads', path: `${MEDIA_PATH}/delete-uploads`, look: 'danger', section: 'media' },

@@ -4,6 +4,8 @@ import type { MediaName } from '../../../core/content-uri.ts'
 export const USERS_PATH = '/admin/users'
 export const CREATE_USER_PATH = '/admin/users/new'
 export const AUDIT_PATH = '/admin/audit'
+export const ROOMS_PATH = '/admin/rooms'
+export const ALERTS_PATH = '/admin/alerts'
 export const REPORTS_PATH = '/admin/reports'
 export const MEDIA_PATH = '/admin/media'
 export const TOKENS_PATH = '/admin/tokens'
@@ -25,4 +27,9 @@ export function auditPath(target: string): string {
 /** Returns the page of a file, or one of the pages below it. */
 export function mediaPagePath({ serverName, mediaId }: MediaName, below = ''): string {
   return `${MEDIA_PATH}/${encodeURIComponent(serverName)}/${encodeURIComponent(mediaId)}${below}`
+}
+
+/** Returns the page of a room, or one of the pages below it. */
+export function roomPath(roomId: string, below = ''): string {
+  return `${ROOMS_PATH}/${encodeURIComponent(roomId)}${below}`
 }

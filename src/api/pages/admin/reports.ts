@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isUserId } from '../../../core/ids.ts'
+import { isRoomId, isUserId } from '../../../core/ids.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { pageOfReports } from '../../../services/rooms/directory/handle-reports.ts'
 import type { ReportRow } from '../../../storage/rooms/handled-reports.ts'
@@ -9,6 +9,7 @@ import { doneNotice } from './act-page.ts'
 import { type AdminVisit, adminPage } from './admin-page.ts'
 import { badge, type Column, keysetLinks, listForm, listLink, listQuery, ON_A_PAGE, table } from './list.ts'
 import { REPORTS_PATH, userPath } from './paths.ts'
+import { roomLink } from './rooms.ts'
 
 const KINDS = ['all', 'event', 'room', 'user'] as const
 const STATES = ['open', 'all', 'resolved', 'dismissed'] as const
@@ -23,6 +24,7 @@ export const getReportsPage = adminPage({
     state: z.enum(STATES).catch('open'),
     user: listQuery.shape.q,
     reporter: listQuery.shape.q,
+    room: listQuery.shape.q,
   }),
   async handle(visit, app) {
     const { query, texts } = visit
@@ -30,7 +32,7 @@ export const getReportsPage = adminPage({
     const filter = {
       kind: query.kind === 'all' ? null : query.kind,
       state: query.state === 'all' ? null : query.state,
-      roomId: null,
+      roomId: isRoomId(query.room) ? query.room : null,
       reporter: isUserId(query.reporter) ? query.reporter : null,
       reportedUser: isUserId(query.user) ? query.user : null,
     }
@@ -41,6 +43,7 @@ export const getReportsPage = adminPage({
     const fields = [
       { name: 'user', label: words.reportedUser, value: query.user },
       { name: 'reporter', label: words.reporter, value: query.reporter },
+      { name: 'room', label: words.kinds.room, value: query.room },
     ]
     const filters = [
       { name: 'state', label: words.state, value: query.state, options: options(STATES, words.states) },
@@ -49,7 +52,7 @@ export const getReportsPage = adminPage({
     const body = html`${doneNotice(visit, query.done)}
 ${listForm(visit, { path: REPORTS_PATH, fields, filters })}
 ${table(visit, { label: sections.reports, columns: columnsOf(visit), rows: reports })}
-${keysetLinks(visit, { from: query.from, next, link: listLink(REPORTS_PATH, query) })}`
+${keysetLinks(visit, { isFirst: query.from === 0, next, link: listLink(REPORTS_PATH, query) })}`
     return { title: sections.reports, body }
   },
 })
@@ -77,8 +80,7 @@ export function reportBadge({ admin }: Texts, state: ReportRow['state']): Html {
 /** Renders what a report is about: a user, a room, or an event of a user in a room. */
 export function reportedOf({ admin: { reports: words } }: Texts, report: ReportRow): Html {
   if (report.reported_user !== null) return html`${words.kinds.user}: ${userLink(report.reported_user)}`
-  const name = report.room_name ?? report.canonical_alias
-  const room = html`<bdi class="text">${name ?? ''}</bdi><small class="id">${report.room_id ?? ''}</small>`
+  const room = roomLink({ room_id: report.room_id!, name: report.room_name, canonical_alias: report.canonical_alias })
   if (report.event_id === null) return html`${words.kinds.room}: ${room}`
   return html`${words.kinds.event}: ${report.sender === null ? words.gone : userLink(report.sender)} ${room}`
 }

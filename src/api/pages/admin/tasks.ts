@@ -3,9 +3,10 @@ import { type Html, html } from '../../../core/text/html.ts'
 import { listTasks } from '../../../storage/jobs/tasks.ts'
 import type { TaskRow } from '../../../storage/schema/administration.ts'
 import { moment } from '../moment.ts'
+import { doneNotice } from './act-page.ts'
 import { type AdminVisit, adminPage } from './admin-page.ts'
 import { badge, type Column, listForm, listLink, listQuery, ON_A_PAGE, pageLinks, table } from './list.ts'
-import { TASKS_PATH } from './paths.ts'
+import { roomPath, TASKS_PATH } from './paths.ts'
 import { userLink } from './reports.ts'
 
 const STATES = ['all', 'scheduled', 'active', 'complete', 'failed', 'cancelled'] as const
@@ -15,7 +16,9 @@ export const getTasksPage = adminPage({
   method: 'GET',
   path: TASKS_PATH,
   section: 'tasks',
-  query: listQuery.pick({ from: true }).extend({ state: z.enum(STATES).catch('all'), about: listQuery.shape.q }),
+  query: listQuery
+    .pick({ from: true, done: true })
+    .extend({ state: z.enum(STATES).catch('all'), about: listQuery.shape.q }),
   async handle(visit, app) {
     const { query, texts } = visit
     const { tasks: words, sections } = texts.admin
@@ -29,7 +32,8 @@ export const getTasksPage = adminPage({
       filters: [{ name: 'state', label: words.state, value: query.state, options }],
     }
     const page = { from: query.from, count: tasks.length, total: null, hasMore: found.length > ON_A_PAGE }
-    const body = html`<p>${words.hint}</p>
+    const body = html`${doneNotice(visit, query.done)}
+<p>${words.hint}</p>
 ${listForm(visit, { path: TASKS_PATH, ...form })}
 ${table(visit, { label: sections.tasks, columns: columnsOf(visit), rows: tasks })}
 ${pageLinks(visit, { ...page, link: listLink(TASKS_PATH, query) })}`
@@ -53,6 +57,7 @@ function columnsOf(visit: AdminVisit): Column<TaskRow>[] {
 
 function aboutOf(id: string | null): Html {
   if (id === null) return html``
+  if (id.startsWith('!')) return html`<a href="${roomPath(id)}" class="id">${id}</a>`
   return id.startsWith('@') ? userLink(id) : html`<span class="id">${id}</span>`
 }
 

@@ -1,5 +1,5 @@
 import type { App } from '../../../app.ts'
-import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { UserId } from '../../../core/ids.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { describeUser } from '../../../services/users/administration/describe-user.ts'
 import { findMessageLimit } from '../../../services/users/administration/message-limits.ts'
@@ -16,6 +16,7 @@ import { type AdminVisit, adminPage } from './admin-page.ts'
 import { facts, listQuery, numberText, table } from './list.ts'
 import { filesPath } from './media.ts'
 import { auditPath, NOTICES_PATH, REPORTS_PATH, USERS_PATH, userPath } from './paths.ts'
+import { roomLink } from './rooms.ts'
 import { userBadges } from './users.ts'
 
 /** Devices and rooms that the page of a user shows; their numbers are those of all. */
@@ -141,14 +142,12 @@ async function roomsOf(app: App, visit: AdminVisit, memberships: readonly RoomMe
     app.database,
     shown.map(({ room_id }) => room_id),
   )
-  const nameOf = new Map<RoomId, string | null>(
-    rooms.map(({ room_id, name, canonical_alias }) => [room_id, name ?? canonical_alias]),
-  )
+  const known = new Map(rooms.map((room) => [room.room_id, room]))
   const columns = [
     {
       title: words.room,
       cell: ({ room_id }: RoomMembershipRow) =>
-        html`<bdi class="text">${nameOf.get(room_id) ?? ''}</bdi><small class="id">${room_id}</small>`,
+        roomLink(known.get(room_id) ?? { room_id, name: null, canonical_alias: null }),
     },
     {
       title: words.membership,

@@ -148,6 +148,16 @@ export async function loadRoomMemberships(
   return rows
 }
 
+/** Returns a page of the users with a membership of a room, by user ID. */
+export async function listRoomMembers(
+  db: Db,
+  { roomId, membership, after, limit }: { roomId: RoomId; membership: Membership; after: string; limit: number },
+): Promise<RoomMembershipRow[]> {
+  const { rows } = await sql<RoomMembershipRow>`select * from room_memberships where room_id = ${roomId}
+    and membership = ${membership} and user_id > ${after} order by user_id limit ${limit}::int`.execute(db.sql)
+  return rows
+}
+
 const PAGE = 1000
 
 /** Yields the joined members of a room in pages. */
