@@ -23,17 +23,12 @@ export type AdminApi = {
   /** Sends a request as an administrator. Returns the body of the response; throws CommandError for a refusal. */
   // biome-ignore lint/suspicious/noExplicitAny: bodies of many endpoints, which their callers know
   request<Body = Record<string, any>>(method: Method, path: string, body?: object): Promise<Body>
-  /** As `request`, without rights or with those of a token. */
-  send(method: Method, path: string, content?: Content): Promise<Record<string, unknown>>
-  /** The shared secret for registration. */
-  secret: string
 }
 
 /** Sends a request of an administrator. */
 export type AdminRequest = AdminApi['request']
 
 type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
-type Content = { authorization?: string; body?: object | undefined }
 /** The longest time that the server may work on a request. */
 const LONGEST_MS = 60 * 60_000
 
@@ -93,27 +88,34 @@ async function listenHere<Result>(app: App, work: (socketPath: string) => Promis
 }
 
 function apiOf(config: Config, { secret, ...target }: Target): AdminApi {
-  const send: AdminApi['send'] = (...request) => sendTo(target, ...request)
   return {
-    ...{ config, secret, send },
+    config,
     async request(method, path, body) {
       const proof = { name: userInfo().username, nonce: randomBytes(16).toString('hex'), time: Date.now() }
       const signed = operatorParts(proof, { method, url: path }).join('\0')
       const mac = createHmac('sha256', secret).update(signed).digest('hex')
-      return (await send(method, path, { authorization: writeOperatorProof({ ...proof, mac }), body })) as never
+      return (await send(target, { method, path, authorization: writeOperatorProof({ ...proof, mac }), body })) as never
     },
   }
 }
 
-async function sendTo(
+async function send(
   { origin, dispatcher }: Omit<Target, 'secret'>,
-  method: Method,
-  path: string,
-  { authorization, body }: Content = {},
+  {
+    method,
+    path,
+    authorization,
+    body,
+  }: { method: Method; path: string; authorization: string; body?: object | undefined },
 ): Promise<Record<string, unknown>> {
   const response = await fetch(origin + path, {
-    ...{ method, dispatcher, headers: authorization === undefined ? {} : { authorization } },
+    ...{ method, dispatcher, headers: { authorization } },
     ...(body && { body: JSON.stringify(body) }),
+  }).catch((error) => {
+    const reason = error.cause?.message || error.cause?.code || error.message
+    throw new CommandError(
+      `Hearth uses the embedded database but does not answer at ${origin}: ${reason}. If it is starting or stopping, try again in some seconds.`,
+    )
   })
   const text = await response.text()
   const answer = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)

@@ -1,14 +1,9 @@
-import { createHmac } from 'node:crypto'
 import { type Config, loadConfig } from '../../config.ts'
 import { CommandError, defineCommand } from '../command.ts'
 import { ask, PASSWORD_OPTION, readPassword } from '../read-password.ts'
 import { ADMIN_OPTIONS } from './act.ts'
-import { type AdminApi, withAdminApi } from './admin-api.ts'
+import { withAdminApi } from './admin-api.ts'
 import { print } from './print.ts'
-
-type Account = { username: string; password: string; admin: boolean }
-
-const REGISTER_PATH = '/_synapse/admin/v1/register'
 
 export const createUserCommand = defineCommand({
   argument: '[USERNAME]',
@@ -27,22 +22,11 @@ export const createUserCommand = defineCommand({
     const config = loadConfig({ configFile })
     const name = username ?? (await ask('User name: ', 'Name the account: hearth user create USERNAME'))
     const account = { username: localpartOf(name, config), password: await readPassword(passwordFile), admin }
-    const userId = await withAdminApi(config, (api) => register(api, account))
-    print({ user_id: userId, admin }, { json, describe: () => describe(userId, admin, config) })
+    const user = await withAdminApi(config, ({ request }) => request('POST', '/_hearth/admin/v1/users', account))
+    print(user, { json, describe: () => describe(user.name, admin, config) })
     return 0
   },
 })
-
-/** Registers an account with the shared secret, as Synapse's tools do, and ends the session that comes with it. */
-async function register({ send, secret }: AdminApi, account: Account): Promise<string> {
-  const { nonce } = await send('GET', REGISTER_PATH)
-  const parts = [nonce, account.username, account.password, account.admin ? 'admin' : 'notadmin']
-  const mac = createHmac('sha1', secret).update(parts.join('\0')).digest('hex')
-  const { user_id, access_token } = await send('POST', REGISTER_PATH, { body: { nonce, ...account, mac } })
-  const authorization = `Bearer ${access_token}`
-  await send('POST', '/_matrix/client/v3/logout', { authorization }).catch(() => {})
-  return String(user_id)
-}
 
 function describe(userId: string, admin: boolean, { public_base_url }: Config): string {
   return `Created the account ${userId}${admin ? ', an administrator' : ''}. It can log in at ${public_base_url}`

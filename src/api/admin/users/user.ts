@@ -2,10 +2,12 @@ import { z } from 'zod'
 import { replaceLinks } from '../../../services/sign-in/upstream-links.ts'
 import { describeUser } from '../../../services/users/administration/describe-user.ts'
 import { putUser } from '../../../services/users/administration/put-user.ts'
+import { userIdForNewName } from '../../../services/users/user-names.ts'
 import { type AnyEndpoint, Reply, route } from '../../http/route.ts'
-import { ofUser, v2 } from '../admin-fields.ts'
+import { hearthV1, ofUser, v2 } from '../admin-fields.ts'
 
 const MAX_LIST = 100
+const MAX_NAME = 255
 const path = v2('/users/:userId')
 /** Null in a body of Synapse's tools stands for an empty value. */
 const text = z
@@ -65,4 +67,23 @@ export const putOneUser = route({
   },
 })
 
-export const userRecordEndpoints: readonly AnyEndpoint[] = [getUser, putOneUser]
+/** Creates an account; unlike `PUT v2/users`, it refuses names that are taken. */
+const postUser = route({
+  method: 'POST',
+  path: hearthV1('/users'),
+  auth: 'admin',
+  body: z.object({
+    username: z.string().max(MAX_NAME),
+    password: z.string().optional(),
+    displayname: z.string().max(MAX_NAME).optional(),
+    admin: z.boolean().default(false),
+  }),
+  async handle({ body: { username, ...change }, session }, app) {
+    const userId = userIdForNewName(app, username)
+    const wanted = { ...change, logOutDevices: false }
+    await putUser(app, { userId, by: session.userId, change: wanted, mustBeNew: true })
+    return new Reply(201, await describeUser(app, userId))
+  },
+})
+
+export const userRecordEndpoints: readonly AnyEndpoint[] = [postUser, getUser, putOneUser]
