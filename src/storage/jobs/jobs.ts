@@ -61,6 +61,12 @@ export async function releaseJob(tx: Tx, { job_nid, leased_by }: JobRow, failedU
     where job_nid = ${job_nid}::bigint and leased_by = ${leased_by}`.execute(tx.sql)
 }
 
+/** Postpones a job that has not begun, because the process that requested it does its work. */
+export async function delayJob(tx: Tx, jobNid: number, dueTs: number): Promise<void> {
+  await sql`update jobs set due_ts = ${dueTs}::bigint where job_nid = ${jobNid}::bigint
+    and leased_by is null`.execute(tx.sql)
+}
+
 /** Deletes a job that is no longer needed, unless a process runs it. */
 export async function withdrawJob(tx: Tx, jobNid: number): Promise<void> {
   await sql`delete from jobs where job_nid = ${jobNid}::bigint and leased_by is null`.execute(tx.sql)

@@ -9,17 +9,17 @@ const KEPT_MS = 7 * 24 * 60 * 60_000
 
 /**
  * Begins a task for an administrator: stores it, and enqueues the job of the kind `action` that does it. The job's
- * payload also has the `task_id`. Returns the job.
+ * payload also has the `task_id`. Returns the job, which begins at `due`.
  */
 export async function beginTask(
   tx: Tx,
-  { taskId, action, resourceId, payload, now }: NewTask & { now: number },
+  { taskId, action, resourceId, payload, now, due = now }: NewTask & { now: number; due?: number },
 ): Promise<number> {
   await sql`delete from tasks where changed_ts < ${now - KEPT_MS}::bigint
     and not exists (select 1 from jobs where jobs.kind = tasks.action and jobs.key = tasks.task_id)`.execute(tx.sql)
   await sql`insert into tasks (task_id, action, resource_id, status, created_ts, changed_ts, result)
     values (${taskId}, ${action}, ${resourceId}, 'scheduled', ${now}::bigint, ${now}::bigint, '{}')`.execute(tx.sql)
-  return enqueueJob(tx, { kind: action, key: taskId, payload: { ...payload, task_id: taskId }, now })
+  return enqueueJob(tx, { kind: action, key: taskId, payload: { ...payload, task_id: taskId }, now: due })
 }
 
 type NewTask = {

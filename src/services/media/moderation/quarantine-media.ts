@@ -28,19 +28,25 @@ export async function unquarantineMedia(app: App, name: MediaName): Promise<void
   })
 }
 
-/** Quarantines all media that a user uploaded to this server, and returns how many that were. */
+/**
+ * Quarantines all media that a user uploaded to this server, and returns how many that were. Stops early when the server
+ * stops; a repeated call continues.
+ */
 export async function quarantineMediaOfUser(app: App, userId: UserId, by: UserId): Promise<number> {
   for (let count = 0; ; ) {
     const names = await loadServedUploads(app.database, userId, BATCH)
-    if (names.length === 0) return count
+    if (names.length === 0 || app.stopping.aborted) return count
     count += await quarantine(app, names, by)
   }
 }
 
-/** Quarantines all media in unencrypted events of a room, and returns how many that were. */
+/** As `quarantineMediaOfUser`, for all media in unencrypted events of a room. */
 export async function quarantineMediaInRoom(app: App, roomId: RoomId, by: UserId): Promise<number> {
   let count = 0
-  for await (const names of mediaInRoom(app, roomId)) count += await quarantine(app, names, by)
+  for await (const names of mediaInRoom(app, roomId)) {
+    if (app.stopping.aborted) return count
+    count += await quarantine(app, names, by)
+  }
   return count
 }
 

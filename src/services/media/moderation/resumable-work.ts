@@ -2,15 +2,20 @@ import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
-import { enqueueJob, withdrawJob } from '../../../storage/jobs/jobs.ts'
+import { repeat } from '../../../infra/concurrency/repeat.ts'
+import type { Tx } from '../../../storage/engine/database.ts'
+import { delayJob, withdrawJob } from '../../../storage/jobs/jobs.ts'
+import { beginTask, updateTask } from '../../../storage/jobs/tasks.ts'
 import { deleteOldCopies, deleteOldUploads, type OldUploads } from '../delete-media.ts'
 import { quarantineMediaInRoom, quarantineMediaOfUser } from './quarantine-media.ts'
 
-/** The kind of job that continues the work of an administrator's request whose process died. */
+/** The task of an administrator's request, and the job that continues it if the process dies. */
 export const MEDIA_WORK = 'media_work'
 
-/** The job begins after this time, because the request usually does the work itself. */
-const HEAD_START_MS = 2 * 60_000
+const TASK_ID_LENGTH = 16
+/** The job begins after this time: the request does the work itself, and postpones the job as long as it does. */
+const HEAD_START_MS = 6000
+const POSTPONE_MS = 2000
 
 const id = <Id extends string>() => z.string().transform((text) => text as Id)
 const mediaWork = z.discriminatedUnion('work', [
@@ -25,6 +30,7 @@ const mediaWork = z.discriminatedUnion('work', [
   z.object({ work: z.literal('delete_copies'), before: z.int() }),
 ])
 type MediaWork = z.output<typeof mediaWork>
+const ofTask = z.object({ task_id: z.string() })
 
 /** As `quarantineMediaOfUser`; another process continues if this one dies. */
 export function quarantineUser(app: App, userId: UserId, by: UserId): Promise<number> {
@@ -51,35 +57,76 @@ export function deleteCopies(app: App, before: number): Promise<number> {
 
 /** Does the work of a job. `job`: its payload. */
 export async function continueMediaWork(app: App, job: Json): Promise<void> {
-  const given = mediaWork.parse(job)
-  switch (given.work) {
-    case 'quarantine_user':
-      await quarantineMediaOfUser(app, given.user_id, given.by)
-      break
-    case 'quarantine_room':
-      await quarantineMediaInRoom(app, given.room_id, given.by)
-      break
-    case 'delete_uploads':
-      await deleteOldUploads(app, {
-        before: given.before,
-        sizeAbove: given.size_above,
-        keepAvatars: given.keep_avatars,
-      })
-      break
-    case 'delete_copies':
-      await deleteOldCopies(app, given.before)
-  }
+  const work = mediaWork.parse(job)
+  const { task_id: taskId } = ofTask.parse(job)
+  const result = await doWork(app, work)
   // It stops early when the server stops.
   app.stopping.throwIfAborted()
+  await app.database.write((tx) => saveWork(app, tx, { taskId, work, result }))
 }
 
-/** Runs work that may take long, and leaves a job for it if it does not end. The work is idempotent. */
-async function resumably<Result>(app: App, payload: MediaWork, run: () => Promise<Result>): Promise<Result> {
-  const due = app.clock.now() + HEAD_START_MS
-  const job = { kind: MEDIA_WORK, key: JSON.stringify(payload), payload, now: due }
-  const jobNid = await app.database.write((tx) => enqueueJob(tx, job))
-  const result = await run()
-  app.stopping.throwIfAborted()
-  await app.database.write((tx) => withdrawJob(tx, jobNid))
-  return result
+function doWork(app: App, work: MediaWork): Promise<number | string[]> {
+  switch (work.work) {
+    case 'quarantine_user':
+      return quarantineMediaOfUser(app, work.user_id, work.by)
+    case 'quarantine_room':
+      return quarantineMediaInRoom(app, work.room_id, work.by)
+    case 'delete_uploads':
+      return deleteOldUploads(app, {
+        before: work.before,
+        sizeAbove: work.size_above,
+        keepAvatars: work.keep_avatars,
+      })
+    case 'delete_copies':
+      return deleteOldCopies(app, work.before)
+  }
+}
+
+/** Runs work that may take long, as a task whose job continues if it does not end. The work is idempotent. */
+async function resumably<Result extends number | string[]>(
+  app: App,
+  work: MediaWork,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const taskId = app.random.token(TASK_ID_LENGTH)
+  const due = () => app.clock.now() + HEAD_START_MS
+  const task = { taskId, action: MEDIA_WORK, resourceId: subjectOf(work), payload: work }
+  const jobNid = await app.database.write(async (tx) => {
+    const job = await beginTask(tx, { ...task, now: app.clock.now(), due: due() })
+    await saveWork(app, tx, { taskId, work })
+    return job
+  })
+  const postponing = repeat(
+    app,
+    { every: POSTPONE_MS, first: POSTPONE_MS, failure: 'postponing of media work failed' },
+    () => app.database.write((tx) => delayJob(tx, jobNid, due())),
+  )
+  try {
+    const result = await run()
+    app.stopping.throwIfAborted()
+    await app.database.write(async (tx) => {
+      await withdrawJob(tx, jobNid)
+      await saveWork(app, tx, { taskId, work, result })
+    })
+    return result
+  } finally {
+    await postponing.stop()
+  }
+}
+
+/** The user or room that the work is about. */
+function subjectOf(work: MediaWork): string | null {
+  if ('user_id' in work) return work.user_id
+  return 'room_id' in work ? work.room_id : null
+}
+
+/** Stores what the task does, and without a result that it is under way. */
+function saveWork(
+  { clock }: Pick<App, 'clock'>,
+  tx: Tx,
+  { taskId, work: { work }, result }: { taskId: string; work: MediaWork; result?: number | string[] },
+): Promise<void> {
+  const media = typeof result === 'number' ? result : result?.length
+  const status = media === undefined ? 'active' : 'complete'
+  return updateTask(tx, { taskId, status, result: { work, ...(media !== undefined && { media }) }, now: clock.now() })
 }

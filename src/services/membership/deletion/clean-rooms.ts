@@ -21,9 +21,8 @@ type Progress = { messages_deleted: number; rooms_cleaned: number; rooms_deleted
 
 /** Begins the task when it is due, in one of the processes, until the server stops. */
 export function startCleaning(app: App): { stop(): Promise<void> } {
-  return repeat(app, { every: LOOK_MS, first: LOOK_MS, failure: 'start of room cleaning failed' }, () =>
-    beginWhenDue(app),
-  )
+  const every = Math.min(LOOK_MS, app.config.retention.interval)
+  return repeat(app, { every, first: every, failure: 'start of room cleaning failed' }, () => beginWhenDue(app))
 }
 
 /** Begins the task unless one has begun within the interval, or nothing is ever to be deleted. */
