@@ -6,13 +6,9 @@ import { insertRemoteMedia } from '../../storage/media/remote-media.ts'
 import { createTestApp, type TestApp } from '../../testing/create-test-app.ts'
 import { storedFiles } from '../../testing/stored-files.ts'
 import { createPeerNetwork } from '../../testing/test-peer.ts'
-import {
-  quarantineServer,
-  removeContentRule,
-  setContentRule,
-  unquarantineServer,
-} from '../media/moderation/media-rules.ts'
+import { quarantineServer, removeContentRule, setContentRule } from '../media/moderation/media-rules.ts'
 import { quarantineMedia, unquarantineMedia } from '../media/moderation/quarantine-media.ts'
+import { unquarantineServer } from '../media/moderation/resumable-work.ts'
 import { storeFile } from '../media/store-file.ts'
 import { sweepMedia } from '../media/sweep-media.ts'
 import { uploadMedia } from '../media/upload-media.ts'

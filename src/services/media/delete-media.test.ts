@@ -10,8 +10,9 @@ import { createUser } from '../users/create-user.ts'
 import { isStoreUsable } from './check-media-store.ts'
 import { deleteOldCopies, deleteOldUploads } from './delete-media.ts'
 import { findKeptMedia, findLocalMedia } from './find-local-media.ts'
-import { quarantineServer, unquarantineServer } from './moderation/media-rules.ts'
-import { protectMedia, quarantineChanges, quarantineMedia } from './moderation/quarantine-media.ts'
+import { quarantineServer } from './moderation/media-rules.ts'
+import { protectMedia, quarantineChanges, quarantineMedia, unquarantineMedia } from './moderation/quarantine-media.ts'
+import { unquarantineServer } from './moderation/resumable-work.ts'
 import { storeFile } from './store-file.ts'
 import { sweepMedia } from './sweep-media.ts'
 import { thumbnailMedia } from './thumbnail-media.ts'
@@ -148,5 +149,30 @@ test('a quarantined server: its media are not served, and the feed has them', as
     ['second', true],
     ['first', false],
     ['second', false],
+  ])
+})
+
+test('the feed says that media are released only when no other rule blocks them', async () => {
+  const both = await copy('both', 'blocked twice')
+  await quarantineMedia(app, both, admin)
+  await quarantineServer(app, elsewhere, { by: admin, reason: null })
+  const { nextBatch: start } = await quarantineChanges(app, { from: 0, limit: 1000 })
+  const changes = async () =>
+    (await quarantineChanges(app, { from: start, limit: 100 })).changes.map(({ isQuarantined }) => isQuarantined)
+  await unquarantineServer(app, elsewhere)
+  expect([await changes(), await isServed(both)]).toEqual([[], false])
+  await unquarantineMedia(app, both)
+  expect([await changes(), await isServed(both)]).toEqual([[false], true])
+})
+
+test('the feed has media that are served because they are protected, and those that are no longer', async () => {
+  const own = await upload('protected later')
+  await quarantineMedia(app, own, admin)
+  const { nextBatch: start } = await quarantineChanges(app, { from: 0, limit: 1000 })
+  for (const isProtected of [true, true, false]) await protectMedia(app, own.mediaId, isProtected)
+  const { changes } = await quarantineChanges(app, { from: start, limit: 100 })
+  expect(changes.map(({ mediaId, isQuarantined }) => [mediaId, isQuarantined])).toEqual([
+    [own.mediaId, false],
+    [own.mediaId, true],
   ])
 })

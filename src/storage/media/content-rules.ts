@@ -4,6 +4,7 @@ import type { ServerName } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import type { ContentRuleRow } from '../schema/media.ts'
 import { appendQuarantineChanges } from './quarantine-changes.ts'
+import { appendReleases } from './quarantine-releases.ts'
 
 export type Verdict = ContentRuleRow['verdict']
 export type NewContentRule = { verdict: Verdict; setBy: string; reason: string | null; now: number }
@@ -40,7 +41,7 @@ export async function deleteContentRules(tx: Tx, hashes: readonly string[], verd
   const verdicts = new Map(rows.map((row) => [row.sha256, row.verdict]))
   const media = await loadMediaWith(tx, [...verdicts.keys()])
   const affected = media.filter(({ sha256, is_protected }) => !isServed(verdicts.get(sha256), is_protected))
-  appendQuarantineChanges(tx, affected.map(nameOf), false)
+  await appendReleases(tx, affected.map(nameOf))
   return rows.length
 }
 

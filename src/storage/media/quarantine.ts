@@ -5,6 +5,7 @@ import type { Db, Tx } from '../engine/database.ts'
 import { deleteContentRules, setContentRules } from './content-rules.ts'
 import { QUARANTINED_BY } from './media.ts'
 import { appendQuarantineChanges } from './quarantine-changes.ts'
+import { appendReleases } from './quarantine-releases.ts'
 
 type NameRow = { server_name: ServerName; media_id: string }
 
@@ -44,7 +45,7 @@ export async function unquarantineName(tx: Tx, { serverName, mediaId }: MediaNam
     )
     select sha256, quarantined_by is not null as was_quarantined from before`.execute(tx.sql)
   const [media] = rows
-  if (media?.was_quarantined) appendQuarantineChanges(tx, [{ serverName, mediaId }], false)
+  if (media?.was_quarantined) await appendReleases(tx, [{ serverName, mediaId }])
   if (media?.sha256) await deleteContentRules(tx, [media.sha256], 'quarantine')
 }
 

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { ServerName } from '../../core/ids.ts'
 import type { Db, Tx } from '../engine/database.ts'
 import { appendQuarantineChanges } from './quarantine-changes.ts'
+import { appendReleases } from './quarantine-releases.ts'
 
 /** A server whose media are not served. */
 export type QuarantinedServer = { server_name: ServerName; set_by: string; reason: string | null; set_ts: number }
@@ -15,13 +16,9 @@ export async function insertQuarantinedServer(tx: Tx, server: QuarantinedServer)
     .execute()
 }
 
-/** Ends the quarantine of a server's media. False if there is none. */
-export async function deleteQuarantinedServer(tx: Tx, serverName: ServerName): Promise<boolean> {
-  const { numDeletedRows } = await tx.sql
-    .deleteFrom('media_quarantined_servers')
-    .where('server_name', '=', serverName)
-    .executeTakeFirst()
-  return numDeletedRows === 1n
+/** Ends the quarantine of a server's media, if there is one. */
+export async function deleteQuarantinedServer(tx: Tx, serverName: ServerName): Promise<void> {
+  await tx.sql.deleteFrom('media_quarantined_servers').where('server_name', '=', serverName).execute()
 }
 
 export function findQuarantinedServer(db: Db, serverName: ServerName): Promise<QuarantinedServer | undefined> {
@@ -57,6 +54,7 @@ export async function appendServerChanges(
     where server_name = ${serverName} and media_id > ${page.after} and sha256 is not null
     order by media_id limit ${page.limit}::int`.execute(tx.sql)
   const names = rows.map(({ media_id: mediaId }) => ({ serverName, mediaId }))
-  appendQuarantineChanges(tx, names, page.isQuarantined)
+  if (page.isQuarantined) appendQuarantineChanges(tx, names, true)
+  else await appendReleases(tx, names)
   return { count: rows.length, last: rows.at(-1)?.media_id ?? page.after }
 }

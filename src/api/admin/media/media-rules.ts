@@ -1,10 +1,6 @@
 import { z } from 'zod'
-import {
-  quarantineServer,
-  removeContentRule,
-  setContentRule,
-  unquarantineServer,
-} from '../../../services/media/moderation/media-rules.ts'
+import { quarantineServer, removeContentRule, setContentRule } from '../../../services/media/moderation/media-rules.ts'
+import { unquarantineServer } from '../../../services/media/moderation/resumable-work.ts'
 import { listContentRules } from '../../../storage/media/content-rules.ts'
 import { listQuarantinedServers } from '../../../storage/media/quarantined-servers.ts'
 import { serverName } from '../../http/fields.ts'

@@ -41,11 +41,10 @@ export async function quarantineServer(
   return announceServer(app, serverName, true)
 }
 
-/** Ends the quarantine of all media of a server. Throws M_NOT_FOUND. */
-export async function unquarantineServer(app: App, serverName: ServerName): Promise<void> {
-  if (!(await app.database.write((tx) => deleteQuarantinedServer(tx, serverName))))
-    throw new NotFoundError('The media of this server are not quarantined')
-  await announceServer(app, serverName, false)
+/** Ends the quarantine of all media of a server, and returns how many are stored. Can be repeated. */
+export async function releaseServer(app: App, serverName: ServerName): Promise<number> {
+  await app.database.write((tx) => deleteQuarantinedServer(tx, serverName))
+  return announceServer(app, serverName, false)
 }
 
 /** Appends the changes for all stored media of a server, in batches, and returns their number. */

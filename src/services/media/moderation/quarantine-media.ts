@@ -5,7 +5,11 @@ import type { RoomId, UserId } from '../../../core/ids.ts'
 import { setMediaProtected } from '../../../storage/media/local-media.ts'
 import { findStoredMedia } from '../../../storage/media/media.ts'
 import { loadServedUploads, quarantineNames, unquarantineName } from '../../../storage/media/quarantine.ts'
-import { listQuarantineChanges, type QuarantineChange } from '../../../storage/media/quarantine-changes.ts'
+import {
+  appendQuarantineChanges,
+  listQuarantineChanges,
+  type QuarantineChange,
+} from '../../../storage/media/quarantine-changes.ts'
 import { loadEventsWithFiles } from '../../../storage/media/room-media.ts'
 
 const BATCH = 200
@@ -62,7 +66,12 @@ export async function listMediaInRoom(app: App, roomId: RoomId): Promise<{ local
 /** Protects media of this server from quarantine, or ends that. Throws M_NOT_FOUND. */
 export async function protectMedia(app: App, mediaId: string, isProtected: boolean): Promise<void> {
   const name = { serverName: app.serverName, mediaId }
-  if (!(await app.database.write((tx) => setMediaProtected(tx, name, isProtected)))) throw unknownMedia()
+  await app.database.write(async (tx) => {
+    const wasQuarantined = (await findStoredMedia(tx, name))?.quarantinedBy != null
+    if (!(await setMediaProtected(tx, name, isProtected))) throw unknownMedia()
+    const isQuarantined = (await findStoredMedia(tx, name))?.quarantinedBy != null
+    if (isQuarantined !== wasQuarantined) appendQuarantineChanges(tx, [name], isQuarantined)
+  })
 }
 
 /** Returns changes of the quarantine after a position. Throws M_INVALID_PARAM for a position in the future. */

@@ -1,12 +1,15 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
-import type { RoomId, UserId } from '../../../core/ids.ts'
+import { NotFoundError } from '../../../core/errors.ts'
+import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { delayJob, withdrawJob } from '../../../storage/jobs/jobs.ts'
 import { beginTask, updateTask } from '../../../storage/jobs/tasks.ts'
+import { findQuarantinedServer } from '../../../storage/media/quarantined-servers.ts'
 import { deleteOldCopies, deleteOldUploads, type OldUploads } from '../delete-media.ts'
+import { releaseServer } from './media-rules.ts'
 import { quarantineMediaInRoom, quarantineMediaOfUser } from './quarantine-media.ts'
 
 /** The task of an administrator's request, and the job that continues it if the process dies. */
@@ -28,6 +31,7 @@ const mediaWork = z.discriminatedUnion('work', [
     keep_avatars: z.boolean(),
   }),
   z.object({ work: z.literal('delete_copies'), before: z.int() }),
+  z.object({ work: z.literal('release_server'), server_name: id<ServerName>() }),
 ])
 type MediaWork = z.output<typeof mediaWork>
 const ofTask = z.object({ task_id: z.string() })
@@ -55,6 +59,13 @@ export function deleteCopies(app: App, before: number): Promise<number> {
   return resumably(app, { work: 'delete_copies', before }, () => deleteOldCopies(app, before))
 }
 
+/** Ends the quarantine of all media of a server; another process continues if this one dies. Throws M_NOT_FOUND. */
+export async function unquarantineServer(app: App, serverName: ServerName): Promise<void> {
+  if (!(await findQuarantinedServer(app.database, serverName)))
+    throw new NotFoundError('The media of this server are not quarantined')
+  await resumably(app, { work: 'release_server', server_name: serverName }, () => releaseServer(app, serverName))
+}
+
 /** Does the work of a job. `job`: its payload. */
 export async function continueMediaWork(app: App, job: Json): Promise<void> {
   const work = mediaWork.parse(job)
@@ -79,6 +90,8 @@ function doWork(app: App, work: MediaWork): Promise<number | string[]> {
       })
     case 'delete_copies':
       return deleteOldCopies(app, work.before)
+    case 'release_server':
+      return releaseServer(app, work.server_name)
   }
 }
 
@@ -114,9 +127,10 @@ async function resumably<Result extends number | string[]>(
   }
 }
 
-/** The user or room that the work is about. */
+/** The user, room or server that the work is about. */
 function subjectOf(work: MediaWork): string | null {
   if ('user_id' in work) return work.user_id
+  if ('server_name' in work) return work.server_name
   return 'room_id' in work ? work.room_id : null
 }
 
