@@ -6,7 +6,7 @@ import { deleteMediaById, findOldMedia } from '../../storage/media/local-media.t
 import { deleteFilesIfUnused } from '../../storage/media/media-files.ts'
 import { deleteUnusedRemoteMedia } from '../../storage/media/remote-media.ts'
 import { isStoreUsable } from './check-media-store.ts'
-import { dropObject } from './objects.ts'
+import { dropObjects } from './objects.ts'
 
 const BATCH = 100
 
@@ -82,6 +82,10 @@ async function deleteFiles(app: App, hashes: readonly string[]): Promise<void> {
   const objects = await app.database.write((tx) => deleteFilesIfUnused(tx, hashes))
   for (const [store, its] of Map.groupBy(objects, (object) => object.store)) {
     if (!(await isStoreUsable(app, store))) continue
-    for (const object of its) await dropObject(app, object)
+    await dropObjects(
+      app,
+      store,
+      its.map(({ objectKey }) => objectKey),
+    )
   }
 }

@@ -6,7 +6,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import {
   announceObject,
   forgetObjects,
-  markOrphanedObject,
+  markIfOrphaned,
   markOrphanedObjects,
 } from '../../storage/media/pending-objects.ts'
 import type { StoredObject, StoreName } from '../../storage/schema/media.ts'
@@ -29,16 +29,21 @@ export async function announceNewObject(app: App, tx: Tx): Promise<StoredObject>
 }
 
 /** Deletes an object if it is orphaned. If its store does not answer, the sweep deletes it later. */
-export async function dropObject(app: App, object: StoredObject): Promise<void> {
-  const { objectKey, store } = object
-  if (!(await app.database.write((tx) => markOrphanedObject(tx, object)))) return
+export function dropObject(app: App, { objectKey, store }: StoredObject): Promise<void> {
+  return dropObjects(app, store, [objectKey])
+}
+
+/** As `dropObject`, for several objects of a store. */
+export async function dropObjects(app: App, store: StoreName, objectKeys: readonly string[]): Promise<void> {
+  const keys = await app.database.write((tx) => markIfOrphaned(tx, store, objectKeys))
+  if (keys.length === 0) return
   try {
-    await storeNamed(app.media.stores, store).delete(objectKey)
+    for (const key of keys) await storeNamed(app.media.stores, store).delete(key)
   } catch (error) {
     if (error instanceof StoreUnavailableError) return
     throw error
   }
-  await app.database.write((tx) => forgetObjects(tx, store, [objectKey]))
+  await app.database.write((tx) => forgetObjects(tx, store, keys))
 }
 
 /**

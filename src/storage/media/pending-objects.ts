@@ -31,11 +31,14 @@ export async function orphanObject(tx: Tx, { objectKey, store }: StoredObject): 
     on conflict (object_key, store) do update set since_ts = 0`.execute(tx.sql)
 }
 
-/** Marks an orphaned object for deletion; it can no longer be claimed. False if it was claimed, or is not registered. */
-export async function markOrphanedObject(tx: Tx, { objectKey, store }: StoredObject): Promise<boolean> {
-  const { numAffectedRows } = await sql`update pending_objects set is_deleting = true
-    where object_key = ${objectKey} and store = ${store}`.execute(tx.sql)
-  return numAffectedRows === 1n
+/**
+ * Marks those of some objects for deletion that are orphaned, and returns their keys; they can no longer be claimed.
+ * Claimed and unregistered ones are omitted.
+ */
+export async function markIfOrphaned(tx: Tx, store: StoreName, keys: readonly string[]): Promise<string[]> {
+  const { rows } = await sql<{ object_key: string }>`update pending_objects set is_deleting = true
+    where object_key = any(${keys}::text[]) and store = ${store} returning object_key`.execute(tx.sql)
+  return rows.map(({ object_key }) => object_key)
 }
 
 /**
