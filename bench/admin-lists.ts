@@ -20,7 +20,7 @@ import { startPostgres } from '../testing/postgres.ts'
  * the fastest of some rounds, because other load on the machine only makes them slower.
  */
 const [rooms = 50_000, users = 100_000] = process.argv.slice(2).map(Number)
-const ROUNDS = 5
+const ROUNDS = 3
 
 async function generate({ sql: db }: Database): Promise<void> {
   await sql`insert into rooms (room_id, room_version, creator, in_directory, name, topic, canonical_alias, join_rule,
@@ -80,6 +80,7 @@ function lists(db: Database): Map<string, () => Promise<unknown>> {
   for (const order of USER_ORDERS)
     for (const [name, from, isDescending] of [
       ['', 0, false],
+      [', middle', Math.floor(users * 0.4), false],
       [', last page', Math.max(0, users - 10_000), false],
       [', descending', 0, true],
     ] as const)

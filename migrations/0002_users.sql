@@ -35,6 +35,14 @@ create table users (
 );
 create index users_admins on users (user_id) where is_admin;
 create index users_created on users (created_ts, user_id);
+-- The orders of the lists for administrators.
+create index users_guests on users (is_guest, user_id);
+create index users_by_admin on users (is_admin, user_id);
+create index users_deactivated on users ((deactivated_ts is not null), user_id);
+create index users_types on users (user_type, user_id);
+create index users_locked on users (locked, user_id);
+create index users_suspended on users (suspended, user_id);
+create index users_shadow_banned on users (shadow_banned, user_id);
 create index users_validity on users (valid_until_ts)
   where deactivated_ts is null and not is_guest and renewal_mailed_ts is null;
 
@@ -60,6 +68,50 @@ create table profiles (
   -- JSON object of all other fields
   fields text not null default '{}'
 );
+-- What else lists of users are sorted and searched by. Triggers here and on devices keep the rows up.
+create table listed_users (
+  user_id text primary key,
+  -- the first characters of the profile's
+  displayname text,
+  avatar_url text,
+  -- the user ID and the displayname, in lower case
+  searched text not null,
+  -- when the user was last seen with any device
+  last_seen_ts bigint
+);
+create index listed_users_displayname on listed_users (displayname collate "C", user_id);
+create index listed_users_avatar on listed_users (avatar_url collate "C", user_id);
+create index listed_users_seen on listed_users (last_seen_ts, user_id);
+
+create function list_users() returns trigger language plpgsql as $$
+begin
+  insert into listed_users (user_id, searched) select user_id, lower(user_id) from changed;
+  return null;
+end $$;
+create trigger users_listed after insert on users referencing new table as changed
+  for each statement execute function list_users();
+
+create function follow_profiles() returns trigger language plpgsql as $$
+begin
+  update listed_users set displayname = left(new.displayname, 100), avatar_url = left(new.avatar_url, 100),
+    searched = lower(user_id) || E'\n' || coalesce(lower(left(new.displayname, 500)), '')
+    where user_id = coalesce(new.user_id, old.user_id);
+  return null;
+end $$;
+create trigger profiles_stored after insert on profiles for each row execute function follow_profiles();
+create trigger profiles_changed after update on profiles for each row
+  when (old.displayname is distinct from new.displayname or old.avatar_url is distinct from new.avatar_url)
+  execute function follow_profiles();
+create trigger profiles_deleted after delete on profiles for each row execute function follow_profiles();
+
+create function forget_sightings() returns trigger language plpgsql as $$
+begin
+  update listed_users set last_seen_ts = null where user_id = new.user_id;
+  return null;
+end $$;
+create trigger users_erased after update of erased on users for each row when (new.erased and not old.erased)
+  execute function forget_sightings();
+
 -- Finds out whether a file is an avatar, before it is deleted. A hash takes texts of any length.
 create index profiles_avatar on profiles using hash (avatar_url) where avatar_url is not null;
 

@@ -12,6 +12,16 @@ create table devices (
   last_seen_user_agent text,
   primary key (user_id, device_id)
 );
+
+create function follow_sightings() returns trigger language plpgsql as $$
+begin
+  update listed_users set last_seen_ts = greatest(last_seen_ts, new.last_seen_ts) where user_id = new.user_id;
+  return null;
+end $$;
+create trigger devices_stored after insert on devices for each row when (new.last_seen_ts is not null)
+  execute function follow_sightings();
+create trigger devices_seen after update of last_seen_ts on devices for each row
+  when (old.last_seen_ts is distinct from new.last_seen_ts) execute function follow_sightings();
 create index devices_created on devices (created_ts);
 
 -- A refresh returns a new refresh token. The old one stays valid until the new one, or the access token issued with it,

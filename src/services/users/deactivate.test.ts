@@ -169,6 +169,7 @@ test('access ends, what was stored stays', async () => {
     'filters',
     'key_backup_sessions',
     'key_backups',
+    'listed_users',
     'notification_progress',
     'notifications',
     'presence',
@@ -188,7 +189,7 @@ test('access ends, what was stored stays', async () => {
 test('with erase nothing stays but the name', async () => {
   const { userId } = await settledUser('bob')
   await deactivateUser(app, { userId, erase: true })
-  expect(await tablesWith(userId)).toEqual(['presence', 'stream', 'users'])
+  expect(await tablesWith(userId)).toEqual(['listed_users', 'presence', 'stream', 'users'])
   const cleared = { presence: 'offline', status_msg: null, last_active_ts: 0 }
   expect(await findPresence(app.database, userId)).toMatchObject(cleared)
 })

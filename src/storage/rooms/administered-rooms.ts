@@ -54,13 +54,17 @@ async function count(db: Db, filter: AdministeredRoomFilter): Promise<number> {
   return rows[0]!.count
 }
 
-/** Sorts without the rooms' other columns, so that the sort needs little memory. */
+/**
+ * Sorts without the rooms' other columns, so that the sort needs little memory. Then each room of the page is looked up
+ * in turn, which `offset 0` forces.
+ */
 async function loadPage(db: Db, filter: AdministeredRoomFilter, page: AdministeredRoomPage): Promise<RoomRow[]> {
   const direction = directionOf(page)
   const { rows } = await sql<RoomRow>`select rooms.* from (
       select room_id, ${columnOf(page)} as place from rooms where ${matches(filter)}
       order by place ${direction}, room_id ${direction} limit ${page.limit}::int offset ${page.from}::bigint
-    ) as page join rooms using (room_id) order by place ${direction}, room_id ${direction}`.execute(db.sql)
+    ) as page cross join lateral (select * from rooms where rooms.room_id = page.room_id offset 0) as rooms
+    order by place ${direction}, page.room_id ${direction}`.execute(db.sql)
   return rows
 }
 
@@ -73,7 +77,8 @@ async function search(db: Db, filter: AdministeredRoomFilter, page: Administered
     select total, rooms.* from (select count(*) as total from found) as counted
     left join (select * from found order by place ${direction}, room_id ${direction}
       limit ${page.limit}::int offset ${page.from}::bigint) as page on true
-    left join rooms using (room_id) order by place ${direction}, room_id ${direction}`.execute(db.sql)
+    left join lateral (select * from rooms where rooms.room_id = page.room_id offset 0) as rooms on true
+    order by place ${direction}, page.room_id ${direction}`.execute(db.sql)
   return { rooms: rows.filter(({ room_id }) => room_id !== null), total: rows[0]!.total }
 }
 

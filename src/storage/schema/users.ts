@@ -14,6 +14,13 @@ export type UserTables = {
   registration_nonces: { nonce: string; expires_ts: number }
   registration_tokens: RegistrationTokenRow
   profiles: ProfileRow
+  listed_users: {
+    user_id: UserId
+    displayname: string | null
+    avatar_url: string | null
+    searched: string
+    last_seen_ts: number | null
+  }
   account_data: { user_id: UserId; room_id: RoomId | ''; type: string; content: string }
   push_rules: { user_id: UserId; overlay: string }
   filters: { user_id: UserId; filter_id: string; filter: string }

@@ -44,7 +44,7 @@ const WITHOUT_INDEX = [
   /rooms\/reports\.ts:\d+: reports$/,
   /federation\/destination-lists\.ts:\d+: federation_destinations$/,
   /rooms\/administered-rooms\.ts:\d+: rooms$/,
-  /users\/user-lists\.ts:\d+: (users|profiles)$/,
+  /users\/user-lists\.ts:\d+: (users|listed_users)$/,
   /mas\/[a-z-]+\.ts:\d+: (users|registration_tokens|upstream_links|oauth_clients|oauth_sessions)$/,
   // Figures of the server as a whole, once a minute and once in ten.
   /figures\/server-figures\.ts:\d+: (federation_destinations|media_files|devices)$/,

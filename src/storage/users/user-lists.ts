@@ -49,51 +49,84 @@ export const EVERYBODY: UserFilter = {
 
 export type UserPage = { order: string; isDescending: boolean; from: number; limit: number }
 
+/** From this offset on, a page may be read from the end of the list. */
+const FAR = 1000
+
 /** Returns a page of the users of this server. */
-export async function listUsers(
+export async function listUsers(db: Db, filter: UserFilter, page: UserPage): Promise<ListedUser[]> {
+  if (page.from < FAR) return loadPage(db, filter, page)
+  const total = await countUsers(db, filter)
+  if (page.from <= total / 2) return loadPage(db, filter, page)
+  // The users before a page have to be passed: from the end there are fewer.
+  const limit = Math.max(0, Math.min(page.limit, total - page.from))
+  const from = Math.max(0, total - page.from - limit)
+  const isDescending = !page.isDescending
+  return (await loadPage(db, filter, { ...page, isDescending, from, limit })).reverse()
+}
+
+/** Only the users of the page are looked up with all they have: in turn, which `offset 0` forces. */
+async function loadPage(
   db: Db,
   filter: UserFilter,
   { order, isDescending, from, limit }: UserPage,
 ): Promise<ListedUser[]> {
   const direction = isDescending ? sql`desc` : sql`asc`
-  // Only the users of the page are looked up in devices, unless the list is in that order.
-  const { rows } = await sql<ListedUser>`select user_id, displayname, avatar_url, is_guest, is_admin,
-      deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, erased, user_type, created_ts,
-      (select max(last_seen_ts) from devices where devices.user_id = page.user_id) as last_seen_ts
-    from (select users.*, displayname, avatar_url, seen_ts
-      from users left join profiles using (user_id)
-        ${order === 'last_seen_ts' ? sql`left join (select user_id, max(last_seen_ts) as seen_ts from devices group by user_id) as seen using (user_id)` : sql`cross join (select null::bigint as seen_ts) as seen`}
-      where ${matches(filter)}
-      order by ${columnOf(order)} ${direction}, user_id ${direction}
-      limit ${limit}::int offset ${from}::bigint) as page
-    order by ${columnOf(order)} ${direction}, user_id ${direction}`.execute(db.sql)
+  const { rows } =
+    await sql<ListedUser>`select page.user_id, profile.displayname, profile.avatar_url, is_guest, is_admin,
+      deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, erased, user_type, created_ts, last_seen_ts
+    from (select user_id, place from ${sourceOf(filter, order)} where ${matches(filter)}
+        order by place ${direction}, user_id ${direction}
+        limit (select ${limit}::bigint) offset (select ${from}::bigint)) as page
+      cross join lateral (select * from users where users.user_id = page.user_id offset 0) as one
+      cross join lateral (select last_seen_ts from listed_users where listed_users.user_id = page.user_id offset 0) as seen
+      left join lateral (select displayname, avatar_url from profiles where profiles.user_id = page.user_id offset 0)
+        as profile on true
+    order by place ${direction}, page.user_id ${direction}`.execute(db.sql)
   return rows
 }
 
 /** Returns how many users a list has. */
 export async function countUsers(db: Db, filter: UserFilter): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*) as count
-    from users left join profiles using (user_id) where ${matches(filter)}`.execute(db.sql)
+    from ${sourceOf(filter, 'name')} where ${matches(filter)}`.execute(db.sql)
   return rows[0]!.count
 }
 
 /** Returns when a user was last seen with any device; null: never. */
 export async function findLastSeen(db: Db, userId: UserId): Promise<number | null> {
-  const { rows } = await sql<{ last_seen_ts: number | null }>`select max(last_seen_ts) as last_seen_ts from devices
+  const { rows } = await sql<{ last_seen_ts: number | null }>`select last_seen_ts from listed_users
     where user_id = ${userId}`.execute(db.sql)
-  return rows[0]!.last_seen_ts
+  return rows[0]?.last_seen_ts ?? null
 }
 
+/**
+ * Returns the users of a list with the `place` that they are sorted by: for most orders from the table with the indexes
+ * for them. For orders by other columns each user is looked up in turn, so that an index gives the order. A search
+ * reads all names, and looks up the users whom it finds.
+ */
+function sourceOf({ idPart, namePart }: UserFilter, order: string) {
+  if (idPart !== null)
+    return sql`(select listed.*, own.*, ${columnOf(order)} as place from (select * from listed_users
+      where strpos(lower(user_id collate "C"), ${idPart}) > 0 offset 0) as listed ${OWN}) as source`
+  if (namePart !== null)
+    return sql`(select listed.*, own.*, ${columnOf(order)} as place from (select * from listed_users
+      where strpos(searched, ${namePart}) > 0 offset 0) as listed ${OWN}) as source`
+  if (order === 'displayname')
+    return sql`(select listed.*, own.*, displayname collate "C" as place from listed_users as listed ${OWN}) as source`
+  if (order === 'avatar_url')
+    return sql`(select listed.*, own.*, avatar_url collate "C" as place from listed_users as listed ${OWN}) as source`
+  if (order === 'last_seen_ts')
+    return sql`(select listed.*, own.*, last_seen_ts as place from listed_users as listed ${OWN}) as source`
+  return sql`(select users.*, ${ownColumnOf(order)} as place from users) as source`
+}
+
+const OWN = sql`cross join lateral (select is_admin, is_guest, deactivated_ts, locked, suspended, shadow_banned, user_type,
+  created_ts from users where users.user_id = listed.user_id offset 0) as own`
+
 function matches(filter: UserFilter) {
-  const { idPart, namePart, withoutTypes } = filter
+  const { withoutTypes } = filter
   const conditions = [
     sql`true`,
-    ...(idPart === null ? [] : [sql`strpos(lower(users.user_id collate "C"), ${idPart}) > 0`]),
-    ...(namePart === null
-      ? []
-      : [
-          sql`(strpos(lower(users.user_id collate "C"), ${namePart}) > 0 or strpos(lower(displayname), ${namePart}) > 0)`,
-        ]),
     ...(filter.guests === null ? [] : [sql`is_guest = ${filter.guests}::boolean`]),
     ...(filter.deactivated === null ? [] : [sql`(deactivated_ts is not null) = ${filter.deactivated}::boolean`]),
     ...(filter.locked === null ? [] : [sql`locked = ${filter.locked}::boolean`]),
@@ -106,14 +139,18 @@ function matches(filter: UserFilter) {
 }
 
 function columnOf(order: string) {
-  if (order === 'displayname') return sql`displayname`
+  if (order === 'displayname') return sql`displayname collate "C"`
+  if (order === 'avatar_url') return sql`avatar_url collate "C"`
+  if (order === 'last_seen_ts') return sql`last_seen_ts`
+  return ownColumnOf(order)
+}
+
+function ownColumnOf(order: string) {
   if (order === 'is_guest') return sql`is_guest`
   if (order === 'admin') return sql`is_admin`
   if (order === 'deactivated') return sql`(deactivated_ts is not null)`
   if (order === 'user_type') return sql`user_type`
-  if (order === 'avatar_url') return sql`avatar_url`
   if (order === 'creation_ts') return sql`created_ts`
-  if (order === 'last_seen_ts') return sql`seen_ts`
   if (order === 'locked') return sql`locked`
   if (order === 'suspended') return sql`suspended`
   if (order === 'shadow_banned') return sql`shadow_banned`
