@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { DatabaseSync } from 'node:sqlite'
 import { EventType, type MatrixClient, type MatrixEvent, Preset } from 'matrix-js-sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { toEvent } from '../../testing/matrix/events.ts'
+import type { Pdu } from '../../testing/matrix/pdu.ts'
+import { ROOM_VERSIONS } from '../../testing/matrix/room-versions.ts'
 import { pollUntil } from '../../testing/poll-until.ts'
+import { startPostgres } from '../../testing/postgres.ts'
+import { startAppservice, type TestAppservice } from '../harness/appservice.ts'
 import { ask, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startFederation, type TestFederation } from '../harness/federation.ts'
 import { PROGRAM, type TestHearth } from '../harness/hearth.ts'
@@ -17,19 +23,28 @@ import {
   v3,
 } from '../harness/rooms.ts'
 import { startSdk } from '../harness/sdk.ts'
+import { type SigningPeer, startSigningPeer } from '../harness/signing-peer.ts'
 import { startSynapse, type TestSynapse } from '../harness/synapse.ts'
 import { joinVia } from '../harness/synapse-pair.ts'
 
 /** A Synapse is replaced by a Hearth with its name, ports and data, while clients and another server go on. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 240_000
+/**
+ * long: the other server is a Synapse, and there are 20 users. postgresql: Synapse's database is PostgreSQL, for which
+ * its Python needs psycopg2; together with long.
+ */
+const VARIANTS = process.env.IMPORT?.split(',') ?? []
+const MORE_USERS = VARIANTS.includes('long') ? 18 : 0
 const MEGOLM = { type: EventType.RoomEncryption, content: { algorithm: 'm.megolm.v1.aes-sha2' } }
 
 let federation: TestFederation
 let synapse: TestSynapse
-let peer: TestHearth
+let peer: TestHearth | TestSynapse
 let imported: TestHearth
 let output = ''
 const started: MatrixClient[] = []
+let bridge: TestAppservice
+let visitor: SigningPeer
 let alice: Person
 let bob: Person
 let carol: Person
@@ -43,28 +58,54 @@ const before: {
   redacted: string
   invited: string
   file: string
-} = { encryptedRoom: '', secret: '', missed: '', plainRoom: '', history: [], redacted: '', invited: '', file: '' }
+  forkedRoom: string
+  backup: { version: string; count: number }
+  forBridge: string
+} = {
+  encryptedRoom: '',
+  secret: '',
+  missed: '',
+  plainRoom: '',
+  history: [],
+  redacted: '',
+  invited: '',
+  file: '',
+  forkedRoom: '',
+  backup: { version: '', count: 0 },
+  forBridge: '',
+}
 
 /** `network`: whether the client's requests are sent, or wait. */
 type Person = { user: TestUser; client: MatrixClient; network: Network }
 
 beforeAll(async () => {
   federation = await startFederation()
+  bridge = await startAppservice('bridge')
+  federation.onDispose(() => bridge.dispose())
+  visitor = await startSigningPeer(federation, { isUnchecked: true })
+  const settings = {
+    background_updates: { sleep_enabled: false },
+    app_service_config_files: [bridge.registrationFile],
+    ...(await ownDatabase()),
+  }
   ;[synapse, peer] = await Promise.all([
-    startSynapse(federation, { background_updates: { sleep_enabled: false } }),
-    federation.hearth(),
+    startSynapse(federation, settings),
+    VARIANTS.includes('long') ? startSynapse(federation) : federation.hearth(),
   ])
   alice = await person(synapse.url, 'alice')
   bob = await person(synapse.url, 'bob')
   carol = await person(peer.url, 'carol')
   await talkInSecret()
   await talkInPublic()
-  await pollUntil('Synapse has finished its background updates', () => checks())
+  before.forkedRoom = await fork()
+  if (VARIANTS.includes('long')) await pollUntil('Synapse has finished its background updates', () => checks())
   await synapse.kill()
+  if (VARIANTS.length === 0) skipUpdates()
   imported = await federation.hearth({
     serverName: synapse.serverName,
     port: synapse.federationPort,
     clientPort: Number(new URL(synapse.url).port),
+    config: { appservices: [bridge.registrationFile] },
     beforeStart: importAll,
   })
 }, PATIENCE_MS)
@@ -72,6 +113,15 @@ afterAll(async () => {
   for (const client of started) client.stopClient()
   await federation?.dispose()
 })
+
+async function ownDatabase(): Promise<object> {
+  if (!VARIANTS.includes('postgresql')) return {}
+  const postgres = await startPostgres()
+  federation.onDispose(() => postgres.stop())
+  const { hostname: host, port, username: user, pathname } = new URL(await postgres.createDatabase())
+  const args = { host, port: Number(port), user, dbname: pathname.slice(1), cp_min: 1, cp_max: 5 }
+  return { database: { name: 'psycopg2', args } }
+}
 
 async function person(url: string, name: string): Promise<Person> {
   const user = await registerUser(url, uniqueName(name))
@@ -116,9 +166,36 @@ async function talkInSecret(): Promise<void> {
     await pollUntil('all are members', () => client.getRoom(roomId)?.getJoinedMemberCount() === 3)
   before.encryptedRoom = roomId
   before.secret = await says(alice.client, roomId, 'before the import', bob.client, carol.client)
+  await backUp(alice.client)
   bob.network.cut()
   before.missed = await says(carol.client, roomId, 'while bob is away', alice.client)
   alice.network.cut()
+}
+
+async function backUp(client: MatrixClient): Promise<void> {
+  await client.getCrypto()!.resetKeyBackup()
+  before.backup = await pollUntil('keys are backed up', async () => {
+    const found = await alice.user.get(`${v3}/room_keys/version`)
+    return found.count > 0 && { version: found.version, count: found.count }
+  })
+}
+
+/** Leaves a room with two forward extremities, after an earlier fork that Synapse has resolved. */
+async function fork(): Promise<string> {
+  const roomId = await createRoom(alice.user, { preset: 'public_chat', room_version: '10' })
+  const { signatures: _signatures, hashes: _hashes, ...proper } = await visitor.join(synapse, roomId)
+  const say = async (fields: object): Promise<void> => {
+    const signed = visitor.sign({ ...proper, origin_server_ts: Date.now(), ...fields }, '10') as Pdu
+    const body = { origin: visitor.serverName, origin_server_ts: Date.now(), pdus: [signed] }
+    await visitor.ask(synapse, 'PUT', `/_matrix/federation/v1/send/${uniqueName()}`, body)
+    await seen(alice.user, roomId, toEvent(ROOM_VERSIONS.get('10')!, signed).event_id)
+  }
+  await sendText(alice.user, roomId, 'on one side')
+  const renamed = { membership: 'join', displayname: 'Forked' }
+  await say({ type: 'm.room.member', state_key: visitor.userId, content: renamed })
+  await sendState(alice.user, roomId, { type: 'm.room.topic', content: { topic: 'Resolved' } })
+  await say({ content: { msgtype: 'm.text', body: 'on the other side' } })
+  return roomId
 }
 
 async function talkInPublic(): Promise<void> {
@@ -126,7 +203,13 @@ async function talkInPublic(): Promise<void> {
   const roomId = await createRoom(user, { preset: 'public_chat', name: 'Plain', room_alias_name: uniqueName('plain') })
   before.plainRoom = roomId
   await joinRoom(roomId, bob.user)
+  for (let each = 0; each < MORE_USERS; each++) {
+    const guest = await registerUser(synapse.url)
+    await joinRoom(roomId, guest)
+    await sendText(guest, roomId, `hello from ${guest.userId}`)
+  }
   await joinVia(carol.user, roomId, user)
+  await bridge.ask(synapse.url, { method: 'POST', path: `${v3}/join/${encodeURIComponent(roomId)}` })
   const root = await sendText(user, roomId, 'a thread begins')
   await sendEvent(bob.user, roomId, relating('m.thread', root))
   before.redacted = await sendText(user, roomId, 'to be redacted')
@@ -134,6 +217,9 @@ async function talkInPublic(): Promise<void> {
   await sendState(user, roomId, { type: 'm.room.topic', content: { topic: 'Before' } })
   await sendText(carol.user, roomId, 'from afar').then((eventId) => seen(user, roomId, eventId))
   before.file = await upload(user)
+  await pollUntil('the bridge receives events', () => bridge.events().length > 0)
+  bridge.answerTransactions = 500
+  before.forBridge = await sendText(user, roomId, 'while the bridge is down')
   before.history = (await historyOf(user, roomId)).map(({ event_id }) => event_id)
   before.invited = await createRoom(carol.user, { name: 'Elsewhere', invite: [bob.user.userId] })
   await pollUntil('the invite arrives', async () => {
@@ -167,6 +253,13 @@ async function decrypted(client: MatrixClient, roomId: string, eventId: string):
     return found?.getType() === EventType.RoomMessage && !found.isDecryptionFailure() ? found : undefined
   })
   return event.getContent().body
+}
+
+/** The updates of a new database change nothing, but take Synapse half a minute on SQLite. */
+function skipUpdates(): void {
+  const database = new DatabaseSync(synapse.databaseFile)
+  database.exec('delete from background_updates')
+  database.close()
 }
 
 /** Whether nothing hinders the import; Synapse may still run. */
@@ -206,7 +299,7 @@ function run(words: string[], watch: (child: ChildProcess, text: string) => void
 }
 
 test('the import reports what it stored, and agrees with Synapse', () => {
-  expect(output).toMatch(/^users: 2$/m)
+  expect(output).toContain(`\nusers: ${2 + MORE_USERS}\n`)
   expect(output).toMatch(/they agree/)
   expect(output).not.toMatch(/Note:|left out/)
 })
@@ -259,4 +352,29 @@ test('files are downloaded under their old names', async () => {
   const answer = await fetch(imported.url + path, { headers })
   expect(answer.headers.get('content-disposition')).toContain('old.txt')
   expect(await answer.text()).toBe(FILE)
+})
+
+test('a forked room goes on', async () => {
+  const roomId = before.forkedRoom
+  const state = await alice.user.get(roomPath(roomId, `state/m.room.member/${encodeURIComponent(visitor.userId)}`))
+  expect(state).toMatchObject({ displayname: 'Forked' })
+  const eventId = await sendText(alice.user, roomId, 'the forks meet')
+  await pollUntil('the other server receives it', () =>
+    visitor.received.some(({ pdus }) => pdus.some((pdu) => pdu.prev_events.length === 2 && pdu.depth > 5)),
+  )
+  await seen(alice.user, roomId, eventId)
+})
+
+test('the key backup is complete', async () => {
+  const { version, count } = await alice.user.get(`${v3}/room_keys/version`)
+  expect(version).toBe(before.backup.version)
+  // The client has added keys since.
+  expect(count).toBeGreaterThanOrEqual(before.backup.count)
+})
+
+test('the bridge receives what it has missed', async () => {
+  bridge.answerTransactions = 200
+  await pollUntil('the missed event arrives', () =>
+    bridge.events().some(({ event_id }) => event_id === before.forBridge),
+  )
 })
