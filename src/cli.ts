@@ -83,6 +83,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'deactivate an account, and erase its data if asked to',
     load: async () => (await import('./cli/admin/users.ts')).deactivateUserCommand,
   },
+  'user export': {
+    summary: 'write all data of a user into a ZIP archive',
+    load: async () => (await import('./cli/admin/export-user.ts')).exportUserCommand,
+  },
   'user reset-password': {
     summary: 'set a new password for an account',
     load: async () => (await import('./cli/admin/reset-password.ts')).resetPasswordCommand,

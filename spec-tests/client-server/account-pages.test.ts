@@ -73,10 +73,13 @@ const PAGES = [
   ...['/reset-identity', '/deactivate', '/second-factor'],
 ].map((path) => `/account${path}`)
 
-test.each([...PAGES, '/account/uploads'])('%s needs a sign-in, and leads back after it', async (path) => {
-  const form = await newVisitor(url).open(path)
-  expect([form.url.pathname, form.url.searchParams.get('continue')]).toEqual(['/login', path])
-})
+test.each([...PAGES, '/account/uploads', '/account/export'])(
+  '%s needs a sign-in, and leads back after it',
+  async (path) => {
+    const form = await newVisitor(url).open(path)
+    expect([form.url.pathname, form.url.searchParams.get('continue')]).toEqual(['/login', path])
+  },
+)
 
 test.each([...PAGES.slice(1), '/account/avatar'])('%s refuses the form of another site', async (path) => {
   const { user, visitor } = await enter()

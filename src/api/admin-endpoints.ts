@@ -19,6 +19,7 @@ import { serverFactEndpoints } from './admin/server/server-facts.ts'
 import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
 import { accountActEndpoints } from './admin/users/account-acts.ts'
 import { postAccountValidity } from './admin/users/account-validity.ts'
+import { getUserExport } from './admin/users/export-user.ts'
 import { personalTokenEndpoints } from './admin/users/personal-tokens.ts'
 import { userRedactionEndpoints } from './admin/users/redact-user.ts'
 import { getAdminRegister, postAdminRegister } from './admin/users/register.ts'
@@ -46,6 +47,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   postAccountValidity,
   ...userListEndpoints,
   ...userRedactionEndpoints,
+  getUserExport,
   ...reportEndpoints,
   ...handledReportEndpoints,
   ...registrationTokenEndpoints,

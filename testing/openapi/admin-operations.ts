@@ -12,6 +12,7 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/alerts ?limit': '',
   'GET /_hearth/admin/v1/statistics ?days': '',
   'POST /_hearth/admin/v1/database/copy': '',
+  'GET /_hearth/admin/v1/users/{userId}/export': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
   'POST /_hearth/admin/v1/users': 'username:string! password:string displayname:string admin:boolean',
   'DELETE /_hearth/admin/v1/users/{userId}/second_factors': '',

@@ -124,7 +124,7 @@ const browsers: PageState[] = [
   },
 ]
 
-const uploads: PageState[] = [simple('uploads', '/account/uploads')]
+const uploads: PageState[] = [simple('uploads', '/account/uploads'), simple('download of data', '/account/export')]
 
 const emails: PageState[] = [
   simple('e-mail addresses, none', '/account/emails'),

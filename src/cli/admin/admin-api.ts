@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import { Agent, type Dispatcher, fetch } from 'undici'
+import { Readable } from 'node:stream'
+import { Agent, type Dispatcher, fetch, type Response } from 'undici'
 import { endpointsFor } from '../../api/endpoints.ts'
 import { createHttpApp } from '../../api/http/http-app.ts'
 import { closeServer } from '../../api/http/http-server.ts'
@@ -23,6 +24,8 @@ export type AdminApi = {
   /** Sends a request as an administrator. Returns the body of the response; throws CommandError for a refusal. */
   // biome-ignore lint/suspicious/noExplicitAny: bodies of many endpoints, which their callers know
   request<Body = Record<string, any>>(method: Method, path: string, body?: object): Promise<Body>
+  /** As `request`, for a response that is no JSON. */
+  download(path: string): Promise<Readable>
 }
 
 /** Sends a request of an administrator. */
@@ -88,18 +91,28 @@ async function listenHere<Result>(app: App, work: (socketPath: string) => Promis
 }
 
 function apiOf(config: Config, { secret, ...target }: Target): AdminApi {
+  const prove = (method: Method, path: string) => {
+    const proof = { name: userInfo().username, nonce: randomBytes(16).toString('hex'), time: Date.now() }
+    const signed = operatorParts(proof, { method, url: path }).join('\0')
+    return writeOperatorProof({ ...proof, mac: createHmac('sha256', secret).update(signed).digest('hex') })
+  }
   return {
     config,
     async request(method, path, body) {
-      const proof = { name: userInfo().username, nonce: randomBytes(16).toString('hex'), time: Date.now() }
-      const signed = operatorParts(proof, { method, url: path }).join('\0')
-      const mac = createHmac('sha256', secret).update(signed).digest('hex')
-      return (await send(target, { method, path, authorization: writeOperatorProof({ ...proof, mac }), body })) as never
+      const response = await send(target, { method, path, authorization: prove(method, path), body })
+      const answer = parse(await response.text())
+      if (!response.ok) throw refusalOf(response, answer)
+      return answer as never
+    },
+    async download(path) {
+      const response = await send(target, { method: 'GET', path, authorization: prove('GET', path) })
+      if (!response.ok) throw refusalOf(response, parse(await response.text()))
+      return Readable.fromWeb(response.body!)
     },
   }
 }
 
-async function send(
+function send(
   { origin, dispatcher }: Omit<Target, 'secret'>,
   {
     method,
@@ -107,8 +120,8 @@ async function send(
     authorization,
     body,
   }: { method: Method; path: string; authorization: string; body?: object | undefined },
-): Promise<Record<string, unknown>> {
-  const response = await fetch(origin + path, {
+): Promise<Response> {
+  return fetch(origin + path, {
     ...{ method, dispatcher, headers: { authorization } },
     ...(body && { body: JSON.stringify(body) }),
   }).catch((error) => {
@@ -117,10 +130,14 @@ async function send(
       `Hearth uses the embedded database but does not answer at ${origin}: ${reason}. If it is starting or stopping, try again in some seconds.`,
     )
   })
-  const text = await response.text()
-  const answer = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
-  if (response.ok) return answer
+}
+
+function parse(text: string): Record<string, unknown> {
+  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+}
+
+function refusalOf(response: Response, answer: Record<string, unknown>): CommandError {
   const [first] = Array.isArray(answer.errors) ? answer.errors : []
   const reason = String(answer.error ?? first?.title ?? `The server answered ${response.status}`)
-  throw new CommandError(reason.endsWith('.') ? reason : `${reason}.`)
+  return new CommandError(reason.endsWith('.') ? reason : `${reason}.`)
 }

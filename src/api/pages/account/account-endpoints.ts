@@ -5,6 +5,7 @@ import { getDeactivatedPage, getDeactivatePage, postDeactivatePage } from './dea
 import { getAccountDevicePage, postAccountDevicePage } from './device.ts'
 import { getDevicesPage, postDevicesPage } from './devices.ts'
 import { getEmailsPage, postEmailsPage } from './emails.ts'
+import { getExportData, getExportPage } from './export.ts'
 import { getAccountPage, getRootPage } from './overview.ts'
 import { getPasswordPage, postPasswordPage } from './password.ts'
 import { getProfilePage, postProfilePage } from './profile.ts'
@@ -30,6 +31,8 @@ export const accountPages: AnyEndpoint[] = [
   getBrowsersPage,
   postBrowsersPage,
   getUploadsPage,
+  getExportPage,
+  getExportData,
   getEmailsPage,
   postEmailsPage,
   getPasswordPage,

@@ -38,6 +38,7 @@ export const ACCOUNT_SECTIONS: readonly AccountSection[] = [
     isOffered: ({ config }) => config.media.upload_limits.length > 0,
   },
   { path: '/account/tokens', texts: ({ tokens }) => tokens },
+  { path: '/account/export', texts: ({ exportData }) => exportData },
   { path: '/account/reset-identity', texts: ({ resetIdentity }) => resetIdentity },
   { path: '/account/deactivate', texts: ({ deactivate }) => deactivate },
 ]

@@ -392,6 +392,15 @@ export const en = {
     signOutOthers: 'Sign out all other browsers',
     done: 'Signed out.',
   },
+  exportData: {
+    title: 'Download your data',
+    hint: 'Messages, files, settings and devices',
+    explanation:
+      'You get a ZIP archive with your account, devices and settings, the rooms that you are or were in with all messages that you can see, and the files that you have uploaded. This may be large.',
+    encrypted:
+      'Encrypted messages are included as the server has them: only your client can decrypt them. Export its keys, or its chats, there.',
+    download: 'Download',
+  },
   uploads: {
     title: 'Uploads',
     hint: 'How much you may upload, and have',

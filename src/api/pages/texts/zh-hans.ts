@@ -366,6 +366,14 @@ export const zhHans: Texts = {
     othersSignedOut: '所有其他设备和浏览器均已退出登录。',
     unknown: '没有这台设备，它可能已经退出登录。',
   },
+  exportData: {
+    title: '下载您的数据',
+    hint: '消息、文件、设置和设备',
+    explanation:
+      '您将得到一个 ZIP 压缩包，其中包括您的账户、设备和设置，您现在或曾经加入的房间以及您能看到的所有消息，还有您上传的文件。它可能很大。',
+    encrypted: '加密消息按服务器所存的形式包含在内：只有您的客户端能够解密。请在客户端中导出密钥或聊天记录。',
+    download: '下载',
+  },
   uploads: {
     title: '上传',
     hint: '您可以上传多少，以及已上传多少',
