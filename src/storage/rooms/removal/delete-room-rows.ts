@@ -6,8 +6,8 @@ import type { Tx } from '../../engine/database.ts'
 const BATCH = 500
 
 /**
- * Deletes some rows of a room whose removal has begun, and returns how many; 0: none are left. `table` is the one at
- * which to go on.
+ * Deletes some rows of a room whose removal has begun. `from`: 0, or where the call before says to go on. Returns how
+ * many, and where to go on; undefined: none are left.
  */
 export async function deleteRoomRows(
   tx: Tx,
