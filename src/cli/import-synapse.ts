@@ -119,8 +119,12 @@ function checkTarget({ server_name, signing_key }: Config, synapse: SynapseConfi
     )
   if (existsSync(signing_key) && keyIn(readFileSync(signing_key, 'utf8')) !== keyIn(synapse.signingKeys[0]!))
     problem(`${signing_key} has another signing key than Synapse. Delete it, or replace it by Synapse's.`)
+  if (synapse.usesMas) findings.push({ severity: 'warning', text: MAS_WARNING })
   return findings
 }
+
+const MAS_WARNING =
+  'The Matrix Authentication Service has the passwords, addresses and sessions of users. Its database is not imported: everybody has to sign in again, with a new password or through an identity provider.'
 
 function keyIn(text: string): string {
   const { keyId, publicKey } = parseSigningKey(text)

@@ -17,6 +17,8 @@ export type SynapseConfig = {
   signingKeys: string[]
   oldSigningKeys: { keyId: string; publicKey: string; expiredTs: number }[]
   mediaFolder: string
+  /** Whether the Matrix Authentication Service has the passwords and sessions. */
+  usesMas: boolean
   /** Ports on which Synapse listens while it runs. */
   ports: number[]
 }
@@ -47,6 +49,10 @@ const schema = z.looseObject({
   signing_key_path: z.string().optional(),
   signing_key: z.string().optional(),
   old_signing_keys: z.record(z.string(), z.looseObject({ key: z.string(), expired_ts: z.number() })).nullish(),
+  matrix_authentication_service: z.looseObject({ enabled: z.boolean().optional() }).nullish(),
+  experimental_features: z
+    .looseObject({ msc3861: z.looseObject({ enabled: z.boolean().optional() }).nullish() })
+    .nullish(),
   media_store_path: z.string().default('media_store'),
   listeners: z.array(z.looseObject({ port: z.int().optional() })).default([]),
 })
@@ -76,6 +82,8 @@ export function readSynapseConfig(file: string, overrides: SynapseOverrides = {}
       expiredTs: expired_ts,
     })),
     mediaFolder: resolve(folder, overrides.media ?? parsed.media_store_path),
+    usesMas:
+      parsed.matrix_authentication_service?.enabled === true || parsed.experimental_features?.msc3861?.enabled === true,
     ports: parsed.listeners.flatMap(({ port }) => port ?? []),
   }
 }
