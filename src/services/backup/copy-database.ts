@@ -19,20 +19,28 @@ export function copyFolder({ data_dir }: Pick<Config, 'data_dir'>): string {
 export async function copyDatabase({ database, config, logger }: App): Promise<void> {
   if (database.engine !== 'pglite') throw new InvalidParamError('The server does not use the embedded database')
   const folder = copyFolder(config)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const unlock = lockCopy(folder)
+  const copy = join(folder, 'database')
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    const unlock = lockDataFolder(folder)
-    try {
-      await rm(join(folder, 'database'), { recursive: true, force: true })
-      await copyEmbedded(database, { from: join(config.data_dir, 'database'), to: join(folder, 'database') })
-    } finally {
-      unlock()
-    }
+    await rm(copy, { recursive: true, force: true })
+    await copyEmbedded(database, { from: join(config.data_dir, 'database'), to: copy })
+  } catch (error) {
+    await rm(copy, { recursive: true, force: true })
+    logger.error({ err: error }, 'copy of database failed')
+    throw new MatrixError(503, 'M_UNKNOWN', `The database could not be copied: ${(error as Error).message}`)
+  } finally {
+    unlock()
+  }
+}
+
+/** The lock of a data folder also excludes other copies, and is held by the command that reads one. */
+function lockCopy(folder: string): () => void {
+  try {
+    return lockDataFolder(folder)
   } catch (error) {
     if (error instanceof DataFolderLockedError)
       throw new MatrixError(409, 'M_UNKNOWN', 'Another backup is being made. Wait for its end')
-    await rm(folder, { recursive: true, force: true })
-    logger.error({ err: error }, 'copy of database failed')
-    throw new MatrixError(503, 'M_UNKNOWN', `The database could not be copied: ${(error as Error).message}`)
+    throw error
   }
 }

@@ -18,9 +18,9 @@ export class DataFolderLockedError extends Error {
 export function lockDataFolder(folder: string): () => void {
   const file = join(folder, 'hearth.lock')
   if (!create(file)) {
-    const [pid, start] = readFileSync(file, 'utf8').trim().split(' ')
+    const [pid, start = ''] = readFileSync(file, 'utf8').trim().split(' ')
     const holder = Number(pid)
-    if (isAlive(holder) && (!start || startOf(holder) === start)) throw new DataFolderLockedError(folder, holder)
+    if (isHeld(holder, start)) throw new DataFolderLockedError(folder, holder)
     unlinkSync(file)
     if (!create(file)) throw new DataFolderLockedError(folder, Number.parseInt(readFileSync(file, 'utf8'), 10))
   }
@@ -39,8 +39,14 @@ function create(file: string): boolean {
   }
 }
 
+/** A process may have the pid of a dead holder: in a container, each has the same. Only its start time differs. */
+function isHeld(pid: number, start: string): boolean {
+  if (pid === process.pid) return start !== '' && startOf(pid) === start
+  return isAlive(pid) && (start === '' || startOf(pid) === start)
+}
+
 function isAlive(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0 || pid === process.pid) return false
+  if (!Number.isInteger(pid) || pid <= 0) return false
   try {
     process.kill(pid, 0)
     return true
