@@ -14,6 +14,7 @@ const ADMIN: Readonly<Record<string, string>> = {
   'POST /_hearth/admin/v1/database/copy': '',
   'GET /_hearth/admin/v1/users/{userId}/export': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
+  'POST /_hearth/admin/v1/media/move': 'to:string!',
   'POST /_hearth/admin/v1/users': 'username:string! password:string displayname:string admin:boolean',
   'DELETE /_hearth/admin/v1/users/{userId}/second_factors': '',
   'GET /_hearth/admin/v1/users/{userId}/personal_tokens': '',

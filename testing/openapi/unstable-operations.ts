@@ -119,13 +119,6 @@ export const UNSTABLE_OPERATIONS: readonly Operation[] = [
     ...of('POST', '', { auth: 'none', body: { nonce: required('string'), username: required('string') } }),
     path: '/_synapse/admin/v1/register',
   },
-  {
-    ...of('POST', '', {
-      auth: 'none',
-      body: { to: required('string'), nonce: required('string'), mac: required('string') },
-    }),
-    path: '/_hearth/admin/v1/media/move',
-  },
   of('POST', 'account_validity/send_mail'),
   of('POST', 'add_threepid/msisdn/submit_token', {
     auth: 'none',
