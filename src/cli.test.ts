@@ -53,6 +53,7 @@ describe('help', () => {
     ...commandsOf('token'),
     ...commandsOf('registration-token'),
     ...commandsOf('media'),
+    ...commandsOf('federation'),
   ])('explains %s with examples', async (command) => {
     const { code, stdout } = await hearth([...command.split(' '), '--help'])
     expect(code).toBe(0)
@@ -81,6 +82,7 @@ describe('a wrong command line ends with 2 and one line', () => {
     [['user', 'lok', 'x'], 'There is no command user lok; did you mean user lock? See: hearth --help\n'],
     [['user', 'lock'], 'USERNAME is missing: hearth user lock USERNAME\n'],
     [['user', 'list', '--limit', 'many'], '--limit: expected a whole number, not many\n'],
+    [['media', 'delete', 'a'], 'a is no URI such as mxc://example.org/a1b2c3\n'],
     [['constructor'], 'There is no command constructor. See: hearth --help\n'],
     [['start', '--confg', 'x'], "Unknown option '--confg'; did you mean --config?\n"],
     [['--confg', 'x'], "Unknown option '--confg'; did you mean --config?\n"],

@@ -155,6 +155,26 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'move files between the folder and the bucket',
     load: async () => (await import('./cli/admin/move-media.ts')).moveMediaCommand,
   },
+  'media quarantine': {
+    summary: 'quarantine a file',
+    load: async () => (await import('./cli/admin/media.ts')).quarantineMediaCommand,
+  },
+  'media unquarantine': {
+    summary: 'end the quarantine of a file',
+    load: async () => (await import('./cli/admin/media.ts')).unquarantineMediaCommand,
+  },
+  'media delete': {
+    summary: 'delete a file',
+    load: async () => (await import('./cli/admin/media.ts')).deleteMediaCommand,
+  },
+  'federation status': {
+    summary: 'list the servers to which this one sends',
+    load: async () => (await import('./cli/admin/federation.ts')).federationStatusCommand,
+  },
+  'federation retry': {
+    summary: 'send to a server again at once',
+    load: async () => (await import('./cli/admin/federation.ts')).retryFederationCommand,
+  },
 }
 
 /** The first words of commands of two words. */
@@ -164,6 +184,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   token: 'personal tokens of bots and scripts',
   'registration-token': 'tokens with which visitors register',
   media: 'uploaded files',
+  federation: 'connections with other servers',
 }
 
 /**

@@ -1,0 +1,62 @@
+import { loadConfig } from '../../config.ts'
+import { defineCommand } from '../command.ts'
+import { ADMIN_OPTIONS, defineAct, wholeNumber } from './act.ts'
+import { withAdminApi } from './admin-api.ts'
+import { columns, print, time } from './print.ts'
+
+const PATH = '/_synapse/admin/v1/federation/destinations'
+const DEFAULT_LIMIT = '100'
+
+/** A server to which this one sends, in the form of Synapse's admin API. */
+type Destination = {
+  destination: string
+  failure_ts: number | null
+  retry_last_ts: number
+  retry_interval: number
+}
+
+export const federationStatusCommand = defineCommand({
+  argument: '[SERVER]',
+  about: 'Lists the servers to which this one sends, those that fail first, or only those whose name contains SERVER.',
+  options: {
+    ...ADMIN_OPTIONS,
+    from: { type: 'string', value: 'NUMBER', about: 'how many to skip' },
+    limit: { type: 'string', value: 'NUMBER', about: `how many to list at most; absent: ${DEFAULT_LIMIT}` },
+  },
+  examples: [
+    ['federation status', 'which servers cannot be reached'],
+    ['federation status matrix.org --json', 'one server, in a script'],
+  ],
+  async run({ config: configFile, json, from = '0', limit = DEFAULT_LIMIT }, server) {
+    const query = new URLSearchParams({
+      ...{ from: String(wholeNumber('from', from)), limit: String(wholeNumber('limit', limit)) },
+      ...{ order_by: 'failure_ts', dir: 'b' },
+      ...(server !== undefined && { destination: server }),
+    })
+    const page = await withAdminApi(loadConfig({ configFile }), ({ request }) =>
+      request<{ destinations: Destination[]; total: number }>('GET', `${PATH}?${query}`),
+    )
+    print(page, { json, describe: describeStatus })
+    return 0
+  },
+})
+
+export const retryFederationCommand = defineAct({
+  command: 'federation retry',
+  about: 'Sends to a server again at once, without waiting for the next attempt.',
+  argument: 'SERVER',
+  example: 'matrix.org',
+  purpose: 'when a server that was down is back',
+  async perform({ request }, server) {
+    const answer = await request('POST', `${PATH}/${encodeURIComponent(server)}/reset_connection`, {})
+    return { answer, done: `The next attempt to reach ${server} begins now.` }
+  },
+})
+
+function describeStatus({ destinations, total }: { destinations: Destination[]; total: number }): string {
+  const rows = destinations.map(({ destination, failure_ts, retry_last_ts, retry_interval }) => [
+    ...[destination, failure_ts === null ? 'reached' : 'fails', time(failure_ts), time(retry_last_ts)],
+    failure_ts === null ? '-' : time(retry_last_ts + retry_interval),
+  ])
+  return `${columns(['server', 'state', 'fails since', 'last attempt', 'next attempt'], rows)}\n${destinations.length} of ${total}`
+}
