@@ -128,6 +128,80 @@ test('accounts are listed, shown and changed at a server that runs, as an operat
   )
 })
 
+test('tokens are created, listed and revoked at a server that runs', async () => {
+  const factors = await hearth(['user', 'reset-second-factor', 'alice', '--config', config])
+  expect(factors).toMatchObject({ code: 0, stdout: '@alice:localhost has no second factor: nothing to do.\n' })
+  const nobody = await hearth(['user', 'reset-second-factor', 'nobody', '--config', config])
+  expect(nobody).toMatchObject({ code: 1, stderr: 'Unknown user.\n' })
+
+  const invitation = await hearth([
+    'registration-token',
+    'create',
+    '--uses',
+    '1',
+    '--expires',
+    '7d',
+    '--config',
+    config,
+  ])
+  expect(invitation).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^(\w{16})\nhttp.*\/register\?token=\1\n$/),
+  })
+  const named = ['registration-token', 'create', 'summer-school', '--config', config]
+  expect((await hearth(named)).stdout).toContain('summer-school\n')
+  expect(await hearth(named)).toMatchObject({
+    code: 1,
+    stderr: 'The registration token summer-school exists already.\n',
+  })
+  expect(await hearth(['registration-token', 'create', '--uses', '0', '--config', config])).toMatchObject({ code: 2 })
+
+  const token = await hearth([
+    'token',
+    'create',
+    'alice',
+    '--name',
+    'Weather bot',
+    '--expires',
+    '90d',
+    '--config',
+    config,
+  ])
+  expect(token).toMatchObject({ code: 0, stdout: expect.stringMatching(/^hearth_personal_\w{40}\n/) })
+  expect(token.stdout).toMatch(
+    /acts as @alice:localhost \(urn:matrix:client:api:\*\), until \d{4}-.*\nIt is shown only this once/,
+  )
+  const byScript = await hearth(['token', 'create', 'alice', '--device', 'BOT', '--json', '--config', config])
+  const { access_token: secret, token_id: id, ...rest } = JSON.parse(byScript.stdout)
+  expect(rest).toMatchObject({ device_id: 'BOT', user_id: '@alice:localhost', expires_ts: null })
+  const listed = await hearth(['token', 'list', 'alice', '--config', config])
+  expect(listed.stdout).toMatch(/Weather bot +\d{4}-.* UTC +- +\d{4}-/)
+  expect(listed.stdout).toContain(`${id}  `)
+  expect(listed.stdout + (await hearth(['token', 'list', 'alice', '--json', '--config', config])).stdout).not.toContain(
+    secret,
+  )
+  expect(await hearth(['token', 'create', 'alice', '--expires', 'never', '--config', config])).toMatchObject({
+    code: 2,
+  })
+  expect(await hearth(['token', 'create', 'nobody', '--config', config])).toMatchObject({
+    code: 1,
+    stderr: 'Unknown user.\n',
+  })
+  const revoked = await hearth(['token', 'revoke', id, '--config', config])
+  expect(revoked).toMatchObject({ code: 0, stdout: `The token ${id} is revoked.\n` })
+  expect(await hearth(['token', 'revoke', id, '--config', config])).toMatchObject({
+    code: 1,
+    stderr: 'There is no such personal token.\n',
+  })
+
+  const whoami = (access: string) =>
+    fetch(`http://127.0.0.1:${port}/_matrix/client/v3/account/whoami`, {
+      headers: { authorization: `Bearer ${access}` },
+    })
+  expect((await whoami(token.stdout.split('\n')[0]!)).status).toBe(200)
+  expect((await whoami(secret)).status).toBe(401)
+})
+
 test('doctor finds the server that runs', async () => {
   const { stdout } = await hearth(['doctor', '--config', config])
   expect(stdout).toContain(`✓ Hearth answers on http://127.0.0.1:${port}`)
@@ -166,7 +240,7 @@ test.each([
   expect(stdout).toContain(found)
 })
 
-test('SIGTERM ends the server with 0; then accounts and tokens are made and passwords reset without it', async () => {
+test('SIGTERM ends the server with 0; then accounts are made and passwords reset without it', async () => {
   server.child.kill('SIGTERM')
   expect((await server.ended).code).toBe(0)
   const made = await hearth(['user', 'create', '@bob:localhost', '--config', config], `${PASSWORD}\n`)
@@ -175,79 +249,12 @@ test('SIGTERM ends the server with 0; then accounts and tokens are made and pass
   expect(weak).toMatchObject({ code: 1, stderr: 'A password needs at least 8 characters.\n' })
   const reset = await hearth(['user', 'reset-password', 'alice', '--config', config], 'another horse\n')
   expect(reset).toMatchObject({ code: 0, stdout: '@alice:localhost has a new password.\n' })
-  const factors = await hearth(['user', 'reset-second-factor', 'alice', '--config', config])
-  expect(factors).toMatchObject({ code: 0, stdout: '@alice:localhost has no second factor: nothing to do.\n' })
-  const nobody = await hearth(['user', 'reset-second-factor', 'nobody', '--config', config])
-  expect(nobody).toMatchObject({ code: 1, stderr: 'Unknown user.\n' })
-
-  const invitation = await hearth([
-    'registration-token',
-    'create',
-    '--uses',
-    '1',
-    '--expires',
-    '7d',
-    '--config',
-    config,
-  ])
-  expect(invitation).toMatchObject({
-    code: 0,
-    stdout: expect.stringMatching(/^(\w{16})\nhttp.*\/register\?token=\1\n$/),
-  })
-  const named = ['registration-token', 'create', 'summer-school', '--config', config]
-  expect((await hearth(named)).stdout).toContain('summer-school\n')
-  expect(await hearth(named)).toMatchObject({
-    code: 1,
-    stderr: 'The registration token summer-school exists already.\n',
-  })
-  expect(await hearth(['registration-token', 'create', '--uses', '0', '--config', config])).toMatchObject({ code: 2 })
-
-  const token = await hearth([
-    'token',
-    'create',
-    'bob',
-    '--name',
-    'Weather bot',
-    '--expires',
-    '90d',
-    '--config',
-    config,
-  ])
-  expect(token).toMatchObject({ code: 0, stdout: expect.stringMatching(/^hearth_personal_\w{40}\n/) })
-  expect(token.stdout).toMatch(
-    /acts as @bob:localhost \(urn:matrix:client:api:\*\), until \d{4}-.*\nIt is shown only this once/,
-  )
-  const byScript = await hearth(['token', 'create', 'bob', '--device', 'BOT', '--json', '--config', config])
-  const { access_token: secret, token_id: id, ...rest } = JSON.parse(byScript.stdout)
-  expect(rest).toMatchObject({ device_id: 'BOT', user_id: '@bob:localhost', expires_ts: null })
-  const listed = await hearth(['token', 'list', 'bob', '--config', config])
-  expect(listed.stdout).toMatch(/Weather bot +\d{4}-.* UTC +- +\d{4}-/)
-  expect(listed.stdout).toContain(`${id}  `)
-  expect(listed.stdout + (await hearth(['token', 'list', 'bob', '--json', '--config', config])).stdout).not.toContain(
-    secret,
-  )
-  expect(await hearth(['token', 'create', 'bob', '--expires', 'never', '--config', config])).toMatchObject({ code: 2 })
-  expect(await hearth(['token', 'create', 'nobody', '--config', config])).toMatchObject({
-    code: 1,
-    stderr: 'Unknown user.\n',
-  })
-  const revoked = await hearth(['token', 'revoke', id, '--config', config])
-  expect(revoked).toMatchObject({ code: 0, stdout: `The token ${id} is revoked.\n` })
-  expect(await hearth(['token', 'revoke', id, '--config', config])).toMatchObject({
-    code: 1,
-    stderr: 'There is no such personal token.\n',
-  })
+  expect((await hearth(['token', 'list', 'bob', '--config', config])).stdout).toContain('has no personal tokens')
 
   server = launch(['--config', config])
   await pollUntil('the new password works', async () => (await logIn('alice', 'another horse')) === 200, START_MS)
   expect(await logIn('alice', PASSWORD)).toBe(403)
   expect(await logIn('bob', PASSWORD)).toBe(200)
-  const whoami = (access: string) =>
-    fetch(`http://127.0.0.1:${port}/_matrix/client/v3/account/whoami`, {
-      headers: { authorization: `Bearer ${access}` },
-    })
-  expect((await whoami(token.stdout.split('\n')[0]!)).status).toBe(200)
-  expect((await whoami(secret)).status).toBe(401)
 })
 
 test('migrate says what it did', async () => {
