@@ -68,7 +68,7 @@ create table profiles (
   -- JSON object of all other fields
   fields text not null default '{}'
 );
--- What else lists of users are sorted and searched by. Triggers here and on devices keep the rows up.
+-- Further columns by which lists of users are sorted and searched. Triggers here and on devices keep the rows up.
 create table listed_users (
   user_id text primary key,
   -- the first characters of the profile's

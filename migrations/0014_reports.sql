@@ -18,7 +18,7 @@ create index reports_state on reports (state, report_nid);
 create index reports_user on reports (reported_user, report_nid) where reported_user is not null;
 create index reports_reporter on reports (reporter, report_nid);
 
--- What administrators did about a report: each change of its state, and each note.
+-- Acts of administrators on a report: each change of its state, and each note.
 create table report_notes (
   note_nid bigint generated always as identity primary key,
   report_nid bigint not null references reports on delete cascade,

@@ -1,4 +1,4 @@
--- What administrators do.
+-- Acts of administrators.
 
 -- Acts of administrators: changes by the admin API, and by commands on the server's machine.
 create table audit_log (

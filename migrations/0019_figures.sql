@@ -1,4 +1,4 @@
--- What the server does over time, and alerts. Design: docs/decisions/0025-figures.md
+-- Load of the server over time, and alerts. Design: docs/decisions/0025-figures.md
 
 -- Processes that collect figures. A process takes the smallest number whose lease has ended, so numbers do not
 -- accumulate.

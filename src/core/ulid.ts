@@ -5,7 +5,7 @@ declare const brand: unique symbol
 /** An id in the admin API of the Matrix Authentication Service: https://github.com/ulid/spec */
 export type Ulid = string & { readonly [brand]: 'Ulid' }
 
-/** What a ULID is made of. */
+/** The parts of a ULID. */
 export type UlidParts = {
   /** When the object was created, in milliseconds since 1970. */
   ts: number

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 
 type Counted = { read: number; written: number }
 
-/** What was counted for the requests that a connection has had before. */
+/** The bytes counted for earlier requests of a connection. */
 const counted = new WeakMap<Socket, Counted>()
 
 /**

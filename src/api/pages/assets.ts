@@ -18,7 +18,7 @@ export const STYLESHEETS: readonly Asset[] = [
   asset('hearth.css', join(import.meta.dirname, 'hearth.css')),
 ]
 
-/** What draws charts. */
+/** The library that draws charts. */
 export const CHARTS = {
   stylesheet: asset('uplot.css', require.resolve('uplot/dist/uPlot.min.css')),
   scripts: [

@@ -32,7 +32,7 @@ type MediaAct = {
   purpose: string
   /** `media`: server and ID, as in paths. */
   perform(request: AdminRequest, media: string): Promise<unknown>
-  /** What is true of the file then. */
+  /** The end of a sentence about the file, after the act. */
   done: string
 }
 

@@ -146,7 +146,7 @@ type Change = {
   about: string
   purpose: string
   request(userId: UserId): ['PUT' | 'POST', path: string, body: object]
-  /** What is true of the user then. */
+  /** The end of a sentence about the user, after the act. */
   done: string
 }
 

@@ -70,7 +70,7 @@ export type LoadName = keyof typeof LOAD_RULES
 
 export const LOAD_NAMES = Object.keys(LOAD_RULES) as LoadName[]
 
-/** What a process, or the server as a whole, did in a step. */
+/** The load of a process, or of the server as a whole, in a step. */
 export type Load = {
   values: Partial<Record<LoadName, number>>
   /** All requests together. */

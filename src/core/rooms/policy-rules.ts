@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { JsonObject } from '../pdu.ts'
 import { compileGlob, type Glob } from '../text/glob.ts'
 
-/** What a rule of a moderation policy list is about. */
+/** The kinds of entities in rules of moderation policy lists. */
 export type PolicySubject = 'server' | 'user' | 'room'
 
 /** The rules of some policy lists. */

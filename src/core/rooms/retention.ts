@@ -1,9 +1,9 @@
 import type { JsonObject } from '../pdu.ts'
 
-/** What a room says about the lifetime of its messages (`m.room.retention`), in milliseconds; null: nothing. */
+/** The lifetime of messages that a room sets (`m.room.retention`), in milliseconds; null: nothing. */
 export type RoomRetention = { max_lifetime: number | null; min_lifetime: number | null }
 
-/** What the server allows, in milliseconds. */
+/** The bounds of the server, in milliseconds. */
 export type RetentionRules = {
   enabled: boolean
   default_lifetime?: number | undefined

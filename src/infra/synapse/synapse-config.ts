@@ -6,7 +6,7 @@ import { isServerName, type ServerName } from '../../core/ids.ts'
 import { parseSigningKey } from '../../core/signing/signing-key.ts'
 import type { SynapseDatabaseAddress } from './synapse-database.ts'
 
-/** What an import needs from Synapse's configuration. */
+/** The part of Synapse's configuration that an import needs. */
 export type SynapseConfig = {
   serverName: ServerName
   /** Of the main tables, and of the state groups. */

@@ -109,7 +109,7 @@ async function addDatabase(
   return { tables, sequences: await readSequences(db), media: await listFiles(db) }
 }
 
-/** Adds the files of the snapshot. Those that were deleted since, by uploaders or administrators, are missing. */
+/** Adds the files of the snapshot. Files that were deleted since, by uploaders or administrators, are missing. */
 async function addMedia(
   zip: ZipWriter,
   media: readonly KeptFile[],

@@ -21,7 +21,7 @@ type Seen = { host: string; steps: Load[]; sum: Load }
 
 /** Conditions that come and go hold if they did in this time. */
 const WATCHED_MS = 5 * 60_000
-/** What is measured only now and then. */
+/** Values that are measured less often. */
 const RARE_MS = 20 * 60_000
 /** In fewer steps, a process has just started. */
 const LEAST_STEPS = 20

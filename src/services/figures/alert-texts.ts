@@ -2,7 +2,7 @@ import type { App } from '../../app.ts'
 import type { AlertRow } from '../../storage/schema/figures.ts'
 import type { AlertKind } from './alert-conditions.ts'
 
-/** What an alert says: one line, and what to do. */
+/** The text of an alert: one line, and advice. */
 export type AlertText = { title: string; advice: string }
 
 type Described = Pick<AlertRow, 'subject' | 'value'>

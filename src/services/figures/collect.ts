@@ -42,7 +42,7 @@ export function createCollection(app: CollectingApp): Collection {
     number ??= await takeNumber(app, leases)
     const process = number
     const steps = waiting.map((step) => ({ ...step, process }))
-    // Whoever has the number next must not store the same step again.
+    // The next process with this number must not store the same step again.
     const end = stepAt(STEP, app.clock.now()) + stepMs(STEP)
     const lease = { holder: leases.holder, until: isEnding ? end : leases.next().until }
     const isStored = await app.database.writeLazily((tx) => storeSteps(tx, { process, ...lease, steps }))

@@ -25,7 +25,7 @@ export const FIGURE_RANGES = {
 export type FigureRange = keyof typeof FIGURE_RANGES
 
 export type FigureQuery = {
-  /** What to return series of; `load`: everything but routes, clients and peers. */
+  /** The subject of the series; `load`: everything but routes, clients and peers. */
   of: 'load' | FigureTable
   /** Milliseconds since 1970. Figures of the last, unfinished ten seconds are not there yet. */
   from: number

@@ -4,7 +4,7 @@ import { countRegistrations, listTableSizes, type TableSize } from '../../storag
 import { estimateRoomSizes, type RoomSize } from '../../storage/rooms/room-sizes.ts'
 import { readLoads } from './read-figures.ts'
 
-/** What happened on a day (UTC); null: not collected. `messages`: of all servers; `messages_sent`: of own users. */
+/** Totals of a day (UTC); null: not collected. `messages`: of all servers; `messages_sent`: of own users. */
 export type DayStatistics = {
   /** Such as 2026-11-30. */
   date: string

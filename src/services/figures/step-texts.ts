@@ -2,7 +2,7 @@ import { type Load, noLoad } from '../../core/figures/load.ts'
 import { largest, type TrafficTable } from '../../core/figures/traffic.ts'
 import type { FigureRow } from '../../storage/schema/figures.ts'
 
-/** What was done in a step. Absent tables: the row of another process has them. */
+/** The load in a step. Absent tables: the row of another process has them. */
 export type Step = {
   load: Load
   routes?: TrafficTable

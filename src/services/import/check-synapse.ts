@@ -1,7 +1,7 @@
 import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import type { SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
 
-/** What a check found. error: an import is not possible; warning: something is lost or needs attention. */
+/** A finding of a check. error: an import is not possible; warning: something is lost or needs attention. */
 export type CheckFinding = { severity: 'error' | 'warning'; text: string }
 
 /** The oldest schema of which all tables are known, and the newest that was tried. */

@@ -202,7 +202,7 @@ const appservices = rowStep<AppserviceRow>({
   },
 })
 
-/** What has to reach devices, other servers and application services. */
+/** Imports data that still has to reach devices, other servers and application services. */
 export const DELIVERY_STEPS: readonly ImportStep[] = [
   ...[toDeviceMessages, remoteMessages, catchUp, remoteDeviceLists, remoteDevices, deviceListStreams],
   ...[deviceListChanges, accountDataChanges, appservices],

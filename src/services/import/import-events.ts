@@ -37,7 +37,7 @@ export type RoomProgress = {
   bump: number
 }
 
-/** What a page of events changes, ready to be stored. */
+/** The changes of a page of events, ready to be stored. */
 type Page = {
   events: ImportedEvent[]
   rows: PlacedStreamRow[]

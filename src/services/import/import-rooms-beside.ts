@@ -129,7 +129,7 @@ const directory = rowStep<{ room_id: RoomId; appservice_id: string; network_id: 
     ),
 })
 
-/** What is about rooms and not part of their events. */
+/** Data about rooms that is not in their events. */
 export const ROOM_STEPS: readonly ImportStep[] = [
   ...[aliases, directory, receipts, blocks, eventReports, roomReports, userReports],
 ]

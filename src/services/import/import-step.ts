@@ -16,7 +16,7 @@ export type SynapseExtent = {
   lastPosition: number
 }
 
-/** What the steps of an import share. */
+/** State that the steps of an import share. */
 export type ImportContext = {
   database: Database
   takeNids: TakeNids
@@ -58,7 +58,7 @@ type RowStep<Row> = {
   name: string
   /** The select list. */
   columns: string
-  /** What follows `from`, without `where`. */
+  /** The SQL after `from`, without `where`. */
   from: string
   where?: string
   /** Columns of the unique key, none of them null. */

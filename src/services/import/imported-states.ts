@@ -25,7 +25,7 @@ const MOST_NODES = 200_000
 /** State groups form chains of at most 100 differences. Tools that compress them make longer ones. */
 const LONGEST_CHAIN = 10_000
 
-/** What is known of the rooms' states. */
+/** The known states of the rooms. */
 type Memory = {
   context: ImportContext
   plan: ImportPlan

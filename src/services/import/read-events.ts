@@ -16,7 +16,7 @@ export type SynapseEvent = {
   /** The PDU's text without `unsigned`. */
   json: string
   unsigned: JsonObject
-  /** What Synapse notes about it: `internal_metadata`. */
+  /** Synapse's notes about it: `internal_metadata`. */
   metadata: JsonObject
   redactedBy: EventId | null
   /** Hidden from clients: refused by the current state when it came, or a redaction that is not valid. */
@@ -39,7 +39,7 @@ type EventRow = {
   txn_id: string | null
 }
 
-/** Reads planned events, in their order. Those without a text are left out. */
+/** Reads planned events, in their order. Events without a text are left out. */
 export async function readEvents(
   context: ImportContext,
   plan: ImportPlan,

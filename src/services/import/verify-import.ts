@@ -12,7 +12,7 @@ import { readStateNids } from '../../storage/rooms/timeline/room-state.ts'
 import type { ImportContext } from './import-step.ts'
 import { importSteps } from './run-import.ts'
 
-/** What a verification compared, and each difference. */
+/** The numbers of compared objects, and each difference. */
 export type Verification = { rooms: number; events: number; differences: string[] }
 
 const ROOMS_AT_ONCE = 100

@@ -1,4 +1,4 @@
-/** What JSON-LD says about a page. */
+/** The values of a page in JSON-LD. */
 export type StructuredData = { title?: string; description?: string; image?: string }
 
 const MAX_DEPTH = 6

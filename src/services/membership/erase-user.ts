@@ -23,7 +23,7 @@ const payload = z.object({
   redaction: z.object({ by: userId, reason: z.string().nullable() }).nullable(),
 })
 
-/** What was deleted with the account, before the task begins: services/users/deactivate.ts. */
+/** Data that was deleted with the account, before the task begins: services/users/deactivate.ts. */
 const DELETED = [
   ...['profile', 'account data', 'push rules', 'filters', 'key backups', 'cross-signing keys', 'devices', 'receipts'],
   ...['third-party identifiers', 'notifications', 'thread subscriptions', 'presence status', 'second factors'],

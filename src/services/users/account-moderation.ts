@@ -51,7 +51,7 @@ export async function setSuspended(app: Capabilities, userId: UserId, suspended:
 
 /**
  * Shadow-bans a user, or lifts that: what the user sends then only appears to succeed (`pretend` of the endpoints).
- * What is to be sent later is dropped. Throws as findModerated; the ban of any local user can be lifted.
+ * Delayed events are dropped. Throws as findModerated; the ban of any local user can be lifted.
  */
 export async function setShadowBanned(app: Capabilities, userId: UserId, shadowBanned: boolean): Promise<void> {
   await (shadowBanned ? findModerated(app, userId) : findLocalUser(app, userId))

@@ -13,7 +13,7 @@ export type Db = {
   readonly stored: StoredCounts
 }
 
-/** What this process has stored since it started. `messages_sent`: by users of this server. */
+/** Totals of what this process has stored since it started. `messages_sent`: by users of this server. */
 export type StoredCounts = { messages: number; messages_sent: number; joins: number }
 
 /** The argument of writing functions. Only `write` creates one, so a write outside a transaction does not compile. */

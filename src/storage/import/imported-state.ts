@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { EventId, RoomId } from '../../core/ids.ts'
 import type { Db } from '../engine/database.ts'
 
-/** What verification compares of a room. */
+/** The values of a room that verification compares. */
 export type ImportedRoomState = {
   room_id: RoomId
   room_version: string

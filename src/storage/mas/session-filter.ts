@@ -10,7 +10,7 @@ export type SessionFilter = {
   activeAfter: number | null
 }
 
-/** What all kinds of sessions have in lists. */
+/** Fields of all kinds of sessions in lists. */
 export type ListedSession = {
   user_id: UserId
   user_created_ts: number

@@ -50,7 +50,7 @@ export async function findRegistrationToken(db: Db, token: string): Promise<Regi
   return db.sql.selectFrom('registration_tokens').selectAll().where('token', '=', token).executeTakeFirst()
 }
 
-/** What an administrator changes of a token; absent columns stay. */
+/** The columns of a token that an administrator changes; absent ones stay. */
 export type RegistrationTokenChange = Partial<Pick<RegistrationTokenRow, 'uses_allowed' | 'expires_ts' | 'revoked_ts'>>
 
 /** Changes a token, and returns it; undefined if there is none. */

@@ -3,7 +3,7 @@ import { captchaStage } from '../../../services/users/captcha.ts'
 import type { AnyEndpoint } from '../../http/route.ts'
 import { mas, masRoute } from './json-api.ts'
 
-/** What the web tools offer depends on it. */
+/** The web tools decide by it which actions they offer. */
 const getSiteConfig = masRoute({
   method: 'GET',
   path: mas('/site-config'),

@@ -3,7 +3,7 @@ import { countExpiredMessages } from '../../../services/membership/deletion/coun
 import { queryInteger } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 
-/** What the next run would delete, also while expiry is disabled. */
+/** Counts the events that the next run would delete, also while expiry is disabled. */
 export const getExpired = route({
   method: 'GET',
   path: '/_hearth/admin/v1/expired_messages',

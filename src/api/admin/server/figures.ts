@@ -19,7 +19,7 @@ const MOST_DAYS = 366
 
 const ranges = Object.keys(FIGURE_RANGES) as [FigureRange, ...FigureRange[]]
 
-/** What the server did over time. */
+/** Load of the server over time. */
 const getFigures = route({
   method: 'GET',
   path: '/_hearth/admin/v1/figures',

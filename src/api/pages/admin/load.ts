@@ -23,7 +23,7 @@ const query = z.object({
 })
 type Query = z.output<typeof query>
 
-/** What the server did over time, as charts. Each has a summary that needs no script, and a page with all values. */
+/** Load of the server over time, as charts. Each has a summary that needs no script, and a page with all values. */
 export const getLoadPage = adminPage({
   method: 'GET',
   path: LOAD_PATH,

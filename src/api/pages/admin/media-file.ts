@@ -168,7 +168,7 @@ const deleteCopies = actPage({
   perform: (app, visit) => performAct(app, visit, postPurgeMediaCache, { query: { before_ts: dayOf(visit.form) } }),
 })
 
-/** The pages of files. Those about all files come first: the paths of a file match them too. */
+/** The pages of files. Pages about all files come first: the paths of a file match them too. */
 export const mediaPages: AnyEndpoint[] = [
   getFilesPage,
   ...quarantineUser,

@@ -13,7 +13,7 @@ const MOST_TASKS = 1000
 const MOST_ALERTS = 20
 const ANY_REPORT = { kind: null, state: null, roomId: null, reporter: null, reportedUser: null }
 
-/** What the server is, how much it has, and what administrators should look at. */
+/** The version and size of the server, and the problems that administrators should look at. */
 export const getOverviewPage = adminPage({
   method: 'GET',
   path: '/admin',

@@ -40,7 +40,7 @@ export async function beginWhenDue(app: App): Promise<void> {
 
 const payload = z.object({ task_id: z.string() })
 
-/** Runs the job. What is deleted is not found again, so that a job that runs again goes on where it was. */
+/** Runs the job. Deleted events are not found again, so that a repeated job continues where it was. */
 export async function cleanRooms(app: App, job: Json): Promise<void> {
   const { task_id: taskId } = payload.parse(job)
   const progress: Progress = { messages_deleted: 0, rooms_cleaned: 0, rooms_deleted: 0 }

@@ -10,7 +10,7 @@ import { joinLocally } from '../../rooms/membership/join-locally.ts'
 import { sendEvent } from '../../rooms/sending/send-event.ts'
 import { leaveRoom } from '../leave-room.ts'
 
-/** What a shutdown has done so far; the names are those of Synapse's admin API. */
+/** The progress of a shutdown; the names are those of Synapse's admin API. */
 export type Shutdown = {
   kicked_users: UserId[]
   failed_to_kick_users: UserId[]

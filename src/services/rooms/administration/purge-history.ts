@@ -86,7 +86,7 @@ const payload = z.object({
   delete_local: z.boolean(),
 })
 
-/** Runs the job of a purge. What is purged is not found again, so that a job that runs again goes on where it was. */
+/** Runs the job of a purge. Purged events are not found again, so that a repeated job continues where it was. */
 export async function runHistoryPurge(app: App, job: Json): Promise<void> {
   const { task_id: taskId, room_id: roomId, before, delete_local: deleteLocal } = payload.parse(job)
   const task = await findTask(app.database, taskId)

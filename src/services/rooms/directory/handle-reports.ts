@@ -54,7 +54,7 @@ export async function showReport(app: Pick<App, 'database'>, reportNid: number):
   return { report, event, notes }
 }
 
-/** What an administrator does about a report: sets its state, writes a note, or both. */
+/** A change of a report by an administrator: sets its state, writes a note, or both. */
 export type ReportChange = { reportNid: number; author: UserId; state: ReportState | null; note: string | null }
 
 /** Changes a report, and remembers who did it. Throws M_NOT_FOUND, and M_FORBIDDEN for too many notes. */

@@ -16,7 +16,7 @@ export type Marker = { type: MarkerType; eventId: EventId; threadId?: string | u
 
 /**
  * Moves a user's receipts and fully read marker in a room forward, in one transaction; ones that would move back are
- * ignored. Those of a user who has left the room are dropped, since clients retry refused ones forever. Throws
+ * ignored. Receipts of a user who has left the room are dropped, since clients retry refused ones forever. Throws
  * M_FORBIDDEN for a user who was never in the room, M_NOT_FOUND for unknown events, and M_INVALID_PARAM for a thread
  * that the event is not in. https://spec.matrix.org/v1.19/client-server-api/#receipts
  */

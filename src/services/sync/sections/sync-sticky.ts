@@ -132,7 +132,7 @@ export async function serveSticky(
   const { userId, deviceId } = viewer
   const served = await serveEvents(app, { events: left, userId, deviceId })
   const byId = new Map(served.map((event) => [event.event_id, event]))
-  // Those of erased users are ordinary events.
+  // Sticky events of erased users are ordinary events.
   const sticky = left.filter(({ event_id }) => byId.get(event_id)?.[STICKY] !== undefined)
   const ofRooms = Map.groupBy(sticky, ({ room_id }) => room_id)
   return new Map([...ofRooms].map(([roomId, ofRoom]) => [roomId, formatEvents(viewer, ofRoom, byId)]))
