@@ -110,9 +110,10 @@ function createKeptRows(database: Database, start: number) {
         floor = rows[0]!.stream_position - 1
       }
       for (const row of unseen) forgetWhatChanged(database, row)
-      const removed = new Set(unseen.flatMap(({ kind, detail }) => (kind === 'room_removed' ? detail : [])))
-      // The data that they refer to is being deleted.
-      if (removed.size > 0) rows = rows.filter(({ room_id }) => !removed.has(room_id))
+      const removals = unseen.filter(({ kind }) => kind === 'room_removed')
+      const removed = new Map(removals.map(({ detail, stream_position }) => [detail, stream_position]))
+      // The data that they refer to is being deleted. Later ones are of users who have entered the room again.
+      if (removed.size > 0) rows = rows.filter((row) => row.stream_position > (removed.get(row.room_id) ?? 0))
       for (const listener of listeners) listener(unseen)
     },
     async rowsBetween(range: Range): Promise<StreamRow[]> {
