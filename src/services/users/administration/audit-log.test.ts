@@ -64,6 +64,20 @@ test('an act that writes nothing itself is recorded when it is done', async () =
   expect(await entriesOf('nothing')).toHaveLength(1)
 })
 
+test('an act that fails is recorded if it has changed a room before, and not if it has only looked', async () => {
+  const failing = (target: string, isChange: boolean) =>
+    recordAct(app, act(target), async (within) => {
+      await within.rooms.run(null, async (room) => {
+        if (isChange) room.writes.push(async () => {})
+      })
+      throw new NotFoundError('no')
+    })
+  await expect(failing('changed room', true)).rejects.toThrow('no')
+  await expect(failing('seen room', false)).rejects.toThrow('no')
+  expect(await entriesOf('changed room')).toHaveLength(1)
+  expect(await entriesOf('seen room')).toEqual([])
+})
+
 test('details are cut: long values first, then all of them', async () => {
   await recordAct(app, act('long', { text: 'x'.repeat(1000), other: 1 }), async () => {})
   const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`k${n}`, 'y'.repeat(150)]))

@@ -2,6 +2,7 @@ import type { App } from '../../../app.ts'
 import { type Loop, repeat } from '../../../infra/concurrency/repeat.ts'
 import type { Database } from '../../../storage/engine/database.ts'
 import { storableText } from '../../../storage/engine/storable-text.ts'
+import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { AuditRow } from '../../../storage/schema/administration.ts'
 import {
   type AuditQuery,
@@ -22,10 +23,10 @@ const MAX_NAME_CHARACTERS = 512
 
 /**
  * Runs an act of an administrator with an app whose first successful write also adds the act to the audit log, in the
- * same transaction. An act that writes by other ways is recorded when it has succeeded. One that fails without a write
- * is not recorded.
+ * same transaction. An act that writes by other ways is recorded when it has succeeded, or failed after it has changed a
+ * room. One that fails without a write is not recorded.
  */
-export async function recordAct<AnApp extends Pick<App, 'database' | 'clock'>, Result>(
+export async function recordAct<AnApp extends Acting, Result>(
   app: AnApp,
   act: AdminAct,
   perform: (app: AnApp) => Promise<Result>,
@@ -46,9 +47,42 @@ export async function recordAct<AnApp extends Pick<App, 'database' | 'clock'>, R
       entered.isTried = entered.isDone
     }
   }
-  const result = await perform({ ...app, database: { ...app.database, write } })
-  if (!entered.isDone) await app.database.write((tx) => insertAuditEntry(tx, entry))
+  const rooms = app.rooms && noting(app.rooms)
+  const enter = () => app.database.write((tx) => insertAuditEntry(tx, entry))
+  const within = { ...app, database: { ...app.database, write }, ...(rooms && { rooms }) }
+  const result = await perform(within).catch(async (error) => {
+    if (rooms?.areChanged() && !entered.isDone) await enter()
+    throw error
+  })
+  if (!entered.isDone) await enter()
   return result
+}
+
+type Acting = Pick<App, 'database' | 'clock'> & Partial<Pick<App, 'rooms'>>
+
+/** Returns room transactions that know whether a command has changed a room. */
+function noting(rooms: App['rooms']): App['rooms'] & { areChanged(): boolean } {
+  let areChanged = false
+  const changesOf = ({ events, redactions, writes }: LockedRoom) => events.length + redactions.length + writes.length
+  return {
+    ...rooms,
+    areChanged: () => areChanged,
+    async run(roomId, command, options) {
+      let isChange = false
+      const result = await rooms.run(
+        roomId,
+        async (room) => {
+          const before = changesOf(room)
+          const done = await command(room)
+          isChange = changesOf(room) > before
+          return done
+        },
+        options,
+      )
+      areChanged ||= isChange
+      return result
+    },
+  }
 }
 
 /**
