@@ -7,6 +7,7 @@ import { isUnwantedInviter } from '../../core/rooms/invite-permission.ts'
 import type { Db } from '../../storage/engine/database.ts'
 import { readEventsOfStates } from '../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../storage/schema/stored-event.ts'
+import { expiredAmong } from '../rooms/reading/expired-events.ts'
 import type { PushProfile } from './push-profile.ts'
 
 /**
@@ -33,15 +34,16 @@ export async function judgeEvents(
   return events.map((event) => verdicts.get(event) ?? SILENT)
 }
 
-/** Filters queued events to those that may still notify the user, who may ignore the sender by now. */
+/** Filters queued events to those that may still notify the user: they may have expired, or the sender be ignored. */
 export async function filterNotifiable(
-  app: Pick<App, 'push'>,
+  app: Pick<App, 'push' | 'config' | 'database' | 'clock'>,
   userId: UserId,
   events: readonly StoredEvent[],
 ): Promise<StoredEvent[]> {
   if (events.length === 0) return []
   const profile = await app.push.profileOf(userId)
-  return events.filter((event) => mayNotify(profile, userId, event))
+  const expired = await expiredAmong(app, events)
+  return events.filter((event) => !expired.has(event) && mayNotify(profile, userId, event))
 }
 
 function mayNotify({ ignored, permission }: PushProfile, userId: UserId, { redacted_by, pdu }: StoredEvent): boolean {

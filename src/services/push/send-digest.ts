@@ -57,7 +57,7 @@ async function hasReadLastMail(app: Capabilities, { user_id, mails_in_row, next_
 }
 
 async function unreadAmong(
-  app: Pick<App, 'database' | 'stream' | 'push'>,
+  app: Pick<App, 'config' | 'database' | 'stream' | 'clock' | 'push'>,
   { user_id }: EmailPusher,
   waiting: readonly PushQueueRow[],
 ): Promise<StoredEvent[]> {
