@@ -29,13 +29,16 @@ export async function loadExpiringRooms(
   return rows
 }
 
-/** Counts a room's messages from before a time, in milliseconds since 1970, at most `most`. */
+/** Counts the messages of a room from before a time that a purge would delete, at most `most`. */
 export async function countExpired(
   db: Db,
   { roomId, before, most }: { roomId: RoomId; before: number; most: number },
 ): Promise<number> {
-  const { rows } = await sql<{ count: number }>`select count(*)::int as count from (select 1 from events
+  const { rows } = await sql<{
+    count: number
+  }>`select count(*)::int as count from (select 1 from room_heads join events using (room_id)
     where room_id = ${roomId} and origin_server_ts < ${before}::bigint and event_order is not null and state_key is null
+      and not is_partial and event_id <> all(forward_extremities)
     limit ${most}::int) as expired`.execute(db.sql)
   return rows[0]!.count
 }

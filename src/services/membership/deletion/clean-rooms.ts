@@ -1,13 +1,16 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
+import type { RoomId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
 import { lifetimeOf } from '../../../core/rooms/retention.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
-import { beginTask, hasBegunSince, updateTask } from '../../../storage/jobs/tasks.ts'
+import { isJobPending } from '../../../storage/jobs/jobs.ts'
+import { beginTask, findTask, hasBegunSince, updateTask } from '../../../storage/jobs/tasks.ts'
 import { loadAbandonedRooms, loadExpiringRooms, type RetentionOfRoom } from '../../../storage/rooms/retention.ts'
-import { purgeInBatches } from '../../rooms/administration/purge-history.ts'
+import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
+import { purgeInBatches, purgeStreamOf } from '../../rooms/administration/purge-history.ts'
 import { deleteRoom } from './delete-room.ts'
 
 /** The task and job that deletes expired messages, and rooms that all local users have left. */
@@ -16,6 +19,10 @@ export const CLEAN_ROOMS = 'clean_rooms'
 const TASK_ID_LENGTH = 16
 const LOOK_MS = 60_000
 const ROOMS_AT_ONCE = 500
+/** Abandoned rooms deleted at once: on PostgreSQL, each mostly waits. */
+const DELETED_AT_ONCE = 4
+/** Waits for a deletion, of up to two seconds each; others begin after that. */
+const MOST_WAITS = 30
 
 type Progress = { messages_deleted: number; rooms_cleaned: number; rooms_deleted: number }
 
@@ -43,12 +50,14 @@ const payload = z.object({ task_id: z.string() })
 /** Runs the job. Deleted events are not found again, so that a repeated job continues where it was. */
 export async function cleanRooms(app: App, job: Json): Promise<void> {
   const { task_id: taskId } = payload.parse(job)
-  const progress: Progress = { messages_deleted: 0, rooms_cleaned: 0, rooms_deleted: 0 }
+  const task = await findTask(app.database, taskId)
+  const nothing: Progress = { messages_deleted: 0, rooms_cleaned: 0, rooms_deleted: 0 }
+  const progress: Progress = { ...nothing, ...JSON.parse(task?.result ?? '{}') }
   const save = (tx: Tx, status: 'active' | 'complete' = 'active') =>
     updateTask(tx, { taskId, status, result: progress, now: app.clock.now() })
   await app.database.write((tx) => save(tx))
   if (app.config.retention.enabled) await purgeExpired(app, progress, save)
-  await deleteAbandoned(app, progress)
+  await deleteAbandoned(app, progress, save)
   await app.database.write((tx) => save(tx, 'complete'))
 }
 
@@ -65,7 +74,9 @@ async function purgeExpired(app: App, progress: Progress, save: (tx: Tx) => Prom
       progress.messages_deleted += deleted
       return save(tx)
     })
-    if (progress.messages_deleted > deletedBefore) progress.rooms_cleaned += 1
+    if (progress.messages_deleted === deletedBefore) continue
+    progress.rooms_cleaned += 1
+    await purgeStreamOf(app, room.room_id)
   }
 }
 
@@ -87,22 +98,36 @@ export async function* expiringRooms(
   }
 }
 
-async function deleteAbandoned(app: App, progress: Progress): Promise<void> {
+async function deleteAbandoned(app: App, progress: Progress, save: (tx: Tx) => Promise<void>): Promise<void> {
   const { abandoned_rooms: abandoned } = app.config.retention
   if (abandoned === undefined) return
   const before = app.clock.now() - abandoned
-  const nothing = { newRoomUserId: null, roomName: '', message: '', block: false, force: false }
   for (let after = ''; ; ) {
     const rooms = await loadAbandonedRooms(app.database, { after, before, limit: ROOMS_AT_ONCE })
-    for (const roomId of rooms) {
+    for (let start = 0; start < rooms.length; start += DELETED_AT_ONCE) {
       app.stopping.throwIfAborted()
-      const isBegun = await deleteRoom(app, { roomId, by: null, purge: true, ...nothing }).catch(unlessUnderWay)
-      if (isBegun) progress.rooms_deleted += 1
+      const some = rooms.slice(start, start + DELETED_AT_ONCE)
+      const areDeleted = await Promise.all(some.map((roomId) => deleteUnused(app, roomId)))
+      progress.rooms_deleted += areDeleted.filter(Boolean).length
+      await app.database.write(save)
     }
     const last = rooms.at(-1)
     if (last === undefined) return
     after = last
   }
+}
+
+/** Deletes a room unless a local user has entered it in the meantime. Returns whether it is gone. */
+async function deleteUnused(app: App, roomId: RoomId): Promise<boolean> {
+  const nothing = { newRoomUserId: null, roomName: '', message: '', block: false, force: false }
+  const deletion = { roomId, by: null, purge: true, unlessUsed: true, ...nothing }
+  const begun = await deleteRoom(app, deletion).catch(unlessUnderWay)
+  if (!begun) return false
+  for (let waits = 0; waits < MOST_WAITS && (await isJobPending(app.database, begun.job)); waits++) {
+    app.stopping.throwIfAborted()
+    await app.jobs.attend(begun.job)
+  }
+  return (await findRoomHead(app.database, roomId)) === undefined
 }
 
 function unlessUnderWay(error: unknown): undefined {

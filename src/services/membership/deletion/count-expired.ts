@@ -26,10 +26,9 @@ export async function countExpiredMessages(app: App, defaultLifetime?: number): 
   const { retention } = app.config
   const rules = { ...retention, default_lifetime: defaultLifetime ?? retention.default_lifetime }
   const now = app.clock.now()
-  const counted: ExpiredMessages = {
-    ...{ enabled: retention.enabled, messages: 0, rooms: [], is_limited: false },
-    abandoned_rooms: await abandonedRooms(app),
-  }
+  const abandoned_rooms = await abandonedRooms(app)
+  const is_limited = abandoned_rooms.length === MAX_ROOMS
+  const counted: ExpiredMessages = { enabled: retention.enabled, messages: 0, rooms: [], abandoned_rooms, is_limited }
   for await (const room of expiringRooms(app, rules.default_lifetime ?? rules.max_lifetime)) {
     const lifetime = lifetimeOf(room, rules)
     if (lifetime === undefined) continue

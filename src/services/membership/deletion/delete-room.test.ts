@@ -218,6 +218,18 @@ test('without purge the room stays, hidden from its former members', async () =>
   expect((await sync(bob, { filter })).rooms?.leave ?? {}).not.toHaveProperty(roomId)
 })
 
+test('an abandoned room that somebody has entered in the meantime stays', async () => {
+  const roomId = await sharedRoom()
+  const unused = { ...HOW, by: null, unlessUsed: true }
+  const nobody = { kicked_users: [], failed_to_kick_users: [], local_aliases: [], new_room_id: null }
+  await act(alice, roomId, 'leave')
+  expect(await deleteRoomNow(api.app, { roomId, ...unused }, never)).toEqual(nobody)
+  expect((await bob.ask('PUT', `/rooms/${roomId}/send/m.room.message/1`, { body: 'here' })).status).toBe(200)
+  await act(bob, roomId, 'leave')
+  await deleteRoomNow(api.app, { roomId, ...unused }, never)
+  expect(await tablesWith(roomId)).toEqual(['room_departures'])
+})
+
 test('a room that nobody here knows can be blocked, and two deletions of a room do not run at once', async () => {
   const { app } = api
   const roomId = '!elsewhere:remote' as RoomId

@@ -34,6 +34,8 @@ export type RoomDeletion = {
   purge: boolean
   /** Whether they are deleted even if some local members could not be removed. */
   force: boolean
+  /** Whether nothing is done if a local user is in the room, invited or knocking by then; default false. */
+  unlessUsed?: boolean
 }
 
 const NOTHING: Progress = { ...nobodyMoved(), rows_deleted: 0 }
@@ -51,8 +53,8 @@ function nobodyMoved(): Shutdown {
 export async function deleteRoom(app: App, { roomId, by, ...how }: RoomDeletion): Promise<{ id: string; job: number }> {
   if (how.newRoomUserId !== null) await findLocalUser(app, how.newRoomUserId)
   const taskId = app.random.token(TASK_ID_LENGTH)
-  const { newRoomUserId: new_room_user_id, roomName: room_name, message, purge, force } = how
-  const payload = { room_id: roomId, new_room_user_id, room_name, message, purge, force }
+  const { newRoomUserId: new_room_user_id, roomName: room_name, message, purge, force, unlessUsed = false } = how
+  const payload = { room_id: roomId, new_room_user_id, room_name, message, purge, force, unless_used: unlessUsed }
   const now = app.clock.now()
   const job = await app.database.write(async (tx) => {
     if (await isTaskUnderWay(tx, DELETE_ROOM, roomId))
@@ -120,6 +122,7 @@ const payload = z.object({
   message: z.string(),
   purge: z.boolean(),
   force: z.boolean(),
+  unless_used: z.boolean().default(false),
 })
 
 /** Runs the job of a deletion. Each step can run again, and goes on where the one before has ended. */
@@ -134,17 +137,21 @@ export async function runRoomDeletion(app: App, job: Json): Promise<void> {
   await app.database.write((tx) => save(tx))
   const { new_room_user_id: creator, room_name: name, message } = wanted
   const replacement = creator === null ? undefined : { creator, name, message, key: taskId }
+  const unlessUsed = wanted.unless_used
   try {
-    await shutDownRoom(app, roomId, { replacement, shutdown: progress, save })
-    if (wanted.purge && !wanted.force) await requireEmpty(app, roomId)
+    if (!unlessUsed) await shutDownRoom(app, roomId, { replacement, shutdown: progress, save })
+    if (wanted.purge && !wanted.force && !unlessUsed) await requireEmpty(app, roomId)
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     return app.database.write((tx) => save(tx, 'failed', error.message))
   }
   if (wanted.purge)
-    await removeRoom(app, roomId, (tx, deleted) => {
-      progress.rows_deleted += deleted
-      return save(tx)
+    await removeRoom(app, roomId, {
+      unlessUsed,
+      note: (tx, deleted) => {
+        progress.rows_deleted += deleted
+        return save(tx)
+      },
     })
   await app.database.write((tx) => save(tx, 'complete'))
 }

@@ -11,7 +11,9 @@ import {
   endRemoval,
   isBeingRemoved,
   isRoomQueued,
+  type LocalMember,
   loadLocalMembers,
+  lockRemoval,
   type RoomDeparture,
 } from '../../../storage/rooms/removal/room-removals.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
@@ -26,14 +28,21 @@ const LEARNT_MS = 2500
 /** Counts rows that are deleted, in the transaction that deletes them. */
 type Note = (tx: Tx, deleted: number) => Promise<void>
 
+type Removal = {
+  /** Whether a room stays that a local user is in, invited to or knocking on. */
+  unlessUsed: boolean
+  note: Note
+}
+
 /**
  * Deletes everything about a room. First it disappears for everybody, in one transaction; then its rows are deleted in
  * small ones. If the process dies, another call goes on. Until the end, nobody can enter the room.
  */
-export async function removeRoom(app: App, roomId: RoomId, note: Note): Promise<void> {
+export async function removeRoom(app: App, roomId: RoomId, { unlessUsed, note }: Removal): Promise<void> {
   if (!(await isBeingRemoved(app.database, roomId))) {
     await untilSent(app, roomId)
-    await disappear(app, roomId)
+    await disappear(app, roomId, unlessUsed)
+    if (unlessUsed && !(await isBeingRemoved(app.database, roomId))) return
   }
   await untilLearnt(app)
   await deleteRows(app, roomId, note)
@@ -50,32 +59,44 @@ async function untilSent(app: App, roomId: RoomId): Promise<void> {
     await pause(LOOK_MS, undefined, { signal: app.stopping })
 }
 
-async function disappear(app: App, roomId: RoomId): Promise<void> {
+/** With the room locked, so that nobody enters it between the look at its members and the end. */
+async function disappear(app: App, roomId: RoomId, unlessUsed: boolean): Promise<void> {
   const now = app.clock.now()
   await app.rooms.run(
     roomId,
     async (room) => {
       room.writes.push(async (tx) => {
+        await lockRemoval(tx, roomId)
+        const members = await loadLocalMembers(tx, roomId)
+        if (unlessUsed && members.some(isPresent)) return
         await deleteOldDepartures(tx, now)
-        await beginRemoval(tx, { roomId, departures: await departuresFrom(app, tx, roomId), now })
+        await beginRemoval(tx, { roomId, departures: await departuresOf(app, tx, { roomId, members }), now })
       })
     },
     { goesFirst: true },
   )
 }
 
+function isPresent({ membership }: LocalMember): boolean {
+  return membership !== 'leave' && membership !== 'ban'
+}
+
 /** Returns the local members with the leaves that their clients get. */
-async function departuresFrom(app: App, tx: Tx, roomId: RoomId): Promise<RoomDeparture[]> {
-  const members = await loadLocalMembers(tx, roomId)
+async function departuresOf(
+  app: App,
+  tx: Tx,
+  { roomId, members }: { roomId: RoomId; members: readonly LocalMember[] },
+): Promise<RoomDeparture[]> {
   const version = (await loadRoomVersions(tx, [roomId])).get(roomId)
   const events = await loadEvents(
     tx,
     members.map(({ event_nid }) => event_nid),
   )
-  return members.map(({ user_id: userId, membership, event_nid }) => {
+  return members.map((member) => {
+    const { user_id: userId, event_nid } = member
     const last = events.get(event_nid)
-    const hasLeft = membership === 'leave' || membership === 'ban'
-    if (!hasLeft || !last || !version) return { userId, event: JSON.stringify(madeLeave(app, userId)), left: undefined }
+    if (isPresent(member) || !last || !version)
+      return { userId, event: JSON.stringify(madeLeave(app, userId)), left: undefined }
     const { room_id: _, ...event } = clientEvent(last, version)
     return { userId, event: JSON.stringify(event), left: { nid: event_nid, ts: last.pdu.origin_server_ts } }
   })

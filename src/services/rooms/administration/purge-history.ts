@@ -100,10 +100,11 @@ export async function runHistoryPurge(app: App, job: Json): Promise<void> {
     deleted = deleted + count
     return save(tx, 'active')
   })
+  await purgeStreamOf(app, roomId)
   await app.database.write((tx) => save(tx, 'complete'))
 }
 
-/** Deletes all events of a purge; `note` counts them in the transaction of each batch. */
+/** Deletes all events of a purge; `note` counts them in the transaction of each batch that has some. */
 export async function purgeInBatches(
   app: Pick<App, 'database' | 'stopping'>,
   purge: Purge,
@@ -114,15 +115,19 @@ export async function purgeInBatches(
     const after: PurgePlace | undefined = place
     const batch = await app.database.write(async (tx) => {
       const found = await purgeEvents(tx, purge, after)
-      if (found) await note(tx, found.deleted)
+      if (found && found.deleted > 0) await note(tx, found.deleted)
       return found
     })
     place = batch?.place
     isDone = batch === undefined
   }
+}
+
+/** Deletes the rows of the stream that refer to purged events of a room. Reads all of the room's rows there. */
+export async function purgeStreamOf(app: Pick<App, 'database' | 'stopping'>, roomId: RoomId): Promise<void> {
   for (let position: number | undefined = 0; position !== undefined; ) {
     app.stopping.throwIfAborted()
     const after: number = position
-    position = await app.database.write((tx) => purgeStream(tx, purge.roomId, after))
+    position = await app.database.write((tx) => purgeStream(tx, roomId, after))
   }
 }

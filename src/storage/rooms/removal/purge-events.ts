@@ -43,9 +43,11 @@ export async function purgeEvents(
   const last = events.at(-1)
   if (!last) return undefined
   const purged = events.filter(({ event_id }) => !head.forward_extremities.includes(event_id))
-  await deleteEvents(tx, roomId, purged)
-  if (purge.isFetchedAgain && head.has_other_servers) await noteMissing(tx, roomId, purged)
-  appendToStream(tx, { kind: 'history_purged', detail: roomId })
+  if (purged.length > 0) {
+    await deleteEvents(tx, roomId, purged)
+    if (purge.isFetchedAgain && head.has_other_servers) await noteMissing(tx, roomId, purged)
+    appendToStream(tx, { kind: 'history_purged', detail: roomId })
+  }
   return { deleted: purged.length, place: { ts: last.origin_server_ts, order: last.event_order } }
 }
 

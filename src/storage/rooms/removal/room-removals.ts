@@ -16,12 +16,16 @@ export async function holdOffRemoval(db: Db, roomId: RoomId): Promise<void> {
   await sql`select pg_advisory_xact_lock_shared(hashtext('room_removals'), hashtext(${roomId}))`.execute(db.sql)
 }
 
+/** Waits for transactions that hold off a removal of the room, and lets no other one enter it before this one ends. */
+export async function lockRemoval(tx: Tx, roomId: RoomId): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtext('room_removals'), hashtext(${roomId}))`.execute(tx.sql)
+}
+
+export type LocalMember = { user_id: UserId; membership: Membership; event_nid: number }
+
 /** Returns the local users with a membership of a room, also if this server is not in it. */
-export async function loadLocalMembers(
-  db: Db,
-  roomId: RoomId,
-): Promise<{ user_id: UserId; membership: Membership; event_nid: number }[]> {
-  const { rows } = await sql<{ user_id: UserId; membership: Membership; event_nid: number }>`
+export async function loadLocalMembers(db: Db, roomId: RoomId): Promise<LocalMember[]> {
+  const { rows } = await sql<LocalMember>`
     select user_id, membership, event_nid from room_lists where room_id = ${roomId} order by user_id`.execute(db.sql)
   return rows
 }
@@ -40,13 +44,12 @@ export type RoomDeparture = {
 
 /**
  * Makes a room disappear for everybody, in one transaction, and notes that its other rows have to be deleted. Does
- * nothing for a room that is being removed already.
+ * nothing for a room that is being removed already. The caller holds the lock of `lockRemoval`.
  */
 export async function beginRemoval(
   tx: Tx,
   { roomId, departures, now }: { roomId: RoomId; departures: readonly RoomDeparture[]; now: number },
 ): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtext('room_removals'), hashtext(${roomId}))`.execute(tx.sql)
   const { rows } = await sql`insert into room_removals (room_id) values (${roomId})
     on conflict do nothing returning room_id`.execute(tx.sql)
   if (rows.length === 0) return
