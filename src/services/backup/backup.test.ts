@@ -179,6 +179,26 @@ test('a database that was restored otherwise is made safe by the same steps', as
   expect(rows).toHaveLength(2)
 })
 
+test('a backup that is restored again goes on after all that the first restore has given out', async () => {
+  const later = 60_000
+  const again = await target({ clock: { now: () => START + later } as Clock })
+  await restore(again)
+  const firstOf = async ({ database }: RestoreTarget) => {
+    const { rows } = await sql<{ position: number; version: number }>`select
+        (select min(resumed_at) from restores) as position,
+        (select min(version) from key_backups where user_id = ${alice.userId} and deleted) as version`.execute(
+      database.sql,
+    )
+    return rows[0]!
+  }
+  const [first, second] = [await firstOf(whole), await firstOf(again)]
+  expect(second.position - first.position).toBe(later)
+  expect(second.version - first.version).toBe(later / 1000)
+  const app = await createTestApp({ database: again.database })
+  expect(app.stream.isLost(first.position + 100)).toBe(true)
+  await app.close()
+})
+
 test.each<[what: string, change: (content: Buffer) => Buffer, message: RegExp]>([
   ['that was cut off', (content) => content.subarray(0, content.length - 30), /not a whole backup/],
   ['of which a file was changed', (content) => replace(content, 'two', 'tow'), /damaged: media\//],

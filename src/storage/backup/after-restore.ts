@@ -5,11 +5,15 @@ import { appendToStream } from '../engine/stream-append.ts'
 /** A range of lost stream positions: those after `lostAfter` and before `resumedAt`. */
 export type LostPositions = { lostAfter: number; resumedAt: number }
 
-/** More positions than any server gives out between a backup and its restore: years of 1,000 a second. */
+/**
+ * More positions than any server gives out between a backup and its restore: years of 1,000 a second. As many as
+ * milliseconds since 1970 are added: a backup that is restored twice goes on later the second time, also after what the
+ * server has given out in between.
+ */
 const POSITIONS = 100_000_000_000
-/** More versions than any user makes of a key backup. */
+/** More versions than any user makes of a key backup. For the same reason, seconds since 1970 are added. */
 const KEY_BACKUP_VERSIONS = 1000
-/** More changes than clients make to a key backup in that time. */
+/** More changes than clients make to a key backup in that time. Milliseconds are added. */
 const KEY_BACKUP_CHANGES = 1_000_000_000
 
 /** How much a restore has changed. */
@@ -32,7 +36,7 @@ export async function recoverDatabase(tx: Tx, now: number): Promise<Voided> {
     where federation_destinations.destination = federation_edus.destination and edu_nid = any(txn_edus))`.execute(
     tx.sql,
   )
-  await skipKeyBackupVersions(tx)
+  await skipKeyBackupVersions(tx, now)
   const delayed = await cancelOverdueMessages(tx, now)
   const lists = await sql`update remote_device_lists set is_stale = true, version = version + 1, retry_ts = 0`.execute(
     tx.sql,
@@ -47,11 +51,11 @@ export async function recoverDatabase(tx: Tx, now: number): Promise<Voided> {
 }
 
 /** A version that a client created since the backup must not be another one now: it has another key. */
-async function skipKeyBackupVersions(tx: Tx): Promise<void> {
-  await sql`update key_backups set etag = etag + ${KEY_BACKUP_CHANGES}::bigint where not deleted`.execute(tx.sql)
+async function skipKeyBackupVersions(tx: Tx, now: number): Promise<void> {
+  await sql`update key_backups set etag = etag + ${KEY_BACKUP_CHANGES + now}::bigint where not deleted`.execute(tx.sql)
   await sql`insert into key_backups (user_id, version, algorithm, auth_data, deleted)
     select user_id, coalesce((select max(version) from key_backups where key_backups.user_id = users.user_id), 0)
-      + ${KEY_BACKUP_VERSIONS}::bigint, '', '{}', true
+      + ${KEY_BACKUP_VERSIONS + Math.floor(now / 1000)}::bigint, '', '{}', true
     from users where exists (select 1 from devices where devices.user_id = users.user_id)`.execute(tx.sql)
 }
 
@@ -67,7 +71,7 @@ function cancelOverdueMessages(tx: Tx, now: number) {
 /** Later positions are greater than any that was given out after the backup. */
 async function skipPositions(tx: Tx, now: number): Promise<void> {
   const { rows } = await sql<{ resumed_at: number }>`insert into restores (restored_ts, lost_after, resumed_at)
-    select ${now}::bigint, last, last + ${POSITIONS}::bigint from
+    select ${now}::bigint, last, last + ${POSITIONS + now}::bigint from
       (select coalesce(max(stream_position), 0) as last from stream) as stream
     returning resumed_at`.execute(tx.sql)
   await sql`select setval('stream_positions', ${rows[0]!.resumed_at}::bigint - 1)`.execute(tx.sql)
