@@ -82,8 +82,9 @@ async function backUpAnywhere(wanted: Wanted): Promise<Summary> {
     if (!(error instanceof DataFolderLockedError)) throw error
   }
   const folder = copyFolder(config)
+  // Refused while another command reads the copy, which therefore stays.
+  await withRunningServer(config, ({ request }) => request('POST', '/_hearth/admin/v1/database/copy'))
   try {
-    await withRunningServer(config, ({ request }) => request('POST', '/_hearth/admin/v1/database/copy'))
     return await withConfiguredDatabase({ ...config, data_dir: folder }, (database) => writeFile(wanted, database))
   } finally {
     await rm(folder, { recursive: true, force: true })

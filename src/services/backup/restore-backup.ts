@@ -50,6 +50,8 @@ export async function restoreBackup(backup: Backup, target: RestoreTarget): Prom
       report()
     }
   }
+  // One may have been started in the meantime.
+  await requireNoServer(target.database)
   return target.database.write(async (tx) => {
     progress.rows = 0
     const tables = await beginLoading(tx)
