@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UserId } from '../../core/ids.ts'
 import { openZip } from '../../infra/zip-reader.ts'
@@ -86,6 +87,16 @@ test('of an unknown or remote user is refused', async () => {
   const signal = new AbortController().signal
   for (const userId of ['@nobody:hearth.test', '@alice:other.test'] as UserId[])
     await expect(exportUser(api.app as never, { userId, signal })).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' })
+})
+
+test('that cannot read a room has no end', async () => {
+  const carol = await api.client('carol')
+  await carol.createRoom({ name: 'hers' })
+  const { sql: db } = api.app.database
+  await sql`alter table room_heads rename to room_heads_away`.execute(db)
+  await expect(exported(carol.userId)).rejects.toThrow('room_heads')
+  await sql`alter table room_heads_away rename to room_heads`.execute(db)
+  expect((await exported(carol.userId)).get('rooms/1/events.ndjson')).toContain('hers')
 })
 
 test('that is aborted has no end', async () => {

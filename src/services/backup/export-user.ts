@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { NotFoundError } from '../../core/errors.ts'
+import { ForbiddenError, NotFoundError } from '../../core/errors.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
 import { createZip, type ZipWriter } from '../../infra/zip-writer.ts'
 import { loadDevices } from '../../storage/devices/devices.ts'
@@ -60,11 +60,16 @@ async function writeAll(app: App, zip: ZipWriter, exported: Exported): Promise<v
       const state = (await strippedState(app, event_nid, { rooms: 1 })) ?? []
       await zip.add(`rooms/${at + 1}/stripped_state.ndjson`, pieces(...state.map(line)))
     }
-    const access = await accessRoom(app, room_id as RoomId, userId).catch(() => undefined)
+    const access = await accessRoom(app, room_id as RoomId, userId).catch(withoutAccess)
     if (access) await zip.add(`rooms/${at + 1}/events.ndjson`, eventsOf(app, exported, access))
   }
   await addMedia(app, zip, exported)
   zip.end()
+}
+
+/** Other errors end the export: it must not lack a room that the user can see. */
+function withoutAccess(error: unknown): undefined {
+  if (!(error instanceof ForbiddenError)) throw error
 }
 
 /** Everything about the account itself, without tokens, hashes and keys. */
