@@ -171,7 +171,7 @@ async function tryOut(config: Config, source: Source): Promise<number> {
 
 function withTarget(config: Config, source: Source, action: 'import' | 'verify'): Promise<number> {
   const work = async (database: Database) => {
-    if (action === 'import') await migrate(database)
+    await migrate(database)
     const context = await contextOf(database, source, await openObjectStores(config.media, createLogger(config.log)))
     const known = await findImport(database)
     if (action === 'verify') {

@@ -1,9 +1,19 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeAbandonedFiles, stageFile } from './staged-file.ts'
+import { removeAbandonedFiles, stageExisting, stageFile } from './staged-file.ts'
 
 let folder: string
 beforeAll(() => {
@@ -82,4 +92,14 @@ test('only old files are abandoned', async () => {
   await removeAbandonedFiles(folder, now)
   expect(readdirSync(folder)).toEqual(['new'])
   await removeAbandonedFiles(join(folder, 'missing'), now)
+})
+
+test('a file behind a symbolic link is staged itself', async () => {
+  const away = mkdtempSync(join(tmpdir(), 'hearth-away-'))
+  writeFileSync(join(away, 'file'), 'content')
+  symlinkSync(join(away, 'file'), join(away, 'link'))
+  const staged = (await stageExisting(join(folder, 'links'), join(away, 'link')))!
+  rmSync(away, { recursive: true })
+  expect(lstatSync(staged.path).isFile()).toBe(true)
+  expect(readFileSync(staged.path, 'utf8')).toBe('content')
 })

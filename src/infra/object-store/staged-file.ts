@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, type FileHandle, link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises'
+import { copyFile, type FileHandle, link, mkdir, open, readdir, realpath, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { TooLargeError } from '../../core/errors.ts'
 
@@ -46,7 +46,9 @@ export async function stageExisting(folder: string, original: string): Promise<S
   if (!(await stat(original).catch(ignoreMissing))?.isFile()) return undefined
   const path = join(folder, randomBytes(16).toString('hex'))
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  await link(original, path).catch(() => copyFile(original, path))
+  // A link to a symbolic link would not keep the file.
+  const file = await realpath(original)
+  await link(file, path).catch(() => copyFile(file, path))
   const hash = createHash('sha256')
   let size = 0
   let head = Buffer.alloc(0)

@@ -4,8 +4,8 @@ import type { SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
 /** A finding of a check. error: an import is not possible; warning: something is lost or needs attention. */
 export type CheckFinding = { severity: 'error' | 'warning'; text: string }
 
-/** The oldest schema of which all tables are known, and the newest that was tried. */
-const OLDEST_SCHEMA = 72
+/** The oldest schema that has all tables and columns which the import reads, and the newest that was tried. */
+const OLDEST_SCHEMA = 93
 const NEWEST_SCHEMA = 94
 
 /** Finds what hinders an import of a Synapse database, or would be lost. */

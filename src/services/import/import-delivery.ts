@@ -90,12 +90,9 @@ const remoteDeviceLists = rowStep<{ user_id: UserId; stream_id: string | null; i
       rows.flatMap(({ user_id, stream_id, is_stale }) => {
         const server_name = domainOf(user_id)
         if (server_name === undefined) return []
-        return {
-          user_id,
-          server_name,
-          stream_id: stream_id === null ? null : Number(stream_id),
-          is_stale: Boolean(is_stale),
-        }
+        // The other server's text, which is fetched again if it is no number.
+        const known = stream_id !== null && Number.isSafeInteger(Number(stream_id)) ? Number(stream_id) : null
+        return { user_id, server_name, stream_id: known, is_stale: Boolean(is_stale) || known === null }
       }),
     ),
 })

@@ -17,7 +17,7 @@ import {
 import { streamRowOf } from '../../storage/rooms/store-appended-events.ts'
 import { noteEarlyRedaction } from '../../storage/rooms/timeline/early-redactions.ts'
 import { storeStateNodes } from '../../storage/rooms/timeline/room-state.ts'
-import type { ImportContext } from './import-step.ts'
+import { type ImportContext, integerOf } from './import-step.ts'
 import type { CurrentChange, ImportedStates } from './imported-states.ts'
 import { readEvents, type SynapseEvent } from './read-events.ts'
 import type { ImportPlan, PlannedEvent } from './room-plan.ts'
@@ -172,11 +172,13 @@ async function advance(
   room.extremities = [...room.extremities.filter((id) => !prevs.includes(id)), planned.event_id]
   const isForked = room.extremities.length > 1 && room.root !== 0
   room.root = isForked ? await states.apply(planned.room_id, room.root, changes) : after
-  room.depth = Math.max(room.depth, pdu.depth)
+  // Old room versions permit any number.
+  const depth = integerOf(pdu.depth)
+  room.depth = Math.max(room.depth, depth)
   room.activity = planned.ordering
   if (BUMP_TYPES.has(pdu.type)) room.bump = planned.ordering
   const joins = pdu.type === 'm.room.member' && pdu.content.membership === 'join'
-  if (joins && gaps.length > 0 && domainOf(pdu.state_key ?? '') === context.serverName) room.beginDepth = pdu.depth
+  if (joins && gaps.length > 0 && domainOf(pdu.state_key ?? '') === context.serverName) room.beginDepth = depth
 }
 
 function noteGaps({ page }: Work, { planned }: SynapseEvent, { gaps, order }: { gaps: string[]; order: number }): void {
@@ -222,8 +224,8 @@ function eventRow(context: ImportContext, event: SynapseEvent, placement: Placem
     type: storableText(pdu.type),
     state_key: pdu.state_key === undefined ? null : storableText(pdu.state_key),
     sender: pdu.sender,
-    origin_server_ts: pdu.origin_server_ts,
-    depth: pdu.depth,
+    origin_server_ts: integerOf(pdu.origin_server_ts),
+    depth: integerOf(pdu.depth),
     json: event.json,
     rejected: event.rejection === null ? null : storableText(event.rejection),
     soft_failed: event.softFailed,

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileTypeFromBuffer } from 'file-type'
 import type { ServerName } from '../../core/ids.ts'
 import { storeNamed } from '../../infra/object-store/object-stores.ts'
@@ -78,7 +78,8 @@ async function copyFileOf(row: MediaRow, context: ImportContext): Promise<Copied
   const store = storeNamed(stores, stores.current)
   const { file_name: name } = row
   const path = join(synapse.mediaFolder, row.folder, name.slice(0, 2), name.slice(2, 4), name.slice(4))
-  const staged = await stageExisting(store.stagingFolder, path)
+  const isInside = !relative(synapse.mediaFolder, path).startsWith('..')
+  const staged = isInside ? await stageExisting(store.stagingFolder, path) : undefined
   if (!staged) {
     note(`media ${row.server_name || context.serverName}/${row.media_id}: there is no file ${path}`)
     return undefined

@@ -4,7 +4,7 @@ import { insertRows } from '../../storage/import/insert-rows.ts'
 import { storeReceipts, UNKNOWN_ORDER } from '../../storage/rooms/receipts.ts'
 import { findEventNids } from '../../storage/rooms/timeline/event-nids.ts'
 import type { ReceiptRow, ReceiptType } from '../../storage/schema/ephemeral.ts'
-import { type ImportStep, rowStep } from './import-step.ts'
+import { type ImportStep, integerOf, rowStep } from './import-step.ts'
 
 const aliases = rowStep<{ room_alias: string; room_id: RoomId; creator: UserId | null }>({
   name: 'room aliases',
@@ -47,7 +47,7 @@ const receipts = rowStep<SynapseReceipt>({
         thread_id: row.thread_id ?? '',
         event_id: row.event_id,
         event_order: events.get(row.event_id)?.event_order ?? UNKNOWN_ORDER,
-        ts: Number((JSON.parse(row.data) as JsonObject).ts ?? 0),
+        ts: integerOf((JSON.parse(row.data) as JsonObject).ts),
       }),
     )
     const keyOf = (row: ReceiptRow) => [row.room_id, row.user_id, row.receipt_type, row.thread_id].join('\0')

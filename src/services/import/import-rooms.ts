@@ -8,7 +8,8 @@ import { type ImportPlan, loadRoomSizes, nextRooms, planImport } from './room-pl
 /** `after`: the last room that is imported. `offset`: how many planned events of the rooms after it are. */
 type Bookmark = { after: string; offset: number; progress: [RoomId, RoomProgress][] }
 
-type Group = { after: string; rooms: RoomId[]; plan: ImportPlan; states: ImportedStates }
+/** `leftOut`: the number of events of rooms that Hearth does not support. */
+type Group = { after: string; rooms: RoomId[]; plan: ImportPlan; states: ImportedStates; leftOut: number }
 
 const PAGE = 2000
 
@@ -23,7 +24,9 @@ export function createRoomStep(): ImportStep {
     const rooms = nextRooms(sizes, after)
     if (rooms.length === 0) return undefined
     const plan = await planImport(context, rooms)
-    group = { after, rooms, plan, states: createImportedStates(context, plan) }
+    const unsupported = new Set(rooms.filter((roomId) => !plan.rooms.has(roomId)))
+    const leftOut = sizes.reduce((sum, { room_id, count }) => sum + (unsupported.has(room_id) ? count : 0), 0)
+    group = { after, rooms, plan, states: createImportedStates(context, plan), leftOut }
     return group
   }
 
@@ -58,13 +61,13 @@ async function nextPage(
 /** Once all events of the rooms are stored, their heads, members and lists follow. */
 async function lastPage(
   context: ImportContext,
-  { rooms: all, plan, states }: Group,
+  { rooms: all, plan, states, leftOut }: Group,
   rooms: ReadonlyMap<RoomId, RoomProgress>,
 ): Promise<ImportBatch> {
   const write = await finishRooms(context, { plan, states, progress: rooms })
   return {
     bookmark: { after: all.at(-1)!, offset: 0, progress: [] },
-    read: 0,
+    read: leftOut,
     async write(tx) {
       await write(tx)
       return 0

@@ -3,7 +3,7 @@ import type { Tx } from '../../storage/engine/database.ts'
 import { PASSWORD_PEPPER } from '../../storage/engine/server-secrets.ts'
 import { continueNumbers, passImportedEvents } from '../../storage/import/continue-numbers.ts'
 import { insertRows } from '../../storage/import/insert-rows.ts'
-import { type ImportContext, type ImportStep, rowStep, singleStep, textOf } from './import-step.ts'
+import { type ImportContext, type ImportStep, integerOf, rowStep, singleStep, textOf } from './import-step.ts'
 
 /** The first line of Synapse's key file signs; the others were replaced. */
 const ownKeys = singleStep(
@@ -81,7 +81,7 @@ function serverKey(row: ServerKeyRow, { serverName }: ImportContext) {
     server_name: row.server_name,
     key_id: row.key_id,
     public_key: key.key,
-    valid_until_ts: (key === old ? old.expired_ts : valid_until_ts) ?? 0,
+    valid_until_ts: integerOf(key === old ? old.expired_ts : valid_until_ts),
     retired: key === old,
     fetched_ts: row.ts_added_ms,
     response,

@@ -115,6 +115,12 @@ export function singleStep(
   }
 }
 
+/** Returns a number of another server's JSON as PostgreSQL and JavaScript can store it; 0: it is none. */
+export function integerOf(value: unknown): number {
+  if (typeof value !== 'number') return 0
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Math.trunc(value), Number.MAX_SAFE_INTEGER))
+}
+
 /** Returns the text of a column that Synapse stores as bytes or as text. */
 export function textOf(value: string | Uint8Array): string {
   return typeof value === 'string' ? value : Buffer.from(value).toString('utf8')

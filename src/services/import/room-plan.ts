@@ -33,6 +33,9 @@ export type ImportPlan = {
   byId: ReadonlyMap<string, PlannedEvent>
 }
 
+/** Old room versions permit greater depths, which JavaScript cannot represent. */
+const MAX_DEPTH = Number.MAX_SAFE_INTEGER
+
 /** Rooms that are imported together have about as many events. */
 const EVENTS_AT_ONCE = 2000
 
@@ -71,7 +74,8 @@ type EventRow = {
 /** Plans the import of some rooms. Rooms of unknown versions are left out. */
 export async function planImport(context: ImportContext, roomIds: readonly RoomId[]): Promise<ImportPlan> {
   const rows = await context.main.query<EventRow>(
-    `select events.event_id, room_id, stream_ordering, depth, outlier, rejections.event_id is not null as is_rejected
+    `select events.event_id, room_id, stream_ordering, outlier, rejections.event_id is not null as is_rejected,
+        case when depth > ${MAX_DEPTH} then ${MAX_DEPTH} else depth end as depth
       from events left join rejections on rejections.event_id = events.event_id where room_id = any($1)`,
     [roomIds],
   )

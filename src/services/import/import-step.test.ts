@@ -1,0 +1,130 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openSynapseDatabase, type SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
+import type { Database } from '../../storage/engine/database.ts'
+import { createNidSource } from '../../storage/engine/nids.ts'
+import { continueNumbers } from '../../storage/import/continue-numbers.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
+import { DELIVERY_STEPS } from './import-delivery.ts'
+import { createRoomStep } from './import-rooms.ts'
+import { ROOM_STEPS } from './import-rooms-beside.ts'
+import { SERVER_STEPS } from './import-server.ts'
+import type { ImportContext, ImportStep } from './import-step.ts'
+
+/** What the steps in these tests read of Synapse's tables. */
+const SCHEMA = `
+  create table events (event_id text, room_id text, stream_ordering integer, depth, outlier, type text, sender text);
+  create table event_json (event_id text, json text, internal_metadata text);
+  create table rooms (room_id text, room_version text, is_public);
+  create table rejections (event_id text, reason text);
+  create table redactions (event_id text, redacts text);
+  create table event_to_state_groups (event_id text, state_group integer);
+  create table event_txn_id_device_id (event_id text, device_id text, txn_id text);
+  create table event_forward_extremities (event_id text, room_id text);
+  create table current_state_events (room_id text, type text, state_key text, event_id text);
+  create table current_state_delta_stream (stream_id integer, type text, state_key text, event_id text);
+  create table room_memberships (event_id text, room_id text, user_id text, sender text, membership text,
+    display_name text, avatar_url text, forgotten);
+  create table local_current_membership (event_id text, room_id text, user_id text, membership text);
+  create table receipts_linearized (stream_id integer, room_id text, receipt_type text, user_id text, thread_id text,
+    event_id text, data text);
+  create table device_lists_remote_extremeties (user_id text, stream_id text);
+  create table device_lists_remote_resync (user_id text);
+  create table server_keys_json (server_name text, key_id text, from_server text, ts_added_ms integer,
+    ts_valid_until_ms integer, key_json text);`
+const MOST = '9223372036854775807'
+const file = join(mkdtempSync(join(tmpdir(), 'hearth-import-')), 'homeserver.db')
+
+let database: Database
+let main: SynapseDatabase
+let context: ImportContext
+beforeAll(async () => {
+  const synapse = new DatabaseSync(file)
+  synapse.exec(SCHEMA)
+  const add = (table: string, row: Record<string, string | number | bigint>) => {
+    const names = Object.keys(row)
+    const marks = names.map(() => '?').join(', ')
+    synapse.prepare(`insert into ${table} (${names.join(', ')}) values (${marks})`).run(...Object.values(row))
+  }
+  const addEvent = (room_id: string, place: number, json: string, depth: number | bigint = place) => {
+    const event_id = `$${place}:other.test`
+    add('events', { event_id, room_id, stream_ordering: place, depth, outlier: 0, type: 'm.room.create' })
+    add('event_json', { event_id, json, internal_metadata: '{}' })
+  }
+  const create = `"type":"m.room.create","state_key":"","sender":"@a:other.test","content":{"creator":"@a:other.test"},
+    "auth_events":[],"prev_events":[],"hashes":{},"signatures":{}`
+  add('rooms', { room_id: '!new:other.test', room_version: 'org.example.new', is_public: 0 })
+  addEvent('!new:other.test', 1, '{}')
+  add('rooms', { room_id: '!old:other.test', room_version: '1', is_public: 0 })
+  addEvent(
+    '!old:other.test',
+    2,
+    `{${create},"event_id":"$2:other.test","room_id":"!old:other.test","depth":${MOST},"origin_server_ts":1.5}`,
+    BigInt(MOST),
+  )
+  const receipt = { room_id: '!old:other.test', receipt_type: 'm.read', event_id: '$2:other.test' }
+  for (const [at, ts] of ['1.5', '1e300', '"soon"', '7'].entries())
+    add('receipts_linearized', { ...receipt, stream_id: at, user_id: `@${at}:other.test`, data: `{"ts":${ts}}` })
+  for (const stream_id of ['1.5', 'x', MOST, '7'])
+    add('device_lists_remote_extremeties', { user_id: `@${stream_id}:other.test`, stream_id })
+  const keys = { server_name: 'other.test', from_server: 'other.test', ts_added_ms: 1, ts_valid_until_ms: 1 }
+  for (const [key_id, ts] of Object.entries({ 'ed25519:a': '1e300', 'ed25519:b': '1.5', 'ed25519:c': '"x"' })) {
+    const key_json = `{"old_verify_keys":{"${key_id}":{"key":"abc","expired_ts":${ts}}}}`
+    add('server_keys_json', { ...keys, key_id, key_json })
+  }
+  synapse.close()
+  database = await createTestDatabase()
+  await database.write((tx) => continueNumbers(tx, { nid: 3, position: 2, activity: 2 }))
+  main = await openSynapseDatabase({ engine: 'sqlite', file })
+  const extent = { lastOrdering: 2, nidShift: 1, lastPosition: 2 }
+  const numbers = { database, takeNids: createNidSource(), extent, now: 0 }
+  context = { ...numbers, main, state: main, serverName: 'hearth.test', note: () => {} } as unknown as ImportContext
+})
+afterAll(async () => {
+  await main?.close()
+  await database?.close()
+  rmSync(dirname(file), { recursive: true, force: true })
+})
+
+async function run(step: ImportStep): Promise<number> {
+  let read = 0
+  let bookmark: unknown = null
+  for (;;) {
+    const batch = await step.next(context, bookmark)
+    if (!batch) return read
+    await database.write((tx) => batch.write(tx))
+    read += batch.read
+    bookmark = batch.bookmark
+  }
+}
+
+const named = (steps: readonly ImportStep[], name: string) => steps.find((step) => step.name === name)!
+
+test('events of rooms that are left out count as read, and numbers that cannot be stored are limited', async () => {
+  const step = createRoomStep()
+  expect(await run(step)).toBe(await step.count!(context))
+  const { rows } = await sql`select event_id, depth, origin_server_ts from events`.execute(database.sql)
+  expect(rows).toEqual([{ event_id: '$2:other.test', depth: Number.MAX_SAFE_INTEGER, origin_server_ts: 1 }])
+})
+
+test('receipts, device lists and keys of other servers may have any numbers', async () => {
+  await run(named(ROOM_STEPS, 'receipts'))
+  const receipts = await sql<{ ts: number }>`select ts from receipts order by user_id`.execute(database.sql)
+  expect(receipts.rows.map(({ ts }) => ts)).toEqual([1, Number.MAX_SAFE_INTEGER, 0, 7])
+  await run(named(DELIVERY_STEPS, 'device lists of other servers'))
+  const lists = await sql`select stream_id, is_stale from remote_device_lists order by user_id`.execute(database.sql)
+  expect(lists.rows).toEqual([
+    { stream_id: null, is_stale: true },
+    { stream_id: 7, is_stale: false },
+    ...[1, 2].map(() => ({ stream_id: null, is_stale: true })),
+  ])
+  await run(named(SERVER_STEPS, 'keys of other servers'))
+  const keys = await sql<{ valid_until_ts: number }>`select valid_until_ts from server_keys order by key_id`.execute(
+    database.sql,
+  )
+  expect(keys.rows.map(({ valid_until_ts }) => valid_until_ts)).toEqual([Number.MAX_SAFE_INTEGER, 1, 0])
+})
