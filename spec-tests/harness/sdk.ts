@@ -1,6 +1,7 @@
 import { ClientEvent, createClient, type MatrixClient, MemoryStore, SyncState } from 'matrix-js-sdk'
 import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import { type Logger, logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
+import { RustBackupManager } from 'matrix-js-sdk/lib/rust-crypto/backup.js'
 import type { TestUser } from './client.ts'
 
 const silence = () => {}
@@ -16,6 +17,9 @@ export const silent: Logger = {
 // Parts of the SDK ignore the given logger, and use their own.
 for (const method of ['trace', 'debug', 'info', 'warn', 'error', 'log'])
   Object.assign(sdkLogger, { [method]: silence, getChild: () => silent })
+
+// Before a client backs up keys, it waits up to ten seconds, so that many clients do not do so at once.
+Object.assign(RustBackupManager, { maxBackupLoopStartDelayMillis: 0 })
 
 /**
  * Starts matrix-js-sdk logged in as a user and synced, as Element Web runs it; `crypto`: with encryption; `fetchFn`: in

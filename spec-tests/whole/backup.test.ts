@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
@@ -16,6 +17,10 @@ const V3 = '/_matrix/client/v3'
 const ALGORITHM = 'signed_curve25519'
 const WAIT_MS = 60_000
 const KEYS = 300
+/** Without a pause, the load takes the processor from the backup, and the recovery of what is lost takes minutes. */
+const BETWEEN_ACTS_MS = 40
+/** For polls that read whole rooms. */
+const PAUSE_MS = 150
 /** What each client does after the backup, and what the restored server has therefore lost. */
 const LOST_ACTS = 5
 
@@ -54,6 +59,7 @@ function repeatedly(act: (count: number) => Promise<void>) {
       } catch (error) {
         loop.failures.push(String(error))
       }
+      await setTimeout(BETWEEN_ACTS_MS)
     }
   })()
   const stop = async () => {
@@ -177,9 +183,15 @@ async function backUpAndRestore(home: TestHearth, away: TestHearth): Promise<voi
         return seen.has(back) && seen.has(theirs)
       },
       WAIT_MS,
+      PAUSE_MS,
     )
   }
-  await pollUntil('the peer gets new events', async () => (await eventIds(carol, roomId)).includes(back), WAIT_MS)
+  await pollUntil(
+    'the peer gets new events',
+    async () => (await eventIds(carol, roomId)).includes(back),
+    WAIT_MS,
+    PAUSE_MS,
+  )
   // Every event that reached the peer is here again: those of this server too, as far as they had been sent.
   await pollUntil(
     'no event is missing',
@@ -188,6 +200,7 @@ async function backUpAndRestore(home: TestHearth, away: TestHearth): Promise<voi
       return there.every((eventId) => here.has(eventId)) && sent.away.every((eventId) => here.has(eventId))
     },
     WAIT_MS,
+    PAUSE_MS,
   )
 }
 
