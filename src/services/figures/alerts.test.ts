@@ -103,6 +103,19 @@ test('an alert begins once, and ends once', async () => {
   expect(await alerts()).toEqual(['disk holds', 'disk over'])
 })
 
+test('an alert of a time when the clock was wrong ends', async () => {
+  app.config.alerts.queue_age = 0
+  const collection = createCollection({ ...app, metrics })
+  values = FULL
+  app.clock.advance(365 * 24 * 60 * MINUTE)
+  await run(1, collection)
+  expect(await alerts()).toEqual(['disk holds'])
+  app.clock.advance(-365 * 24 * 60 * MINUTE)
+  values = FINE
+  await run(2, collection)
+  expect(await alerts()).toEqual(['disk over'])
+})
+
 test('a restart does not repeat an alert, nor does another process', async () => {
   values = FULL
   await run(2)

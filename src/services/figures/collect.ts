@@ -20,6 +20,8 @@ const STEP = TIERS[0]!
 const LEASE_MS = 60_000
 /** Steps that wait while the database cannot be reached; older ones are dropped. */
 const MOST_WAITING = 60
+/** If the last stored step is further in the future, the clock was wrong. */
+const CLOCK_JUMP_MS = 60_000
 
 /** Creates the collection; a process begins with the step of the present time. */
 export function createCollection(app: CollectingApp): Collection {
@@ -31,7 +33,7 @@ export function createCollection(app: CollectingApp): Collection {
   async function takeStep(isEnding: boolean): Promise<void> {
     const present = stepAt(STEP, app.clock.now())
     const step_ts = isEnding ? present : present - stepMs(STEP)
-    if (step_ts <= stored) return
+    if (step_ts <= stored && stored - step_ts < CLOCK_JUMP_MS) return
     stored = step_ts
     const row = stepRow(await app.metrics.takeFigures(), { resolution: STEP.resolution, step_ts, process: 0 })
     waiting = [...waiting, row].slice(-MOST_WAITING)

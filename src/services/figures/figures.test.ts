@@ -154,6 +154,26 @@ test('only one process keeps the figures up, once a minute', async () => {
   expect(kept).toHaveLength(1)
 })
 
+test('a clock that was a year ahead stops neither the figures nor their upkeep', async () => {
+  const one = process()
+  await step(one)
+  app.clock.advance(365 * 86_400_000)
+  await step(one)
+  await keepUpFigures(app)
+  app.clock.advance(-365 * 86_400_000)
+  for (let minute = 0; minute < 4; minute++) {
+    one.request('/sync')
+    app.clock.advance(50_000)
+    await step(one)
+    await keepUpFigures(app)
+  }
+  const values = (await lineOf('requests', { from: app.clock.now() - 240_000, step: 60 })) ?? []
+  expect(values.filter((value) => value !== null && value > 0)).toHaveLength(4)
+  const { rows: kept } = await sql`select 1 from figures where resolution = 10 and process = 0
+    and step_ts < ${app.clock.now()}::bigint`.execute(app.database.sql)
+  expect(kept).toHaveLength(4)
+})
+
 test('routes, servers and processes beyond the limits are summed up', async () => {
   const processes = Array.from({ length: 20 }, process)
   for (const [n, each] of processes.entries())

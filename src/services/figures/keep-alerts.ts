@@ -41,7 +41,7 @@ export async function keepAlerts(app: AlertingApp, tx: Tx, now: number): Promise
   const { alerts } = app.config
   if (!alerts.enabled) return
   const begun = await recordConditions(tx, await findConditions(tx, alerts, now), now)
-  const ended = await endAlerts(tx, { now, before: now - RECOVERED_MS })
+  const ended = await endAlerts(tx, { now, before: now - RECOVERED_MS, after: now + RECOVERED_MS })
   for (const alert of [...begun, ...ended]) await announce(app, tx, alert)
   if (begun.length > 0) await deleteOldAlerts(tx, MOST_ALERTS)
   tx.afterCommit(() => {
@@ -113,7 +113,7 @@ export async function postAlert(app: App, payload: unknown): Promise<void> {
 function letterOf(app: Pick<App, 'database' | 'serverName'>, row: AlertRow): Letter & { parts: string[] } {
   const { title, advice } = alertText(app, row)
   if (row.ended_ts !== null) {
-    const minutes = Math.round((row.ended_ts - row.begun_ts) / 60_000)
+    const minutes = Math.max(0, Math.round((row.ended_ts - row.begun_ts) / 60_000))
     return { subject: `${app.serverName}: over: ${title}`, parts: [`This alert has ended after ${minutes} minutes.`] }
   }
   return { subject: `${app.serverName}: ${title}`, parts: [advice] }

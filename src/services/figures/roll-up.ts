@@ -19,7 +19,11 @@ export const OTHER_PROCESSES = MOST_PROCESSES + 1
 
 /** Makes longer steps of shorter ones, and deletes those that have become too old. Returns how far it has come. */
 export async function rollUp(tx: Tx, now: number, done: DoneSteps): Promise<DoneSteps> {
-  const reached: Record<string, number> = { ...done }
+  // After a clock was wrong, steps of the future count as done.
+  const latest = (resolution: number) => stepAt({ resolution }, now - GRACE_MS)
+  const reached: Record<string, number> = Object.fromEntries(
+    Object.entries(done).map(([resolution, until]) => [resolution, Math.min(until, latest(Number(resolution)))]),
+  )
   for (const [place, tier] of TIERS.entries()) {
     const longer = TIERS[place + 1]
     if (longer) reached[longer.resolution] = await makeSteps(tx, { now, tier, longer, done: reached })

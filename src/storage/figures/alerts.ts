@@ -22,10 +22,13 @@ export async function recordConditions(tx: Tx, conditions: readonly Condition[],
   return rows.filter(({ is_new }) => is_new).map(({ is_new: _, ...alert }) => alert)
 }
 
-/** Ends the alerts whose condition has not held since before a time. Returns them. */
-export async function endAlerts(tx: Tx, { now, before }: { now: number; before: number }): Promise<AlertRow[]> {
+/** Ends the alerts whose condition was last seen before a time, or after another, by a clock that was wrong. Returns them. */
+export async function endAlerts(
+  tx: Tx,
+  { now, before, after }: { now: number; before: number; after: number },
+): Promise<AlertRow[]> {
   const { rows } = await sql<AlertRow>`update alerts set ended_ts = ${now}::bigint
-    where ended_ts is null and seen_ts < ${before}::bigint returning *`.execute(tx.sql)
+    where ended_ts is null and (seen_ts < ${before}::bigint or seen_ts > ${after}::bigint) returning *`.execute(tx.sql)
   return rows
 }
 
