@@ -45,7 +45,7 @@ export function compilePolicyRules(events: Iterable<RuleEvent>): PolicyRules {
   const counts: Counts = { size: 0, ignored: 0, wildcards: 0 }
   for (const { type, content } of events) {
     const subject = policySubjectOf(type)
-    if (subject && BANS.includes(content.recommendation)) addBan(bans[subject], content, counts)
+    if (subject && BANS.includes(content.recommendation)) addBan(bans[subject], withEntity(subject, content), counts)
   }
   const answers = new Map<string, { reason: string | undefined }>()
   return {
@@ -63,6 +63,12 @@ export function compilePolicyRules(events: Iterable<RuleEvent>): PolicyRules {
 
 function emptyBans(): Bans {
   return { exact: new Map(), globs: [] }
+}
+
+/** Names of servers are compared in lower case. */
+function withEntity(subject: PolicySubject, content: JsonObject): JsonObject {
+  const { entity } = content
+  return subject === 'server' && typeof entity === 'string' ? { ...content, entity: entity.toLowerCase() } : content
 }
 
 function addBan({ exact, globs }: Bans, content: JsonObject, counts: Counts): void {

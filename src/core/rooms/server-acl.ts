@@ -18,14 +18,14 @@ export function isAllowedByAcl(content: JsonObject | undefined, server: ServerNa
   if (content === undefined) return true
   const acl = compiled.get(content) ?? compile(content)
   compiled.set(content, acl)
-  const host = hostOf(server)
+  const host = comparableHost(server)
   const isAllowed = acl.known.get(host) ?? allows(acl, host)
   if (acl.known.size < MAX_KNOWN) acl.known.set(host, isAllowed)
   return isAllowed
 }
 
-/** In lower case, without port and trailing dots, because these variants resolve to the same host. */
-function hostOf(server: ServerName): string {
+/** Returns a server name in lower case, without port and trailing dots: these variants resolve to the same host. */
+export function comparableHost(server: ServerName): string {
   const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
   let end = host.length
   while (host[end - 1] === '.') end--

@@ -3,6 +3,7 @@ import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
 import { type RoomId, serverNameOf, type UserId } from '../../core/ids.ts'
 import type { JsonObject } from '../../core/pdu.ts'
 import { readLockedState } from '../../storage/rooms/timeline/locked-room.ts'
+import { requireAllowedInvite } from '../rooms/access/allowed-contacts.ts'
 import { requireInvitable } from '../rooms/access/invitable.ts'
 import { appendEvent } from '../rooms/timeline/append-event.ts'
 import { runInRoom } from '../rooms/timeline/run-in-room.ts'
@@ -29,6 +30,7 @@ export async function issueThirdPartyInvite(app: App, { roomId, sender, target, 
   const displayName = await nameOfAddress(app, roomId, signed)
   const content: JsonObject = { membership: 'invite', third_party_invite: { display_name: displayName, signed } }
   if (serverNameOf(target) !== app.serverName) {
+    await requireAllowedInvite(app, { inviter: sender, invitees: [target], roomId })
     await inviteByDraft(app, { roomId, sender, target, content })
     return
   }

@@ -33,6 +33,7 @@ test('servers are allowed and denied by lists', async () => {
   expect(await invited('@a:fine.example')).toBe('allowed')
   expect(await invited('@a:EVIL.example:8448')).toBe('This server does not exchange invites with EVIL.example:8448')
   expect(await invited('@a:x.evil.example')).toMatch(/does not exchange/)
+  expect(await invited('@a:Evil.example.')).toMatch(/does not exchange/)
   expect(await invited('@bob:hearth.test')).toBe('allowed')
   expect([await joined('!r:good.example'), await joined('!r:hearth.test'), await joined('!newroom')]).toEqual([
     ...['allowed', 'allowed', 'allowed'],
@@ -64,6 +65,15 @@ test('policy rooms ban users, servers and rooms, and are read again when their s
   expect(await refusal('@x:b.example:8448')).toBe('A policy list of this server bans b.example: spam')
   expect(await refusal('@x:c.example')).toBe('A policy list of this server bans !r: spam')
   expect((await policyLists.rules()).size).toBe(3)
+  expect(await refusal('@x:B.example.')).toBe('A policy list of this server bans b.example: spam')
   await set('room', null, 'rule:!r')
   await expect.poll(() => refusal('@x:c.example')).toBe('allowed')
+  await set('server', 'C.Example')
+  await set('user', '@y:d.example')
+  await expect.poll(() => refusal('@x:c.example')).toBe('A policy list of this server bans c.example: spam')
+  expect(await refusal('@y:D.example:8448')).toBe('A policy list of this server bans @y:d.example: spam')
+  // A clock that is set back.
+  app.clock.advance(-86_400_000)
+  await set('server', 'e.example')
+  await expect.poll(() => invited('@x:e.example', by)).toBe('A policy list of this server bans e.example: spam')
 })

@@ -1,7 +1,8 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError } from '../../../core/errors.ts'
-import { domainOf, type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
+import { domainOf, localpartOf, type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
 import type { PolicySubject } from '../../../core/rooms/policy-rules.ts'
+import { comparableHost } from '../../../core/rooms/server-acl.ts'
 import { compileGlob } from '../../../core/text/glob.ts'
 
 type Deciding = Pick<App, 'config' | 'serverName' | 'policyLists'>
@@ -35,7 +36,7 @@ export async function requireAllowedJoin(
 /** Whether the configuration denies a server; never this one. */
 function isDenied({ serverName }: Deciding, { allow, deny }: Lists, server: ServerName): boolean {
   if (server === serverName || allow.length + deny.length === 0) return false
-  const host = server.replace(/:\d{1,5}$/, '').toLowerCase()
+  const host = comparableHost(server)
   const isIn = (globs: readonly string[]) => globs.some((glob) => compileGlob(glob)(host))
   return isIn(deny) || (allow.length > 0 && !isIn(allow))
 }
@@ -49,7 +50,7 @@ async function requireUnbanned(
   const remote = users.map(serverNameOf).filter((server) => server !== app.serverName)
   const room = roomId === undefined ? [] : [roomId]
   const entities: [PolicySubject, string][] = [
-    ...users.map((user) => ['user', user] as [PolicySubject, string]),
+    ...users.flatMap((user) => variantsOf(user).map((id) => ['user', id] as [PolicySubject, string])),
     ...remote.flatMap((server) => namesOf(server).map((name) => ['server', name] as [PolicySubject, string])),
     ...room.map((id) => ['room', id] as [PolicySubject, string]),
   ]
@@ -60,8 +61,11 @@ async function requireUnbanned(
   }
 }
 
-/** Rules usually name servers without a port. */
+/** Rules usually name servers without a port, and in lower case. */
 function namesOf(server: ServerName): string[] {
-  const host = server.replace(/:\d{1,5}$/, '')
-  return host === server ? [server] : [server, host]
+  return [...new Set([server, comparableHost(server)])]
+}
+
+function variantsOf(user: UserId): string[] {
+  return namesOf(serverNameOf(user)).map((server) => `@${localpartOf(user)}:${server}`)
 }

@@ -18,6 +18,8 @@ export type PolicyLists = {
 const NO_RULES = compilePolicyRules([])
 /** After loading, the rules are kept for at least this many times as long: a list may change all the time. */
 const PAUSES = 10
+/** At most; the clock may be set while the rules are loaded. */
+const LONGEST_PAUSE_MS = 10 * 60_000
 /** Rules of all lists together; further ones are ignored. */
 const MOST_RULES = 500_000
 
@@ -36,7 +38,7 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
   const watched = new Set<string>(rooms)
   let isStale = true
   let rules: Promise<PolicyRules> | undefined
-  let nextLoad = 0
+  let last = { loaded: 0, pause: 0 }
 
   app.stream.subscribe((rows) => {
     const changed = rows.some(({ room_id, detail }) => watched.has(room_id ?? '') || watched.has(detail ?? ''))
@@ -47,7 +49,8 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
     const began = app.clock.now()
     try {
       const loaded = await loadRules(app, rooms)
-      nextLoad = app.clock.now() + PAUSES * (app.clock.now() - began)
+      const now = app.clock.now()
+      last = { loaded: now, pause: Math.min(PAUSES * (now - began), LONGEST_PAUSE_MS) }
       return loaded
     } catch (error) {
       isStale = true
@@ -55,9 +58,14 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
     }
   }
 
+  function isPaused(): boolean {
+    const elapsed = app.clock.now() - last.loaded
+    return elapsed >= 0 && elapsed < last.pause
+  }
+
   return {
     rules() {
-      if (rules && (!isStale || app.clock.now() < nextLoad)) return rules
+      if (rules && (!isStale || isPaused())) return rules
       isStale = false
       const loading = load()
       rules = loading
