@@ -209,6 +209,11 @@ describe('a shadow ban', () => {
       ['PUT', member(carol.userId), { membership: 'invite' }, { event_id: eventId }],
       ['POST', path('invite'), { user_id: carol.userId }, {}],
       ['PUT', path(`typing/${of(alice)}`), { typing: true, timeout: 30000 }, {}],
+      ...['kick', 'ban', 'unban'].map((act): [string, string, object, object] => [
+        ...(['POST', path(act), { user_id: bob.userId, reason: 'spam' }, {}] as const),
+      ]),
+      ['PUT', member(carol.userId), { membership: 'ban', reason: 'spam' }, { event_id: eventId }],
+      ['PUT', `/_matrix/client/v3/presence/${of(alice)}/status`, { presence: 'online', status_msg: 'spam' }, {}],
       ['POST', path('upgrade'), { new_version: '12' }, { replacement_room: expect.stringMatching(/^!/) }],
     ]
     for (const [method, to, body, answer] of answers)
@@ -229,6 +234,21 @@ describe('a shadow ban', () => {
     expect((await bob.get(member(alice.userId))).displayname).not.toBe('Nasty')
     expect(await outcome(bob, 'GET', member(carol.userId))).toEqual([404, 'M_NOT_FOUND'])
     expect((await bob.get(path(eventPath('event', before)))).content).toMatchObject({ body: 'before' })
+
+    const presence = await bob.get(`/_matrix/client/v3/presence/${of(alice)}/status`)
+    expect(presence.status_msg).toBeUndefined()
+    const back = async () => {
+      await alice.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`, {
+        reason: 'spam',
+        'org.example': 'spam',
+      })
+      return bob.get(member(alice.userId))
+    }
+    await alice.post(path('leave'), { reason: 'spam' })
+    expect(JSON.stringify([await bob.get(member(alice.userId)), await back()])).not.toMatch(/spam/)
+    await alice.put(member(alice.userId), { membership: 'leave', reason: 'spam' })
+    expect(await bob.get(member(alice.userId))).toEqual({ membership: 'leave' })
+    await back()
 
     await ban(alice, 'DELETE')
     const after = await sendText(alice, roomId, 'after')

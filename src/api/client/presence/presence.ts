@@ -24,6 +24,7 @@ export const putPresence = route({
     presence: z.enum(['online', 'offline', 'unavailable']),
     status_msg: z.string().max(1000).nullish(),
   }),
+  pretend: () => ({}),
   async handle({ params, body, session }, app) {
     requireOwn(session, params.userId)
     const { userId, deviceId } = session

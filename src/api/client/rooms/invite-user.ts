@@ -38,7 +38,7 @@ export const postInvite = route({
   body: z.looseObject({ user_id: userId.optional(), medium: z.string().optional(), reason }),
   pretend: () => ({}),
   async handle({ params, body, session }, app) {
-    const invite = { roomId: params.roomId, sender: session.userId, content: contentWithReason(body) }
+    const invite = { roomId: params.roomId, sender: session.userId, content: contentWithReason(body, session) }
     if (body.user_id !== undefined) await inviteUser(app, { ...invite, target: body.user_id })
     else if (body.medium === undefined) throw new MissingParamError('user_id: is missing')
     else await inviteThirdParty(app, { ...invite, ...parsePart('body', thirdParty, body) })

@@ -45,7 +45,8 @@ export const postRoomJoin = route({
 })
 
 /** Clients may add custom keys to the member event, beside the specified `reason`. */
-function joinRequest({ userId, isGuest }: Session, room: RoomId | RoomAlias, body: JsonObject) {
+function joinRequest({ userId, isGuest, isShadowBanned }: Session, room: RoomId | RoomAlias, body: JsonObject) {
   const { third_party_signed: _, ...content } = body
-  return { userId, isGuest, room, content }
+  // Nobody reads what shadow-banned users write.
+  return { userId, isGuest, room, content: isShadowBanned ? {} : content }
 }

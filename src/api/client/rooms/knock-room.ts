@@ -16,7 +16,7 @@ export const postKnock = route({
   query: viaQuery,
   body: z.object({ reason }),
   async handle({ params, query, body, session }, app) {
-    const content = contentWithReason(body)
+    const content = contentWithReason(body, session)
     const request = { userId: session.userId, room: params.roomIdOrAlias, via: viaServers(query), content }
     return { room_id: await knockOnRoom(app, request) }
   },

@@ -16,7 +16,8 @@ export const postLeave = route({
   params: z.object({ roomId }),
   body: z.object({ reason }),
   async handle({ params, body, session }, app) {
-    await leaveRoom(app, { userId: session.userId, roomId: params.roomId, content: contentWithReason(body) })
+    const content = contentWithReason(body, session)
+    await leaveRoom(app, { userId: session.userId, roomId: params.roomId, content })
     return {}
   },
 })

@@ -22,9 +22,11 @@ function moderation(name: string, moderate: (app: App, moderation: Moderation) =
     auth: 'user',
     params: z.object({ roomId }),
     body: z.object({ user_id: userId, reason }),
+    pretend: () => ({}),
     async handle({ params, body, session }, app) {
       const { roomId } = params
-      await moderate(app, { roomId, sender: session.userId, target: body.user_id, content: contentWithReason(body) })
+      const content = contentWithReason(body, session)
+      await moderate(app, { roomId, sender: session.userId, target: body.user_id, content })
       return {}
     },
   })

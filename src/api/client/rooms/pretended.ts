@@ -15,14 +15,15 @@ export function pretendedEvent(
   return { event_id: `$${random.bytes(HASH_BYTES).toString('base64url')}` }
 }
 
-/** Changes of memberships that reach the room. A join by this way may be a change of the name. */
-const SENT: readonly unknown[] = ['leave', 'ban', 'knock']
+/** Changes of the user's own membership that reach the room. A join by this way may be a change of the name. */
+const SENT: readonly unknown[] = ['leave', 'knock']
 
 /** As `pretendedEvent`, for state; undefined: it is sent. */
 export function pretendedState(
   app: Random,
-  event: { type: string; membership: unknown; delay?: number | undefined },
+  event: { type: string; isOwn: boolean; membership: unknown; delay?: number | undefined },
 ): object | undefined {
-  if (event.type === 'm.room.member' && SENT.includes(event.membership) && event.delay === undefined) return undefined
+  const isSent = event.type === 'm.room.member' && event.isOwn && SENT.includes(event.membership)
+  if (isSent && event.delay === undefined) return undefined
   return pretendedEvent(app, { 'org.matrix.msc4140.delay': event.delay })
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { jsonObject } from '../../http/fields.ts'
+import type { Session } from '../../http/route.ts'
 
 /** The user's reason for a membership change. */
 export const reason = z.string().nullish()
@@ -11,7 +12,10 @@ export const contentWithOptionalReason = jsonObject.refine((content) => reason.s
   message: 'is not a text',
 })
 
-/** Returns the content of a member event, with the reason if one was given. */
-export function contentWithReason(body: { reason?: string | null | undefined }): JsonObject {
-  return typeof body.reason === 'string' ? { reason: body.reason } : {}
+/** Returns the content of a member event, with the reason if one was given; nobody reads that of shadow-banned users. */
+export function contentWithReason(
+  { reason }: { reason?: string | null | undefined },
+  { isShadowBanned }: Pick<Session, 'isShadowBanned'>,
+): JsonObject {
+  return typeof reason === 'string' && !isShadowBanned ? { reason } : {}
 }

@@ -21,8 +21,8 @@ export const putRoomState = route({
   params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),
   query: delayQuery.extend(timestampQuery.shape),
   body: jsonObject,
-  pretend: ({ params: { eventType: type }, query, body }, app) =>
-    pretendedState(app, { type, membership: body.membership, delay: query['org.matrix.msc4140.delay'] }),
+  pretend: ({ params: { eventType: type, stateKey }, query, body: { membership }, session: { userId } }, app) =>
+    pretendedState(app, { type, isOwn: stateKey === userId, membership, delay: query['org.matrix.msc4140.delay'] }),
   async handle({ params, query, body, session }, app) {
     const { 'org.matrix.msc4140.delay': delay } = query
     if (delay !== undefined) {
@@ -36,7 +36,8 @@ export const putRoomState = route({
       senderIsGuest: session.isGuest,
       type: params.eventType,
       stateKey: params.stateKey,
-      content: body,
+      // Of shadow-banned users, only leaves and knocks come this far; they have no reason.
+      content: session.isShadowBanned ? { membership: body.membership! } : body,
       originServerTs: timestampOf(session, query),
     })
     return { event_id: eventId }
