@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os'
 import type { App } from '../app.ts'
 import type { Config } from '../config.ts'
 import { MatrixError } from '../core/errors.ts'
@@ -7,6 +6,7 @@ import type { AdminAct } from '../services/users/administration/audit-log.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { openDatabase } from '../storage/engine/open-database.ts'
 import { CommandError } from './command.ts'
+import { operatorName } from './operator-name.ts'
 
 const ONE_COMMAND = { poolSize: 1, cacheBytes: 16 * 1024 ** 2 }
 
@@ -35,7 +35,7 @@ type CommandAct = Pick<AdminAct, 'target' | 'details'> & { command: string }
 
 /** Returns the act that a command is, for the audit log. */
 export function actOfCommand({ command, target, details }: CommandAct): AdminAct {
-  return { actor: `command line: ${userInfo().username}`, action: `hearth ${command}`, target, details, address: null }
+  return { actor: `command line: ${operatorName()}`, action: `hearth ${command}`, target, details, address: null }
 }
 
 /** Runs `work` with an App on the migrated database, which logs from `level` on. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher, fetch, type Response } from 'undici'
@@ -16,6 +16,7 @@ import { operatorParts, writeOperatorProof } from '../../services/users/administ
 import { DataFolderLockedError } from '../../storage/engine/data-folder-lock.ts'
 import { CommandError } from '../command.ts'
 import { withApp } from '../open-configured.ts'
+import { operatorName } from '../operator-name.ts'
 import { findRunningServer } from '../running-server.ts'
 
 /** The admin API of the configured server, for a command of `hearth`. */
@@ -63,7 +64,8 @@ async function serveHere<Result>(config: Config, work: (target: Target) => Promi
   const secret = config.registration.shared_secret ?? randomBytes(32).toString('hex')
   const serving: Config = { ...config, registration: { ...config.registration, shared_secret: secret } }
   return withApp(serving, async (app) => {
-    app.jobs.start(jobHandlers(app))
+    // Other jobs may take hours, and the command waits for the end of its own.
+    app.jobs.start(jobHandlers(app), { onlyBegun: true })
     try {
       return await listenHere(app, (socketPath) => {
         const dispatcher = new Agent({ connect: { socketPath } })
@@ -92,7 +94,7 @@ async function listenHere<Result>(app: App, work: (socketPath: string) => Promis
 
 function apiOf(config: Config, { secret, ...target }: Target): AdminApi {
   const prove = (method: Method, path: string) => {
-    const proof = { name: userInfo().username, nonce: randomBytes(16).toString('hex'), time: Date.now() }
+    const proof = { name: operatorName(), nonce: randomBytes(16).toString('hex'), time: Date.now() }
     const signed = operatorParts(proof, { method, url: path }).join('\0')
     return writeOperatorProof({ ...proof, mac: createHmac('sha256', secret).update(signed).digest('hex') })
   }

@@ -24,10 +24,10 @@ afterEach(async () => {
   await database.close()
 })
 
-function startRunner(handlers: JobHandlers, signal = stopping.signal): JobRunner {
+function startRunner(handlers: JobHandlers, signal = stopping.signal, options = {}): JobRunner {
   const logger = pino({ level: 'silent' })
   const runner = createJobRunner({ database, clock, random: systemRandom, logger, stopping: signal })
-  runner.start(handlers)
+  runner.start(handlers, options)
   runners.push(runner)
   return runner
 }
@@ -45,6 +45,26 @@ test('a job runs once, in one of several processes, and is gone', async () => {
   await Promise.all(runner.map((each) => each.attend(job)))
   expect(done).toEqual([7])
   expect(await isJobPending(database, job)).toBe(false)
+})
+
+test('a runner of only the jobs that it is told of leaves others alone, and tries its own again', async () => {
+  const tries: unknown[] = []
+  const handlers: JobHandlers = {
+    async count(payload) {
+      tries.push(payload)
+      if (tries.length === 1) throw new Error('not yet')
+    },
+  }
+  const runner = startRunner(handlers, stopping.signal, { onlyBegun: true })
+  const other = await enqueue('other', 1)
+  const job = await enqueue('own', 2)
+  runner.begin(job)
+  await pollUntil('it is done', async () => {
+    clock.advance(1000)
+    return !(await isJobPending(database, job))
+  })
+  expect(tries).toEqual([2, 2])
+  expect(await isJobPending(database, other)).toBe(true)
 })
 
 test('a job that fails is tried again after a rest', async () => {

@@ -19,8 +19,8 @@ export type JobHandlers = Readonly<Record<string, (payload: Json) => Promise<Job
 
 /** Runs the jobs in the database: each in one process at a time, and again if it fails or its process dies. */
 export type JobRunner = {
-  /** Starts to run jobs, including those of dead processes. */
-  start(handlers: JobHandlers): void
+  /** Starts to run jobs, including those of dead processes; `onlyBegun`: only those of `attend` and `begin`. */
+  start(handlers: JobHandlers, options?: { onlyBegun?: boolean }): void
   /**
    * Runs a job that has just been committed, unless another process does, and waits at most two seconds for its end;
    * after that it continues in the background.
@@ -56,11 +56,14 @@ export function createJobRunner(app: Capabilities): JobRunner {
   const leases = createLeases(app, LEASE_MS)
   const active: ActiveWork<number, undefined> = createActiveWork()
   const looks = new Set<Promise<void>>()
+  /** The jobs to look for; undefined: all. */
+  let begun: Set<number> | undefined
   let handlers: JobHandlers = {}
   let worker: LeasedWorker | undefined
 
   /** Tracked, so that `stop` waits for jobs that are being acquired. */
   function take(only?: number): Promise<void> {
+    if (only !== undefined) begun?.add(only)
     const look = lookForJobs(only).finally(() => looks.delete(look))
     looks.add(look)
     return look
@@ -70,18 +73,19 @@ export function createJobRunner(app: Capabilities): JobRunner {
     const free = AT_ONCE - active.size
     if (app.stopping.aborted || !worker || (free <= 0 && only === undefined)) return
     const lease = { ...leases.next(), limit: Math.max(1, free), only }
-    for (const job of await app.database.write((tx) => leaseJobs(tx, lease)))
-      active.begin(job.job_nid, undefined, () => runJob(app, handlers, job))
+    const jobs = await app.database.write((tx) => leaseJobs(tx, lease))
+    for (const job of jobs) active.begin(job.job_nid, undefined, () => runJob(app, handlers, job))
   }
 
   return {
-    start(given) {
+    start(given, { onlyBegun = false } = {}) {
       handlers = given
+      begun = onlyBegun ? new Set() : undefined
       worker = startLeasedWorker(app, {
         failure: FAILURE,
         lookEvery: LOOK_MS,
         firstLook: LOOK_MS,
-        look: () => take(),
+        look: () => (begun ? Promise.all([...begun].map(take)) : take()),
         renew: { leaseMs: leases.ms, run: () => renew(app, leases, active.keys()) },
         active,
       })
