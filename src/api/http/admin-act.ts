@@ -20,7 +20,8 @@ export function adminActOf(
     action: `${method} ${[path].flat()[0]}`,
     target: targetOf({ params, body }),
     details,
-    address: ip,
+    // Commands that open the database come through a socket without an address.
+    address: ip === '' ? null : ip,
   }
 }
 

@@ -11,7 +11,7 @@ import type { TaskStatus } from '../../storage/schema/administration.ts'
 import { findUser } from '../../storage/users/users.ts'
 import { deleteLocalMedia } from '../media/delete-media.ts'
 import { redactInRooms } from '../rooms/sending/redact-user.ts'
-import { ERASE_USER, leaveLater } from '../users/deactivate.ts'
+import { ERASE_USER, type ErasingRedaction, leaveLater } from '../users/deactivate.ts'
 
 const MEDIA_AT_ONCE = 100
 const MOST_EVENTS = 1_000_000
@@ -20,7 +20,7 @@ const userId = z.string().refine(isUserId)
 const payload = z.object({
   task_id: z.string(),
   user_id: userId,
-  redaction: z.object({ by: userId, reason: z.string().nullable() }).nullable(),
+  redaction: z.object({ by: userId.nullable(), reason: z.string().nullable() }).nullable(),
 })
 
 /** Data that was deleted with the account, before the task begins: services/users/deactivate.ts. */
@@ -73,7 +73,7 @@ type Save = (status: TaskStatus) => Promise<void>
 async function redactAll(
   app: App,
   id: UserId,
-  { by, reason, report, save }: { by: UserId; reason: string | null; report: Report; save: Save },
+  { by, reason, report, save }: ErasingRedaction & { report: Report; save: Save },
 ): Promise<void> {
   const memberships = await loadUserMemberships(app.database, id, ['join', 'ban'])
   const rooms = memberships.map(({ room_id }) => room_id)

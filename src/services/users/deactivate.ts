@@ -53,8 +53,8 @@ export async function deactivateUser(
   })
 }
 
-/** The redaction of an erased user's events; `by`: the administrator who has it done. */
-export type ErasingRedaction = { by: UserId; reason: string | null }
+/** The redaction of an erased user's events; `by`: the administrator who has it done, null: an operator. */
+export type ErasingRedaction = { by: UserId | null; reason: string | null }
 
 /**
  * Erases an account as `deactivateUser` does, and optionally redacts its events, which it needs to be in its rooms for:

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
+import { MissingParamError } from '../../../core/errors.ts'
 import { isRoomAlias, type RoomAlias, type RoomId } from '../../../core/ids.ts'
 import { findRoomAlias } from '../../../services/lookup/find-alias.ts'
 import { joinAsAdministrator } from '../../../services/membership/join-as-administrator.ts'
@@ -8,6 +9,7 @@ import {
   listForwardExtremities,
   mergeForwardExtremities,
 } from '../../../services/rooms/administration/forward-extremities.ts'
+import { administratorOf } from '../../../services/users/administration/operator.ts'
 import { viaQuery, viaServers } from '../../client/rooms/via.ts'
 import { roomAlias, roomId, userId } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
@@ -36,7 +38,9 @@ export const postMakeRoomAdmin = route({
   body: z.object({ user_id: userId.optional() }),
   async handle({ params, body, session }, app) {
     const roomId = await resolve(app, params.roomIdOrAlias)
-    await makeRoomAdmin(app, { roomId, userId: body.user_id ?? session.userId })
+    const target = body.user_id ?? administratorOf(session)
+    if (target === null) throw new MissingParamError('user_id: is needed')
+    await makeRoomAdmin(app, { roomId, userId: target })
     return {}
   },
 })

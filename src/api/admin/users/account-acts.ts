@@ -7,6 +7,7 @@ import { resetSecondFactors } from '../../../services/sign-in/second-factors.ts'
 import { findLocalUser, setShadowBanned, setSuspended } from '../../../services/users/account-moderation.ts'
 import { logInAs } from '../../../services/users/administration/log-in-as.ts'
 import { findMessageLimit, setMessageLimit } from '../../../services/users/administration/message-limits.ts'
+import { administratorOf } from '../../../services/users/administration/operator.ts'
 import { setAdmin } from '../../../services/users/administration/put-user.ts'
 import { deactivateUser, eraseUser } from '../../../services/users/deactivate.ts'
 import { setPassword } from '../../../services/users/set-password.ts'
@@ -42,7 +43,7 @@ const postErase = route({
   async handle({ params: { userId }, body: { redact_events, reason = null }, session }, app) {
     if (userId === session.userId) throw new ForbiddenError('Erase your own account on the account page')
     await findLocalUser(app, userId)
-    const redaction = redact_events ? { by: session.userId, reason } : null
+    const redaction = redact_events ? { by: administratorOf(session), reason } : null
     const { taskId, job } = await eraseUser(app, { userId, redaction })
     app.jobs.begin(job)
     return { task_id: taskId }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { serverNameOf } from '../../../core/ids.ts'
 import { findUserRedaction, redactUser } from '../../../services/rooms/sending/redact-user.ts'
 import { findLocalUser } from '../../../services/users/account-moderation.ts'
+import { administratorOf } from '../../../services/users/administration/operator.ts'
 import { opaqueName, roomId } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { ofUser, v1 } from '../admin-fields.ts'
@@ -32,8 +33,9 @@ export const postRedactUser = route({
     // Events of remote users can be redacted too.
     if (serverNameOf(userId) === app.serverName) await findLocalUser(app, userId)
     const redactId = await redactUser(app, {
-      ...{ userId, by: session.userId, rooms: body.rooms, reason: body.reason ?? null, limit: body.limit ?? 1000 },
-      ...{ asAdmin: body.use_admin, beforeTs: body.before_ts, afterTs: body.after_ts },
+      ...{ userId, by: administratorOf(session), rooms: body.rooms, reason: body.reason ?? null },
+      ...{ limit: body.limit ?? 1000, asAdmin: body.use_admin },
+      ...{ beforeTs: body.before_ts, afterTs: body.after_ts },
     })
     return { redact_id: redactId }
   },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
-import { MatrixError, NotFoundError } from '../../../core/errors.ts'
+import { InvalidParamError, MatrixError, NotFoundError } from '../../../core/errors.ts'
 import { isRoomId, isUserId, type RoomId, serverNameOf, type UserId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
 import { beginTask, findTask, updateTask } from '../../../storage/jobs/tasks.ts'
@@ -18,8 +18,8 @@ const MAX_FAILURES = 1000
 
 export type UserRedaction = {
   userId: UserId
-  /** The administrator. */
-  by: UserId
+  /** The administrator; null: an operator, who can send nothing. */
+  by: UserId | null
   /** Empty: all rooms that the user is in or banned from. */
   rooms: readonly RoomId[]
   reason: string | null
@@ -32,8 +32,15 @@ export type UserRedaction = {
   afterTs: number | null
 }
 
-/** Begins a task that redacts the events of a user, and returns its id. */
+/**
+ * Begins a task that redacts the events of a user, and returns its id. Throws M_INVALID_PARAM for redactions that an
+ * administrator has to send, if there is none.
+ */
 export async function redactUser(app: App, { userId, rooms, ...how }: UserRedaction): Promise<string> {
+  if (how.by === null && (how.asAdmin || serverNameOf(userId) !== app.serverName))
+    throw new InvalidParamError(
+      'An administrator has to send these redactions, and commands have no user. Use a token.',
+    )
   const theirs = rooms.length > 0 ? rooms : await roomsOf(app, userId)
   const taskId = app.random.token(TASK_ID_LENGTH)
   const payload = {
@@ -68,7 +75,7 @@ export async function findUserRedaction(app: Pick<App, 'database'>, taskId: stri
 const payload = z.object({
   task_id: z.string(),
   user_id: z.string().refine(isUserId),
-  by: z.string().refine(isUserId),
+  by: z.string().refine(isUserId).nullable(),
   rooms: z.array(z.string().refine(isRoomId)),
   reason: z.string().nullable(),
   limit: z.int(),
@@ -152,5 +159,7 @@ async function redactOne(
 
 /** A user who is banned, or has left, cannot send: then the administrator may be able to. */
 function sendersOf({ serverName }: App, { user_id: user, by, as_admin: asAdmin }: RedactionOfUser): UserId[] {
-  return asAdmin || serverNameOf(user) !== serverName ? [by] : [user, ...(user === by ? [] : [by])]
+  const isOthers = asAdmin || serverNameOf(user) !== serverName
+  const senders = isOthers ? [by] : [user, ...(user === by ? [] : [by])]
+  return senders.filter((sender) => sender !== null)
 }

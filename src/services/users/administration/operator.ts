@@ -1,6 +1,6 @@
 import type { App } from '../../../app.ts'
 import { ForbiddenError } from '../../../core/errors.ts'
-import type { UserId } from '../../../core/ids.ts'
+import { isUserId, type UserId } from '../../../core/ids.ts'
 import { violatesUnique } from '../../../storage/engine/database.ts'
 import { insertRegistrationNonce } from '../../../storage/users/registration-nonces.ts'
 import { requireMac } from '../registration/shared-secret-registration.ts'
@@ -70,4 +70,9 @@ export async function openOperatorSession(
     ...{ isAdmin: true, exemptFromRateLimits: true },
     ...{ isGuest: false, isLocked: false, isExpired: false, isSuspended: false, isShadowBanned: false, createdTs: 0 },
   }
+}
+
+/** Returns the administrator of a session, who can send events; null: an operator, who is no user. */
+export function administratorOf({ userId }: Pick<Session, 'userId'>): UserId | null {
+  return isUserId(userId) ? userId : null
 }
