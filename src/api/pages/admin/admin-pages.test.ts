@@ -1,13 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { UserId } from '../../../core/ids.ts'
 import { fixedClock } from '../../../infra/clock.ts'
 import { finishFirstStep } from '../../../services/sign-in/sign-in-steps.ts'
 import { listAudited } from '../../../services/users/administration/audit-log.ts'
-import { findUser, updateSuspended } from '../../../storage/users/users.ts'
+import { deactivateUser } from '../../../services/users/deactivate.ts'
+import {
+  changeRegistrationToken,
+  createRegistrationToken,
+} from '../../../services/users/registration/registration-token-validity.ts'
+import { findUser, updateAdmin, updateLocked, updateSuspended } from '../../../storage/users/users.ts'
 import { startClientApi } from '../../../testing/client-api.ts'
 import type { AnyEndpoint } from '../../http/route.ts'
 import { administratorPages } from '../../page-endpoints.ts'
 import { cookieHeader, csrfToken } from '../cookies.ts'
 import { adminPages } from './admin-pages.ts'
+import { userLink } from './reports.ts'
 
 const clock = fixedClock(1_700_000_000_000)
 const FROM = { ip: '192.0.2.1', userAgent: undefined }
@@ -96,7 +103,8 @@ test('acts that could cost accounts need a recent sign-in', async () => {
   const own = `/admin/users/${encodeURIComponent(userId)}`
   for (const path of [
     '/admin/users/new',
-    ...['password', 'deactivate', 'make-admin', 'edit'].map((act) => `${own}/${act}`),
+    '/admin/media/hearth.test/file/delete',
+    ...['password', 'deactivate', 'make-admin', 'edit', 'redact'].map((act) => `${own}/${act}`),
   ]) {
     const again = { status: 303, location: `/login?continue=${encodeURIComponent(path)}` }
     expect(await send(path)).toMatchObject(again)
@@ -113,6 +121,42 @@ test('a suspended administrator can only read', async () => {
   expect(await send(path)).toMatchObject({ status: 200 })
   expect(await send(path, { csrf })).toMatchObject({ status: 403 })
   expect((await findUser(api.app.database, userId))?.locked).toBe(false)
+})
+
+describe('a browser of a former administrator', () => {
+  test.each([
+    ['is locked', 403, (id: UserId) => api.app.database.write((tx) => updateLocked(tx, id, 1))],
+    ['is deactivated', 303, (id: UserId) => deactivateUser(api.app, { userId: id, erase: false })],
+    ['has lost the rights', 403, (id: UserId) => api.app.database.write((tx) => updateAdmin(tx, id, false))],
+    [
+      'has an expired session',
+      303,
+      async () => clock.advance(api.app.config.sessions.web_session_lifetime + MINUTE_MS),
+    ],
+  ])('who %s sees and does nothing', async (_case, status, end) => {
+    const { userId: adminId, send, csrf } = await enter({ admin: true })
+    const { userId } = await enter()
+    await end(adminId)
+    const path = `/admin/users/${encodeURIComponent(userId)}/lock`
+    for (const answer of [await send('/admin'), await send(path), await send(path, { csrf })]) {
+      expect(answer.status).toBe(status)
+      expect(answer.text).not.toContain('aria-current')
+    }
+    expect((await findUser(api.app.database, userId))?.locked).toBe(false)
+  })
+})
+
+test('a revoked registration token is shown as revoked', async () => {
+  const { send } = await enter({ admin: true })
+  await createRegistrationToken(api.app, { token: 'withdrawn', usesAllowed: null, expiresTs: null })
+  expect((await send('/admin/tokens')).text).not.toContain('Revoked')
+  await changeRegistrationToken(api.app, 'withdrawn', { revoked_ts: clock.now() })
+  expect((await send('/admin/tokens')).text).toContain('Revoked')
+})
+
+test('an operator, who has no page, is named without a link', () => {
+  expect(userLink('command line: root').text).toBe('<span class="id">command line: root</span>')
+  expect(userLink('@a:hearth.test').text).toContain('href="/admin/users/%40a%3Ahearth.test"')
 })
 
 describe('acts', () => {

@@ -41,16 +41,12 @@ function columnsOf(visit: AdminVisit): Column<AuditRow>[] {
   const { audit: words } = visit.texts.admin
   return [
     { title: words.time, cell: ({ acted_ts }) => moment(visit, acted_ts) },
-    { title: words.actor, cell: ({ actor }) => nameOf(actor) },
+    { title: words.actor, cell: ({ actor }) => userLink(actor) },
     { title: words.action, cell: ({ action }) => html`<code>${action}</code>` },
-    { title: words.target, cell: ({ target }) => nameOf(target ?? '') },
+    { title: words.target, cell: ({ target }) => userLink(target ?? '') },
     { title: words.address, cell: ({ address }) => address ?? '' },
     { title: words.details, cell: ({ details }) => detailsOf(visit, details) },
   ]
-}
-
-function nameOf(name: string): Html {
-  return name.startsWith('@') ? userLink(name) : html`<span class="id">${name}</span>`
 }
 
 function detailsOf({ texts }: AdminVisit, details: string): Html {

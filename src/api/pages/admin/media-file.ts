@@ -86,7 +86,7 @@ ${facts([
   [words.size, media.size === null ? undefined : byteSizeText(media.size)],
   [words.uploaded, moment(visit, media.created_ts)],
   [words.used, media.accessed_ts === null ? users.never : moment(visit, media.accessed_ts)],
-  [words.quarantinedBy, media.quarantined_by ?? undefined],
+  [words.quarantinedBy, media.quarantined_by === null ? undefined : userLink(media.quarantined_by)],
   ['SHA-256', media.sha256 === null ? undefined : html`<code>${hexOf(media.sha256)}</code>`],
 ])}
 ${actLinks(visit, acts)}`
@@ -119,7 +119,7 @@ const unprotect = actPage({
 })
 
 const remove = actPage({
-  ...{ act: 'deleteMedia', path: `${path}/delete`, look: 'danger', ...ofOne },
+  ...{ act: 'deleteMedia', path: `${path}/delete`, look: 'danger', needs: 'recent sign-in', ...ofOne },
   async perform(app, visit) {
     await performAct(app, visit, deleteMedia, { params: visit.params })
     return redirectTo(doneAt(MEDIA_PATH, 'deleteMedia'))

@@ -85,7 +85,8 @@ export function reportedOf({ admin: { reports: words } }: Texts, report: ReportR
   return html`${words.kinds.event}: ${report.sender === null ? words.gone : userLink(report.sender)} ${room}`
 }
 
-/** Renders a link to the page of a user. */
+/** Renders a link to the page of a user. Operators and others who are no users have none. */
 export function userLink(userId: string): Html {
+  if (!userId.startsWith('@')) return html`<span class="id">${userId}</span>`
   return html`<a href="${userPath(userId)}" class="id">${userId}</a>`
 }

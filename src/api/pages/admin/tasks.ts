@@ -58,7 +58,7 @@ function columnsOf(visit: AdminVisit): Column<TaskRow>[] {
 function aboutOf(id: string | null): Html {
   if (id === null) return html``
   if (id.startsWith('!')) return html`<a href="${roomPath(id)}" class="id">${id}</a>`
-  return id.startsWith('@') ? userLink(id) : html`<span class="id">${id}</span>`
+  return userLink(id)
 }
 
 /** Numbers and texts of a result as they are; of lists and objects how many entries they have. */

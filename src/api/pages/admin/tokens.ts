@@ -57,7 +57,8 @@ function columnsOf(visit: AdminVisit, now: number): Column<RegistrationTokenRow>
     { title: words.expires, cell: ({ expires_ts: at }) => (at === null ? words.never : moment(visit, at)) },
     {
       title: words.state,
-      cell: ({ uses_allowed, uses_completed, expires_ts }) => {
+      cell: ({ uses_allowed, uses_completed, expires_ts, revoked_ts }) => {
+        if (revoked_ts !== null) return badge(words.revoked, 'bad')
         if (expires_ts !== null && expires_ts <= now) return badge(words.expired, 'bad')
         const isUsedUp = uses_allowed !== null && uses_completed >= uses_allowed
         return isUsedUp ? badge(words.usedUp, 'bad') : badge(words.groups.valid, 'good')

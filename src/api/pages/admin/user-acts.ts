@@ -157,7 +157,7 @@ const unlimitRate = actPage({
 })
 
 const redact = actPage({
-  ...{ act: 'redact', path: at('redact'), look: 'danger', ...ofOne },
+  ...{ act: 'redact', path: at('redact'), look: 'danger', needs: 'recent sign-in', ...ofOne },
   fields(_app, { texts }, filled) {
     const { reason, most, mostHint, asAdmin } = texts.admin.user
     return [

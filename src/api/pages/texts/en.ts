@@ -900,6 +900,7 @@ export const en = {
       never: 'never',
       state: 'State',
       groups: { all: 'All', valid: 'Valid', invalid: 'Not valid' },
+      revoked: 'Revoked',
       expired: 'Expired',
       usedUp: 'Used up',
       change: 'Change',

@@ -864,6 +864,7 @@ export const zhHans: Texts = {
       never: '永不',
       state: '状态',
       groups: { all: '全部', valid: '有效', invalid: '无效' },
+      revoked: '已撤销',
       expired: '已过期',
       usedUp: '已用完',
       change: '更改',
