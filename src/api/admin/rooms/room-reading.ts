@@ -9,7 +9,7 @@ import { readMessages } from '../../../services/rooms/reading/read-messages.ts'
 import { serveState } from '../../../services/rooms/reading/read-state.ts'
 import { filterFromQuery } from '../../../services/rooms/reading/timeline-filter.ts'
 import { loadRoomMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
-import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { findRejection, loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { readStateInPieces } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { direction } from '../../client/rooms/pagination-fields.ts'
@@ -114,8 +114,13 @@ const getEvent = route({
   async handle({ params }, app) {
     const [event] = await loadEventsById(app.database, [params.eventId])
     if (!event) throw new NotFoundError('Event not found')
-    const unsigned = event.soft_failed ? { unsigned: { 'io.element.synapse.soft_failed': true } } : {}
-    return { event: { ...event.pdu, event_id: event.event_id, ...unsigned } }
+    const rejected = event.rejected ? await findRejection(app.database, event.event_nid) : undefined
+    const unsigned = {
+      ...(event.soft_failed && { 'io.element.synapse.soft_failed': true }),
+      ...(rejected !== undefined && { 'hearth.rejected': rejected }),
+    }
+    const isPlain = Object.keys(unsigned).length === 0
+    return { event: { ...event.pdu, event_id: event.event_id, ...(!isPlain && { unsigned }) } }
   },
 })
 
