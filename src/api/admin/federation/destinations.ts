@@ -17,7 +17,7 @@ import { serverName } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { listPage, nextToken, searchTerm, v1 } from '../admin-fields.ts'
 
-const ofServer = z.object({ destination: serverName })
+export const ofServer = z.object({ destination: serverName })
 
 const getDestinations = route({
   method: 'GET',
@@ -63,7 +63,7 @@ const getDestinationRooms = route({
   },
 })
 
-const postResetConnection = route({
+export const postResetConnection = route({
   method: 'POST',
   path: v1('/federation/destinations/:destination/reset_connection'),
   auth: 'admin',

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../../core/ids.ts'
 import { fixedClock } from '../../../infra/clock.ts'
@@ -218,4 +219,22 @@ describe('acts', () => {
     expect(await send('/admin/users/new', { ...fields, localpart: 'created' })).toMatchObject({ status: 303 })
     expect(await findUser(api.app.database, '@created:hearth.test' as typeof userId)).toMatchObject({ is_admin: true })
   })
+})
+
+test('a server that does not respond is shown, and tried again', async () => {
+  const { userId, send, csrf } = await enter({ admin: true })
+  const now = clock.now()
+  await api.app.database.write((tx) =>
+    sql`insert into federation_destinations (destination, failures, failing_since, failed_ts, retry_ts)
+      values ('gone.test', 5, ${now - MINUTE_MS}, ${now}, ${now + 60 * MINUTE_MS})`.execute(tx.sql),
+  )
+  const path = '/admin/federation/gone.test/retry'
+  const list = await send('/admin/federation?q=GONE')
+  expect(list.text).toContain('does not respond')
+  expect(list.text).toContain(path)
+  expect((await send(path)).text).toContain('<code>gone.test</code>')
+  expect(await send(path, { csrf })).toMatchObject({ status: 303, location: '/admin/federation?done=retryServer' })
+  expect((await send('/admin/federation?done=retryServer')).text).not.toContain(path)
+  expect(await acts()).toContainEqual(expect.objectContaining({ actor: userId, target: 'gone.test' }))
+  expect((await send(path, { csrf })).text).toContain('no back-off')
 })

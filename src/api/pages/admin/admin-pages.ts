@@ -3,6 +3,7 @@ import { getAlertsPage } from './alerts.ts'
 import { appserviceActs, getAppservicesPage } from './appservices.ts'
 import { getAuditPage } from './audit-log.ts'
 import { getCreateUserPage, postCreateUserPage } from './create-user.ts'
+import { federationActs, getFederationPage } from './federation.ts'
 import { getLoadPage, getLoadValuesPage } from './load.ts'
 import { getMediaPage } from './media.ts'
 import { mediaPages } from './media-file.ts'
@@ -43,6 +44,8 @@ export const adminPages: AnyEndpoint[] = [
   ...tokenActs,
   getNoticesPage,
   postNoticesPage,
+  getFederationPage,
+  ...federationActs,
   getAppservicesPage,
   ...appserviceActs,
   getTasksPage,

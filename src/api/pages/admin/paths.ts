@@ -12,6 +12,7 @@ export const TOKENS_PATH = '/admin/tokens'
 export const NOTICES_PATH = '/admin/notices'
 export const APPSERVICES_PATH = '/admin/appservices'
 export const LOAD_PATH = '/admin/load'
+export const FEDERATION_PATH = '/admin/federation'
 export const TASKS_PATH = '/admin/tasks'
 
 /** Returns the page of a user, or one of the pages below it. */

@@ -586,6 +586,7 @@ export const en = {
       media: 'Media',
       tokens: 'Registration tokens',
       notices: 'Server notices',
+      federation: 'Federation',
       appservices: 'Application services',
       tasks: 'Tasks',
       audit: 'Audit log',
@@ -947,7 +948,23 @@ export const en = {
       changed: 'Changed',
     },
     /** Acts: the page that asks for confirmation, its button, and what is said afterwards. */
+    federation: {
+      search: 'Server name',
+      server: 'Server',
+      state: 'State',
+      reached: 'reached',
+      failing: 'does not respond',
+      failingSince: 'Fails since',
+      lastAttempt: 'Last failed attempt',
+      nextAttempt: 'Next attempt',
+    },
     acts: {
+      retryServer: {
+        title: 'Try again now',
+        hint: 'Sends to this server at once, without waiting for the next attempt.',
+        submit: 'Try again',
+        done: 'The next attempt begins now.',
+      },
       createUser: {
         title: 'Create a user',
         hint: 'The user can sign in at once.',

@@ -562,6 +562,7 @@ export const zhHans: Texts = {
       media: '媒体',
       tokens: '注册令牌',
       notices: '服务器通知',
+      federation: '联邦',
       appservices: '应用服务',
       tasks: '任务',
       audit: '审计日志',
@@ -910,7 +911,23 @@ export const zhHans: Texts = {
       begun: '开始时间',
       changed: '更新时间',
     },
+    federation: {
+      search: '服务器名称',
+      server: '服务器',
+      state: '状态',
+      reached: '可连接',
+      failing: '无响应',
+      failingSince: '故障开始于',
+      lastAttempt: '上次失败的尝试',
+      nextAttempt: '下次尝试',
+    },
     acts: {
+      retryServer: {
+        title: '立即重试',
+        hint: '立即向此服务器发送，不等待下次尝试。',
+        submit: '重试',
+        done: '现在开始下次尝试。',
+      },
       createUser: { title: '创建用户', hint: '用户可立即登录。', submit: '创建', done: '用户已创建。' },
       editUser: { title: '编辑', hint: '更改此用户的个人资料和地址。', submit: '保存', done: '更改已保存。' },
       lock: {
