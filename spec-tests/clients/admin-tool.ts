@@ -26,17 +26,22 @@ export type AdminTool = {
 
 const HOST = 'hearth.test'
 const TOOL_HOST = 'tool.test'
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 9_000
 export const PASSWORD = 'correct horse battery'
 export const PROVIDER = { kind: 'cas', id: 'campus', name: 'Campus', server_url: 'https://cas.example.org/' }
 
-/** Starts everything. `folder`: the built tool, by default the first argument of the command line. */
+/**
+ * Starts everything. `folder`: the built tool, by default the first argument of the command line. `fallback`: whether it
+ * needs its page at unknown paths. `config`: further keys of the server's.
+ */
 export async function startAdminTool({
   folder = process.argv[2],
   fallback = false,
+  config = {},
 }: {
   folder?: string | undefined
   fallback?: boolean
+  config?: object
 } = {}): Promise<AdminTool> {
   if (!folder) throw new Error('Give the folder of the built tool, such as /tmp/ketesa/dist')
   const authority = createTestAuthority()
@@ -44,7 +49,7 @@ export async function startAdminTool({
   const server = `${HOST}:${port}`
   const hearth = await startHearth({
     serverName: server,
-    config: { public_base_url: `https://${server}`, identity_providers: [PROVIDER] },
+    config: { public_base_url: `https://${server}`, identity_providers: [PROVIDER], ...config },
   })
   const proxy = await startRoundRobinProxy([hearth.url], { port, tls: authority.issue(HOST) })
   const site = await serveFiles({
@@ -94,11 +99,12 @@ async function populate(url: string): Promise<Pick<AdminTool, 'admin' | 'users' 
   const eventId = await sendText(bob, rooms[0]!, 'Buy cheap seeds')
   await alice.post(roomPath(rooms[0]!, `report/${encodeURIComponent(eventId)}`), { reason: 'Spam', score: -50 })
   await alice.post(`/_matrix/client/v3/users/${encodeURIComponent(bob.userId)}/report`, { reason: 'Sells seeds' })
-  await fetch(`${url}/_matrix/media/v3/upload?filename=seeds.txt`, {
-    method: 'POST',
-    body: 'seeds',
-    headers: { Authorization: `Bearer ${bob.accessToken}`, 'Content-Type': 'text/plain' },
-  })
+  for (const { accessToken } of [alice, bob])
+    await fetch(`${url}/_matrix/media/v3/upload?filename=seeds.txt`, {
+      method: 'POST',
+      body: 'seeds',
+      headers: { Authorization: `Bearer ${accessToken}`, 'Content-Type': 'text/plain' },
+    })
   return { admin, users, rooms }
 }
 
