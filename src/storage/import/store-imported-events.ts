@@ -57,7 +57,10 @@ export async function storeImportedGaps(tx: Tx, gaps: readonly ImportedGap[]): P
 
 /** Returns the state after each stored event of some rooms, by nid. */
 export async function loadStatesAfter(db: Db, roomIds: readonly RoomId[]): Promise<Map<number, number>> {
+  // Events in the timeline and others have different indexes.
   const { rows } = await sql<{ event_nid: number; state_after: number }>`select event_nid, state_after from events
-    where room_id = any(${roomIds}::text[]) and state_after is not null`.execute(db.sql)
+    where room_id = any(${roomIds}::text[]) and event_order is not null and state_after is not null
+    union all select event_nid, state_after from events
+    where room_id = any(${roomIds}::text[]) and event_order is null and state_after is not null`.execute(db.sql)
   return new Map(rows.map((row) => [row.event_nid, row.state_after]))
 }

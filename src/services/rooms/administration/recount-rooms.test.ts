@@ -4,7 +4,7 @@ import { pollUntil } from '../../../../testing/poll-until.ts'
 import { adminEndpoints } from '../../../api/admin-endpoints.ts'
 import { roomEndpoints } from '../../../api/client/room-endpoints.ts'
 import type { RoomId } from '../../../core/ids.ts'
-import { beginTask, updateTask } from '../../../storage/jobs/tasks.ts'
+import { beginTask, findTask, updateTask } from '../../../storage/jobs/tasks.ts'
 import { findRoom } from '../../../storage/rooms/room-summary.ts'
 import { startClientApi } from '../../../testing/client-api.ts'
 import { RECOUNT_ROOMS, runRecount } from './recount-rooms.ts'
@@ -26,7 +26,7 @@ async function setUp() {
 }
 
 test('the job that counts rooms again restores their counts, as a task', async () => {
-  const { admin, right, counted } = await setUp()
+  const { app, admin, right, counted } = await setUp()
   expect(await admin.ok('POST', `${path}/background_updates/start_job`, { job_name: RECOUNT_ROOMS })).toEqual({})
   const [task] = await pollUntil('the task ends', async () => {
     const { scheduled_tasks: tasks } = await admin.ok('GET', `${path}/scheduled_tasks?action_name=${RECOUNT_ROOMS}`)
@@ -34,6 +34,10 @@ test('the job that counts rooms again restores their counts, as a task', async (
   })
   expect(task).toMatchObject({ result: { recounted: 2 }, error: null })
   expect(await counted()).toEqual(right)
+  const second = { taskId: 'second', action: RECOUNT_ROOMS, resourceId: null, payload: {}, now: app.clock.now() }
+  await app.database.write((tx) => beginTask(tx, second))
+  await runRecount(app, { task_id: 'second' })
+  expect(JSON.parse((await findTask(app.database, 'second'))!.result)).toMatchObject({ recounted: 2 })
   for (const name of ['regenerate_directory', 'event_resign'])
     expect(await admin.ask('POST', `${path}/background_updates/start_job`, { job_name: name })).toMatchObject({
       ...{ status: 400, body: { errcode: 'M_INVALID_PARAM' } },

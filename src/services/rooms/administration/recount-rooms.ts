@@ -17,7 +17,7 @@ const PAGE = 100
 
 const payload = z.object({ task_id: z.string() })
 /** How far it is: rooms in the order of their IDs. */
-const progress = z.object({ recounted: z.int(), last_room: z.string() }).catch({ recounted: 0, last_room: '' })
+const progress = z.object({ recounted: z.int(), last_room: z.string() }).catch(() => ({ recounted: 0, last_room: '' }))
 
 /** Begins a task that counts all rooms again. Throws M_INVALID_PARAM if one has not ended. */
 export async function recountRooms(app: App): Promise<void> {
