@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -196,4 +197,18 @@ describe('media move', () => {
     expect(stderr).toContain(advice)
     expect(existsSync(join(folder, 'unused'))).toBe(false)
   })
+})
+
+test('a command explains that another program answers in place of Hearth', async () => {
+  const other = createHttpServer((_request, response) => response.end('<html>'))
+  await once(other.listen(0, '127.0.0.1'), 'listening')
+  const { port } = other.address() as AddressInfo
+  const dataDir = mkdtempSync(join(folder, 'other-'))
+  // Of a process that lives: that of this test's parent.
+  writeFileSync(join(dataDir, 'hearth.lock'), `${process.ppid} \n`)
+  writeFileSync(join(dataDir, 'registration.secret'), 'secret\n')
+  const env = { HEARTH_DATA_DIR: dataDir, HEARTH_LISTENERS: `[{port: ${port}}]` }
+  const { code, stderr } = await hearth(['user', 'list'], env)
+  other.close()
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/^The answer is not from Hearth\. Check .*\n$/)])
 })

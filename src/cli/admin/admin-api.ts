@@ -135,7 +135,11 @@ function send(
 }
 
 function parse(text: string): Record<string, unknown> {
-  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+  try {
+    return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)
+  } catch {
+    throw new CommandError('The answer is not from Hearth. Check whether another program listens at its address.')
+  }
 }
 
 function refusalOf(response: Response, answer: Record<string, unknown>): CommandError {
