@@ -43,8 +43,20 @@ export function named(name: string | undefined, command: string, argument: strin
   return name
 }
 
-/** Parses an option that is a whole number, at least 0. Throws UsageError. */
-export function wholeNumber(option: string, text: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text)
+const DEFAULT_LIMIT = '100'
+
+/** Options of lists. */
+export const LIST_OPTIONS = {
+  from: { type: 'string', value: 'NUMBER', about: 'how many to skip' },
+  limit: { type: 'string', value: 'NUMBER', about: `how many to list at most; absent: ${DEFAULT_LIMIT}` },
+} as const
+
+/** Returns the page that the options of a list name, as parameters of the query. Throws UsageError. */
+export function pageOf({ from = '0', limit = DEFAULT_LIMIT }: { from?: string; limit?: string }) {
+  return { from: wholeNumber('from', from), limit: wholeNumber('limit', limit) }
+}
+
+function wholeNumber(option: string, text: string): string {
+  if (/^\d{1,15}$/.test(text)) return String(Number(text))
   throw new UsageError(`--${option}: expected a whole number, not ${text}`)
 }

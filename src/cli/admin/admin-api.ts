@@ -81,7 +81,7 @@ async function serveHere<Result>(config: Config, work: (target: Target) => Promi
 async function listenHere<Result>(app: App, work: (socketPath: string) => Promise<Result>): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-'))
   const socketPath = join(folder, 'socket')
-  const endpoints = endpointsFor(['admin', 'client'], app.config)
+  const endpoints = endpointsFor(['admin'], app.config)
   const server = createServer(createHttpApp(app, { endpoints, trustedProxies: 0 }).callback())
   try {
     await once(server.listen(socketPath), 'listening')

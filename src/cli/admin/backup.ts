@@ -1,6 +1,7 @@
 import { createWriteStream, existsSync, readFileSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
+import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import { type Config, configurationFiles, loadConfig } from '../../config.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { createLogger } from '../../infra/logger.ts'
@@ -83,7 +84,7 @@ async function backUpAnywhere(wanted: Wanted): Promise<Summary> {
   }
   const folder = copyFolder(config)
   // Refused while another command reads the copy, which therefore stays.
-  await withRunningServer(config, ({ request }) => request('POST', '/_hearth/admin/v1/database/copy'))
+  await withRunningServer(config, ({ request }) => request('POST', hearthV1('/database/copy')))
   try {
     return await withConfiguredDatabase({ ...config, data_dir: folder }, (database) => writeFile(wanted, database))
   } finally {

@@ -1,3 +1,4 @@
+import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import { type Config, loadConfig } from '../../config.ts'
 import { CommandError, defineCommand } from '../command.ts'
 import { ask, PASSWORD_OPTION, readPassword } from '../read-password.ts'
@@ -22,7 +23,7 @@ export const createUserCommand = defineCommand({
     const config = loadConfig({ configFile })
     const name = username ?? (await ask('User name: ', 'Name the account: hearth user create USERNAME'))
     const account = { username: localpartOf(name, config), password: await readPassword(passwordFile), admin }
-    const user = await withAdminApi(config, ({ request }) => request('POST', '/_hearth/admin/v1/users', account))
+    const user = await withAdminApi(config, ({ request }) => request('POST', hearthV1('/users'), account))
     print(user, { json, describe: () => describe(user.name, admin, config) })
     return 0
   },

@@ -1,6 +1,7 @@
 import { createWriteStream, existsSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
+import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import { localpartOf } from '../../core/ids.ts'
 import { askAccount } from '../ask-account.ts'
@@ -21,7 +22,7 @@ export const exportUserCommand = defineCommand({
     const userId = await askAccount(config, name, 'user export')
     const file = output ?? `${localpartOf(userId)}.zip`
     if (existsSync(file)) throw new CommandError(`${file} exists already. Choose another name.`)
-    const path = `/_hearth/admin/v1/users/${encodeURIComponent(userId)}/export`
+    const path = hearthV1(`/users/${encodeURIComponent(userId)}/export`)
     try {
       await withAdminApi(config, async ({ download }) =>
         pipeline(await download(path), createWriteStream(`${file}.partial`, { mode: 0o600, flush: true })),

@@ -1,11 +1,11 @@
+import { v1 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import { defineCommand } from '../command.ts'
-import { ADMIN_OPTIONS, defineAct, wholeNumber } from './act.ts'
+import { ADMIN_OPTIONS, defineAct, LIST_OPTIONS, pageOf } from './act.ts'
 import { withAdminApi } from './admin-api.ts'
 import { columns, print, time } from './print.ts'
 
-const PATH = '/_synapse/admin/v1/federation/destinations'
-const DEFAULT_LIMIT = '100'
+const PATH = v1('/federation/destinations')
 
 /** A server to which this one sends, in the form of Synapse's admin API. */
 type Destination = {
@@ -20,23 +20,21 @@ export const federationStatusCommand = defineCommand({
   about: 'Lists the servers to which this one sends, those that fail first, or only those whose name contains SERVER.',
   options: {
     ...ADMIN_OPTIONS,
-    from: { type: 'string', value: 'NUMBER', about: 'how many to skip' },
-    limit: { type: 'string', value: 'NUMBER', about: `how many to list at most; absent: ${DEFAULT_LIMIT}` },
+    ...LIST_OPTIONS,
   },
   examples: [
     ['federation status', 'which servers cannot be reached'],
     ['federation status matrix.org --json', 'one server, in a script'],
   ],
-  async run({ config: configFile, json, from = '0', limit = DEFAULT_LIMIT }, server) {
+  async run({ config: configFile, json, ...page }, server) {
     const query = new URLSearchParams({
-      ...{ from: String(wholeNumber('from', from)), limit: String(wholeNumber('limit', limit)) },
-      ...{ order_by: 'failure_ts', dir: 'b' },
+      ...{ ...pageOf(page), order_by: 'failure_ts', dir: 'b' },
       ...(server !== undefined && { destination: server }),
     })
-    const page = await withAdminApi(loadConfig({ configFile }), ({ request }) =>
+    const list = await withAdminApi(loadConfig({ configFile }), ({ request }) =>
       request<{ destinations: Destination[]; total: number }>('GET', `${PATH}?${query}`),
     )
-    print(page, { json, describe: describeStatus })
+    print(list, { json, describe: describeStatus })
     return 0
   },
 })

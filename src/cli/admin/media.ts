@@ -1,3 +1,4 @@
+import { v1 } from '../../api/admin/admin-fields.ts'
 import { type Command, UsageError } from '../command.ts'
 import { defineAct } from './act.ts'
 import type { AdminRequest } from './admin-api.ts'
@@ -6,7 +7,7 @@ export const quarantineMediaCommand = forMedia({
   verb: 'quarantine',
   about: 'Quarantines a file: nobody can download it, also other copies of the same content.',
   purpose: 'after a report',
-  perform: (request, media) => request('POST', `/_synapse/admin/v1/media/quarantine/${media}`),
+  perform: (request, media) => request('POST', v1(`/media/quarantine/${media}`)),
   done: 'is quarantined',
 })
 
@@ -14,7 +15,7 @@ export const unquarantineMediaCommand = forMedia({
   verb: 'unquarantine',
   about: 'Ends the quarantine of a file.',
   purpose: 'after quarantine',
-  perform: (request, media) => request('POST', `/_synapse/admin/v1/media/unquarantine/${media}`),
+  perform: (request, media) => request('POST', v1(`/media/unquarantine/${media}`)),
   done: 'is no longer quarantined',
 })
 
@@ -22,7 +23,7 @@ export const deleteMediaCommand = forMedia({
   verb: 'delete',
   about: 'Deletes a file that a user of this server uploaded.',
   purpose: 'when its owner asks for it',
-  perform: (request, media) => request('DELETE', `/_synapse/admin/v1/media/${media}`),
+  perform: (request, media) => request('DELETE', v1(`/media/${media}`)),
   done: 'is deleted',
 })
 

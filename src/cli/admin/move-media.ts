@@ -1,3 +1,4 @@
+import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import { type Config, loadConfig } from '../../config.ts'
 import type { Reason } from '../../services/media/move-media.ts'
 import { type MoveResult, runMove, whyNoMove } from '../../services/media/run-move.ts'
@@ -82,7 +83,7 @@ async function moveHere(config: Config, to: Store): Promise<MoveResult> {
 function moveOverHttp(config: Config, to: Store): Promise<MoveResult> {
   return withRunningServer(config, async ({ request }) => {
     for (let moved = 0, moved_bytes = 0; ; ) {
-      const slice = await request<MoveResult>('POST', '/_hearth/admin/v1/media/move', { to })
+      const slice = await request<MoveResult>('POST', hearthV1('/media/move'), { to })
       moved += slice.moved
       moved_bytes += slice.moved_bytes
       if (slice.left === 0 || slice.moved === 0) return { ...slice, moved, moved_bytes }

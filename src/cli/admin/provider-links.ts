@@ -1,3 +1,4 @@
+import { v2 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import type { UserId } from '../../core/ids.ts'
 import { askAccount } from '../ask-account.ts'
@@ -84,7 +85,7 @@ async function linksOf({ request }: AdminApi, userId: UserId): Promise<Link[]> {
 }
 
 function pathOf(userId: UserId): string {
-  return `/_synapse/admin/v2/users/${encodeURIComponent(userId)}`
+  return v2(`/users/${encodeURIComponent(userId)}`)
 }
 
 function isSame(one: Link, other: Link): boolean {

@@ -1,3 +1,4 @@
+import { v1 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import { defineCommand, UsageError } from '../command.ts'
 import { EXPIRES_OPTION, parseExpires } from '../expires-option.ts'
@@ -13,7 +14,7 @@ type RegistrationToken = {
   expiry_time: number | null
 }
 
-const PATH = '/_synapse/admin/v1/registration_tokens'
+const PATH = v1('/registration_tokens')
 
 export const createRegistrationTokenCommand = defineCommand({
   argument: '[TOKEN]',

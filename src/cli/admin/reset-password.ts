@@ -1,3 +1,4 @@
+import { v1 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import { askAccount } from '../ask-account.ts'
 import { defineCommand } from '../command.ts'
@@ -28,7 +29,7 @@ export const resetPasswordCommand = defineCommand({
       ...{ new_password: await readPassword(passwordFile), logout_devices: !keepSessions },
       leave_directory: leaveDirectory,
     }
-    const path = `/_synapse/admin/v1/reset_password/${encodeURIComponent(userId)}`
+    const path = v1(`/reset_password/${encodeURIComponent(userId)}`)
     const answer = await withAdminApi(config, ({ request }) => request('POST', path, body))
     print(answer, { json, describe: () => `${userId} has a new password.` })
     return 0

@@ -1,11 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { v1, v2 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import { type Command, CommandError, defineCommand } from '../command.ts'
-import { ADMIN_OPTIONS, defineAct, named, wholeNumber } from './act.ts'
+import { ADMIN_OPTIONS, defineAct, LIST_OPTIONS, named, pageOf } from './act.ts'
 import { type AdminRequest, withAdminApi } from './admin-api.ts'
 import { columns, fields, print } from './print.ts'
 
-const DEFAULT_LIMIT = '100'
 const POLL_MS = 500
 
 /** A room in a list of the admin API, as far as it is shown. */
@@ -30,22 +30,21 @@ export const listRoomsCommand = defineCommand({
       value: 'FIELD',
       about: 'name (the default), joined_members, joined_local_members, state_events, …',
     },
-    from: { type: 'string', value: 'NUMBER', about: 'how many to skip' },
-    limit: { type: 'string', value: 'NUMBER', about: `how many to list at most; absent: ${DEFAULT_LIMIT}` },
+    ...LIST_OPTIONS,
   },
   examples: [
     ['room list --order joined_members --limit 10', 'the largest rooms'],
     ['room list --search support --json', 'in a script'],
   ],
-  async run({ config: configFile, json, search, order = 'name', from = '0', limit = DEFAULT_LIMIT }) {
+  async run({ config: configFile, json, search, order = 'name', ...page }) {
     const query = new URLSearchParams({
-      ...{ from: String(wholeNumber('from', from)), limit: String(wholeNumber('limit', limit)), order_by: order },
+      ...{ ...pageOf(page), order_by: order },
       ...(search !== undefined && { search_term: search }),
     })
-    const page = await withAdminApi(loadConfig({ configFile }), ({ request }) =>
-      request<{ rooms: ListedRoom[]; total_rooms: number }>('GET', `/_synapse/admin/v1/rooms?${query}`),
+    const list = await withAdminApi(loadConfig({ configFile }), ({ request }) =>
+      request<{ rooms: ListedRoom[]; total_rooms: number }>('GET', v1(`/rooms?${query}`)),
     )
-    print(page, { json, describe: describeList })
+    print(list, { json, describe: describeList })
     return 0
   },
 })
@@ -55,7 +54,7 @@ export const showRoomCommand = forRoom({
   about: 'Shows a room.',
   purpose: 'everything about one room',
   async perform(request, roomId) {
-    const answer = await request('GET', v1(roomId))
+    const answer = await request('GET', v1(`/rooms/${encodeURIComponent(roomId)}`))
     return { answer, done: fields(answer) }
   },
 })
@@ -65,7 +64,7 @@ export const blockRoomCommand = forRoom({
   about: 'Blocks a room: nobody of this server can join it or be invited. Members stay. The server need not know it.',
   purpose: 'for a room that must not come back',
   perform: async (request, roomId) => ({
-    answer: await request('PUT', `${v1(roomId)}/block`, { block: true }),
+    answer: await request('PUT', v1(`/rooms/${encodeURIComponent(roomId)}/block`), { block: true }),
     done: `${roomId} is blocked.`,
   }),
 })
@@ -75,7 +74,7 @@ export const unblockRoomCommand = forRoom({
   about: 'Ends the block of a room.',
   purpose: 'after block',
   perform: async (request, roomId) => ({
-    answer: await request('PUT', `${v1(roomId)}/block`, { block: false }),
+    answer: await request('PUT', v1(`/rooms/${encodeURIComponent(roomId)}/block`), { block: false }),
     done: `${roomId} is no longer blocked.`,
   }),
 })
@@ -114,9 +113,9 @@ export const deleteRoomCommand = defineCommand({
 
 /** Begins the deletion and waits for its end. */
 async function deleteRoom(request: AdminRequest, roomId: string, body: object): Promise<Deletion> {
-  const { delete_id: id } = await request('DELETE', `/_synapse/admin/v2/rooms/${encodeURIComponent(roomId)}`, body)
+  const { delete_id: id } = await request('DELETE', v2(`/rooms/${encodeURIComponent(roomId)}`), body)
   for (;;) {
-    const path = `/_synapse/admin/v2/rooms/delete_status/${encodeURIComponent(id)}`
+    const path = v2(`/rooms/delete_status/${encodeURIComponent(id)}`)
     const deletion = await request<Deletion>('GET', path)
     if (deletion.status === 'complete') return deletion
     if (deletion.status === 'failed' || deletion.status === 'cancelled')
@@ -133,10 +132,6 @@ function forRoom(act: { verb: string; about: string; purpose: string; perform: P
     example: "'!abc:example.org'",
     perform: ({ request }, roomId) => act.perform(request, roomId),
   })
-}
-
-function v1(roomId: string): string {
-  return `/_synapse/admin/v1/rooms/${encodeURIComponent(roomId)}`
 }
 
 function describeList({ rooms, total_rooms }: { rooms: ListedRoom[]; total_rooms: number }): string {

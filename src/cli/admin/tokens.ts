@@ -1,3 +1,4 @@
+import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import { type NewPersonalToken, PERSONAL_TOKEN_SCOPES } from '../../services/users/personal-tokens.ts'
 import type { PersonalToken } from '../../storage/users/personal-tokens.ts'
@@ -67,13 +68,13 @@ export const revokeTokenCommand = defineAct({
   example: '8ZkWqTn3bV5x',
   purpose: 'when a bot is retired, or its token has leaked',
   async perform({ request }, id) {
-    const answer = await request('DELETE', `/_hearth/admin/v1/personal_tokens/${encodeURIComponent(id)}`)
+    const answer = await request('DELETE', hearthV1(`/personal_tokens/${encodeURIComponent(id)}`))
     return { answer, done: `The token ${id} is revoked.` }
   },
 })
 
 function pathOf(userId: string): string {
-  return `/_hearth/admin/v1/users/${encodeURIComponent(userId)}/personal_tokens`
+  return hearthV1(`/users/${encodeURIComponent(userId)}/personal_tokens`)
 }
 
 function describeNew({ access_token, token_id, user_id, device_id, scope, expires_ts }: NewPersonalToken): string {
