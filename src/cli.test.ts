@@ -212,3 +212,23 @@ test('a command explains that another program answers in place of Hearth', async
   other.close()
   expect([code, stderr]).toEqual([1, expect.stringMatching(/^The answer is not from Hearth\. Check .*\n$/)])
 })
+
+test('federation status lists servers that fail first, and retry ends the back-off of one', async () => {
+  const data_dir = join(folder, 'peers')
+  const database = await openDatabase({ folder: data_dir, poolSize: 1, cacheBytes: 1024, reportError: () => {} })
+  await migrate(database)
+  await database.write((tx) =>
+    sql`insert into federation_destinations (destination, failures, failing_since, failed_ts, retry_ts)
+      values ('a.test', 0, null, null, 0), ('gone.test', 3, 1000, 2000, 4e12::bigint)`.execute(tx.sql),
+  )
+  await database.close()
+  const env = { HEARTH_DATA_DIR: data_dir, HEARTH_LOG_LEVEL: 'error' }
+  const { stdout, stderr } = await hearth(['federation', 'status'], env)
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(/^server .*\ngone\.test +fails .*\na\.test +reached .*\n2 of 2\n$/)
+  expect(await hearth(['federation', 'retry', 'gone.test'], env)).toMatchObject({ code: 0 })
+  expect(await hearth(['federation', 'retry', 'a.test'], env)).toMatchObject({
+    code: 1,
+    stderr: 'There is no back-off for this destination that could be ended.\n',
+  })
+})

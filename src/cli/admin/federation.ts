@@ -28,7 +28,7 @@ export const federationStatusCommand = defineCommand({
   ],
   async run({ config: configFile, json, ...page }, server) {
     const query = new URLSearchParams({
-      ...{ ...pageOf(page), order_by: 'failure_ts', dir: 'b' },
+      ...{ ...pageOf(page), order_by: 'failure_ts', dir: 'f' },
       ...(server !== undefined && { destination: server }),
     })
     const list = await withAdminApi(loadConfig({ configFile }), ({ request }) =>
