@@ -33,12 +33,10 @@ export async function countOAuthClients(db: Db, filter: OAuthClientFilter): Prom
 
 /** Returns the clients with these ULIDs. */
 export async function findOAuthClients(db: Db, ids: readonly Ulid[]): Promise<OAuthClientRow[]> {
-  const found = ids.map(async (id) => {
-    const { rows } = await sql<OAuthClientRow>`select * from oauth_clients
-      where ${hasUlid(time, key, id)}`.execute(db.sql)
-    return rows
-  })
-  return (await Promise.all(found)).flat()
+  const any = ids.map((id) => sql`(${hasUlid(time, key, id)})`)
+  const { rows } = await sql<OAuthClientRow>`select * from oauth_clients
+    where ${sql.join([sql`false`, ...any], sql` or `)}`.execute(db.sql)
+  return rows
 }
 
 function matches({ name, uri, grantType, hasSessions }: OAuthClientFilter) {
