@@ -50,8 +50,8 @@ export async function unlinkProvider(
 }
 
 /**
- * Links an account at a provider for an administrator, and returns the link. `label`: by which the person recognises that account. Throws
- * M_NOT_FOUND, M_LINKED_ELSEWHERE, and M_INVALID_PARAM for a subject that no provider can have.
+ * Links an account at a provider for an administrator, and returns the link. `label`: by which the person recognises
+ * that account. Throws M_NOT_FOUND, M_LINKED_ELSEWHERE, and M_INVALID_PARAM for a subject that no provider can have.
  */
 export async function linkProvider(
   app: Pick<App, 'database' | 'clock' | 'identityProviders'>,
@@ -65,7 +65,7 @@ export async function linkProvider(
     const user = await findUser(tx, userId)
     if (!user || user.is_guest || user.deactivated_ts !== null) throw new NotFoundError('There is no such user')
     const links = await loadUpstreamLinks(tx, userId)
-    const known = links.find((link) => link.provider_id === providerId && link.subject === subject)
+    const known = links.find((link) => isLinkOf(link, { providerId, subject }))
     if (known) return known
     const link = { provider_id: providerId, subject, user_id: userId, label, linked_ts: app.clock.now() }
     const owner = await findLinkedUser(tx, { providerId, subject })
@@ -76,8 +76,8 @@ export async function linkProvider(
 
 /**
  * Links exactly these accounts at providers to a user, in the transaction of an administrator's change, which has locked
- * the user. Throws 409 for one that is linked to another user, and M_INVALID_PARAM for unknown providers, subjects that no
- * provider can have, and a new link of a deactivated user.
+ * the user. Throws 409 for one that is linked to another user, and M_INVALID_PARAM for unknown providers, subjects that
+ * no provider can have, and a new link of a deactivated user.
  */
 export async function replaceLinks(
   app: Pick<App, 'clock' | 'identityProviders'>,
@@ -85,14 +85,14 @@ export async function replaceLinks(
   { userId, links }: { userId: UserId; links: readonly UpstreamAccount[] },
 ): Promise<void> {
   const linked = await loadUpstreamLinks(tx, userId)
-  for (const { provider_id: providerId, subject } of linked) {
-    const isKept = links.some((link) => link.providerId === providerId && link.subject === subject)
-    if (!isKept) await deleteUpstreamLink(tx, { userId, providerId, subject })
+  for (const link of linked) {
+    if (links.some((account) => isLinkOf(link, account))) continue
+    await deleteUpstreamLink(tx, { userId, providerId: link.provider_id, subject: link.subject })
   }
-  for (const { providerId, subject } of links) {
-    if (linked.some((link) => link.provider_id === providerId && link.subject === subject)) continue
-    if ((await findUser(tx, userId))?.deactivated_ts !== null)
-      throw new InvalidParamError('Deactivated users get no external_ids. Reactivate the account first.')
+  const added = links.filter((account) => !linked.some((link) => isLinkOf(link, account)))
+  if (added.length > 0 && (await findUser(tx, userId))?.deactivated_ts !== null)
+    throw new InvalidParamError('Deactivated users get no external_ids. Reactivate the account first.')
+  for (const { providerId, subject } of added) {
     if (!app.identityProviders.has(providerId) || !isUpstreamName(subject))
       throw new InvalidParamError(`external_ids: there is no identity provider ${providerId}, or no such subject`)
     const link = { provider_id: providerId, subject, user_id: userId, label: subject, linked_ts: app.clock.now() }
@@ -101,6 +101,10 @@ export async function replaceLinks(
     if (owner !== undefined || !(await insertUpstreamLink(tx, link)))
       throw new MatrixError(409, 'M_UNKNOWN', 'external_ids: this account of the provider belongs to another user')
   }
+}
+
+function isLinkOf(link: UpstreamLinkRow, { providerId, subject }: UpstreamAccount): boolean {
+  return link.provider_id === providerId && link.subject === subject
 }
 
 /** Returns the error for an account at a provider that signs in another user. */
