@@ -8,7 +8,8 @@ export const v2 = (path: string) => `/_synapse/admin/v2${path}`
 export const hearthV1 = (path: string) => `/_hearth/admin/v1${path}`
 
 const MAX_PAGE = 1000
-const MAX_TERM = 500
+/** Characters of a part of a name that a list looks for. */
+export const MAX_TERM = 500
 
 /** The query of a list: an offset and the size of a page. */
 export const listPage = z.object({

@@ -1,23 +1,12 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { UserId } from '../../core/ids.ts'
 import type { Ulid } from '../../core/ulid.ts'
 import type { Db } from '../engine/database.ts'
 import { hasUlid, inPage, type UlidPage } from '../engine/ulid-pages.ts'
+import type { PersonalToken } from '../users/personal-tokens.ts'
 
 /** A personal token in a list. */
-export type PersonalSession = {
-  token_id: string
-  user_id: UserId
-  user_created_ts: number
-  name: string
-  created_ts: number
-  device_id: DeviceId | null
-  scope: string
-  expires_ts: number | null
-  /** 0: never. */
-  last_used_ts: number
-  last_active_ip: string | null
-}
+export type PersonalSession = PersonalToken & { user_created_ts: number; last_active_ip: string | null }
 
 /** Which personal tokens a list has; null: any. */
 export type PersonalSessionFilter = {

@@ -8,7 +8,7 @@ import { alert, type Form, form, notice } from '../form.ts'
 import type { Page } from '../layout.ts'
 import { errorText, type Parsed, Redirect, redirectTo, type SignedInSince } from '../page.ts'
 import type { Texts } from '../texts/en.ts'
-import { type AdminVisit, adminPage } from './admin-page.ts'
+import { type AdminVisit, adminPage, isPage } from './admin-page.ts'
 import type { AdminSection } from './navigation.ts'
 
 /** The name of an act in the texts of the pages. */
@@ -94,10 +94,6 @@ export function actLinks(
     return html`<li><a href="${path}" role="button" class="${look}">${texts.admin.acts[act].title}</a></li>`
   })
   return items.length === 0 ? html`` : html`<ul class="acts">${items}</ul>`
-}
-
-function isPage(result: unknown): result is Page {
-  return typeof result === 'object' && result !== null && 'title' in result && 'body' in result
 }
 
 async function confirmation<Params extends z.ZodType | undefined>(

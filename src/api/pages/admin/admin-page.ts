@@ -53,9 +53,14 @@ export function adminPage<
       if (options.method === 'POST' && session.isSuspended)
         throw new MatrixError(403, 'M_USER_SUSPENDED', 'Your account is suspended')
       const result = await handle(visit, app)
-      return 'body' in result && 'title' in result ? { ...result, navigation: adminNavigation(visit, section) } : result
+      return isPage(result) ? { ...result, navigation: adminNavigation(visit, section) } : result
     },
   })
+}
+
+/** Whether the result of a handler is a page, not an answer of another kind. */
+export function isPage(result: unknown): result is Page {
+  return typeof result === 'object' && result !== null && 'title' in result && 'body' in result
 }
 
 function refusal({ texts, session }: AdminVisit): Page {

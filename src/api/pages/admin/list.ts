@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { type Html, html } from '../../../core/text/html.ts'
+import { MAX_TERM } from '../../admin/admin-fields.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { attributesOf } from '../form.ts'
 import type { AdminVisit } from './admin-page.ts'
 
 /** Entries of a page of a list. */
 export const ON_A_PAGE = 50
-const MAX_TERM = 500
 
 /** The query of a list. Values that no link or form of the page makes are ignored. */
 export const listQuery = z.object({

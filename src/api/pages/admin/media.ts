@@ -31,7 +31,10 @@ import {
 } from './list.ts'
 import { MEDIA_PATH, mediaPagePath, userPath } from './paths.ts'
 
-/** Lists users by the size of their files. A search for an `mxc://` URI leads to the file, and one for a user to the user's files. */
+/**
+ * Lists users by the size of their files. A search for an `mxc://` URI leads to the file, and one for a user to the
+ * user's files.
+ */
 export const getMediaPage = adminPage({
   method: 'GET',
   path: MEDIA_PATH,
