@@ -26,7 +26,8 @@ export type DestinationPage = {
 }
 
 const DESTINATIONS = sql`(select destination, failing_since as failure_ts,
-    accepted_nid as last_successful_stream_ordering, case when retry_ts > 0 then coalesce(failed_ts, 0) else 0 end as retry_last_ts,
+    accepted_nid as last_successful_stream_ordering,
+    case when retry_ts > 0 then coalesce(failed_ts, 0) else 0 end as retry_last_ts,
     case when retry_ts > 0 then greatest(retry_ts - failed_ts, 0) else 0 end as retry_interval
   from federation_destinations) as destinations`
 

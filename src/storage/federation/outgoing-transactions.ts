@@ -238,7 +238,8 @@ export async function failTransaction(
 ): Promise<void> {
   const { rows } = await sql<{ failing_since: number; txn_edus: number[] | null }>`update federation_destinations
     set leased_by = null, leased_until = 0, failures = failures + 1, retry_ts = ${failure.retryAt}::bigint,
-      wake_ts = ${failure.retryAt}::bigint, failing_since = coalesce(failing_since, ${failure.now}::bigint), failed_ts = ${failure.now}::bigint
+      wake_ts = ${failure.retryAt}::bigint, failing_since = coalesce(failing_since, ${failure.now}::bigint),
+      failed_ts = ${failure.now}::bigint
     where destination = ${destination} and leased_by = ${holder} returning failing_since, txn_edus`.execute(tx.sql)
   const state = rows[0]
   if (!state) return

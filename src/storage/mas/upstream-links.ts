@@ -42,7 +42,8 @@ export async function findUpstreamLink(db: Db, id: Ulid): Promise<ListedLink | u
 }
 
 function links() {
-  return sql`select upstream_links.*, users.created_ts as user_created_ts from upstream_links join users using (user_id)`
+  return sql`select upstream_links.*, users.created_ts as user_created_ts
+    from upstream_links join users using (user_id)`
 }
 
 function matches({ userId, providerId, subject, label }: LinkFilter) {
