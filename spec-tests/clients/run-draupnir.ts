@@ -91,7 +91,7 @@ async function step(name: string, act: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** What the bot does, in order: later steps need earlier ones. */
+/** Drives the bot through its acts, in order: later steps need earlier ones. */
 async function moderate(): Promise<void> {
   await step('starts, and reports its status', () =>
     until('status', async () => (await saidByBot()).includes('Startup complete')),

@@ -65,7 +65,7 @@ describe('in Chromium', () => {
 })
 
 describe('acts by forms, without scripts', () => {
-  /** What is entered, what the page says then, and the act of the audit log. */
+  /** Pages of acts with the fields to enter, the text that the page then shows, and the entry of the audit log. */
   const acts = (): [path: string, fields: Record<string, string>, said: string, action: string | undefined][] => {
     const file = `/admin/media/example.org/${world.mediaId}`
     const media = '/_synapse/admin/v1/media'

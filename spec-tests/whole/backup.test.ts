@@ -21,7 +21,7 @@ const KEYS = 300
 const BETWEEN_ACTS_MS = 40
 /** For polls that read whole rooms. */
 const PAUSE_MS = 150
-/** What each client does after the backup, and what the restored server has therefore lost. */
+/** Acts of each client after the backup, which the restored server has therefore lost. */
 const LOST_ACTS = 5
 
 const run = promisify(execFile)

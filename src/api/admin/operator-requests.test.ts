@@ -48,7 +48,7 @@ async function createWorld() {
 }
 type World = Awaited<ReturnType<typeof createWorld>>
 
-/** What requests need beside an empty body, by the end of the path. */
+/** Returns the body of requests that need one that is not empty, by the end of the path. */
 const bodyFor = (path: string, { user, room }: World): object | undefined => {
   const bodies: Record<string, object> = {
     '/redact': { rooms: [room] },

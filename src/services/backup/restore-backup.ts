@@ -35,8 +35,9 @@ export type RestoreTarget = {
 }
 
 /**
- * Restores a backup: the signing key, the media, and the database in one transaction. What was interrupted before that
- * has changed nothing and can be run again. Throws BackupError if the target is in use, or the backup does not fit it.
+ * Restores a backup: the signing key, the media, and the database in one transaction. A restore that was interrupted
+ * before that has changed nothing and can be run again. Throws BackupError if the target is in use, or the backup does
+ * not fit it.
  */
 export async function restoreBackup(backup: Backup, target: RestoreTarget): Promise<Voided> {
   await requireTarget(backup, target)

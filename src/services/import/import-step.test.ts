@@ -15,7 +15,7 @@ import { ROOM_STEPS } from './import-rooms-beside.ts'
 import { SERVER_STEPS } from './import-server.ts'
 import type { ImportContext, ImportStep } from './import-step.ts'
 
-/** What the steps in these tests read of Synapse's tables. */
+/** The columns of Synapse's tables that the steps in these tests read. */
 const SCHEMA = `
   create table events (event_id text, room_id text, stream_ordering integer, depth, outlier, type text, sender text);
   create table event_json (event_id text, json text, internal_metadata text);

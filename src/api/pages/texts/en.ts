@@ -788,7 +788,7 @@ export const en = {
       admin: 'Make the user an administrator',
     },
     audit: {
-      hint: 'What administrators did, on these pages, by the API and by commands.',
+      hint: 'Acts of administrators, on these pages, by the API and by commands.',
       time: 'Time',
       actor: 'Who',
       action: 'Act',
@@ -1063,13 +1063,13 @@ export const en = {
       },
       shadowBan: {
         title: 'Shadow-ban',
-        hint: 'What the user sends from now on only appears to succeed: nobody else sees it. Use it rarely; a suspension is honest.',
+        hint: 'Everything that the user sends from now on only appears to succeed: nobody else sees it. Use it rarely; a suspension is honest.',
         submit: 'Shadow-ban the user',
         done: 'The user is shadow-banned.',
       },
       endShadowBan: {
         title: 'Lift the shadow ban',
-        hint: 'What the user sends from now on reaches others again.',
+        hint: 'Everything that the user sends from now on reaches others again.',
         submit: 'Lift the shadow ban',
         done: 'The shadow ban is lifted.',
       },
@@ -1129,7 +1129,7 @@ export const en = {
       },
       deleteReport: {
         title: 'Delete',
-        hint: 'Deletes the report with its notes. What was reported stays.',
+        hint: 'Deletes the report with its notes. The reported messages, rooms and users stay.',
         submit: 'Delete the report',
         done: 'The report is deleted.',
       },
