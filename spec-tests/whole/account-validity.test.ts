@@ -44,6 +44,7 @@ test('an expired account can log out and renew itself by mail, and an administra
   // The session of the browser has expired too, and so has the sign-in.
   const page = await visitor.open('/account')
   expect([page.status, page.alert]).toEqual([403, expect.stringContaining('has expired')])
+  expect((await visitor.open('/account/export/data.zip')).status).toBe(403)
   const sso = await visitor.open(
     `${v3}/login/sso/redirect?redirectUrl=${encodeURIComponent('https://client.example/')}`,
   )

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fixedClock } from '../../../infra/clock.ts'
 import { finishFirstStep } from '../../../services/sign-in/sign-in-steps.ts'
-import { findUser, updatePasswordHash } from '../../../storage/users/users.ts'
+import { findUser, updateLocked, updatePasswordHash } from '../../../storage/users/users.ts'
 import { startClientApi } from '../../../testing/client-api.ts'
 import { pageEndpoints } from '../../page-endpoints.ts'
 import { cookieHeader, csrfToken } from '../cookies.ts'
@@ -56,6 +56,17 @@ describe('what could cost the account', () => {
       expect(await hash()).toBe('a hash')
     },
   )
+
+  test('the data of a user need it too, and a usable account', async () => {
+    const data = '/account/export/data.zip'
+    const [{ send }, locked] = [await enter(api), await enter(api)]
+    const archive = await send(data)
+    expect([archive.status, archive.text.slice(0, 2)]).toEqual([200, 'PK'])
+    await api.app.database.write((tx) => updateLocked(tx, locked.userId, 1))
+    expect((await locked.send(data)).status).toBe(403)
+    clock.advance(15 * MINUTE_MS + 1)
+    expect((await send(data)).status).toBe(403)
+  })
 
   test('does not hold for the rest', async () => {
     const { send } = await enter(api)

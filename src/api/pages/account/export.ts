@@ -1,7 +1,7 @@
 import { ForbiddenError } from '../../../core/errors.ts'
 import { html } from '../../../core/text/html.ts'
 import { exportUser } from '../../../services/backup/export-user.ts'
-import { isRecent, recognizeBrowser } from '../../../services/sign-in/web-sessions.ts'
+import { isRecent, recognizeBrowser, requireUsableAccount } from '../../../services/sign-in/web-sessions.ts'
 import { route } from '../../http/route.ts'
 import { sendArchive } from '../../http/send-archive.ts'
 import { readCookie } from '../cookies.ts'
@@ -33,7 +33,8 @@ export const getExportData = route({
   rateLimit: 'media',
   async handle({ request: { ip, userAgent, raw }, response, owner, signal }, app) {
     const { session } = await recognizeBrowser(app, { cookie: readCookie(app, raw) ?? '', ip, userAgent })
-    if (!session || session.isLocked || !isRecent(app, session)) throw new ForbiddenError('Sign in again first')
+    if (!session || !isRecent(app, session)) throw new ForbiddenError('Sign in again first')
+    requireUsableAccount(session)
     const archive = await exportUser(app, { userId: session.userId, signal })
     return sendArchive(app, { response, owner }, { archive, name: 'my-data.zip' })
   },
