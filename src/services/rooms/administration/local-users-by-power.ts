@@ -1,5 +1,6 @@
 import type { App } from '../../../app.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
+import type { RoomVersion } from '../../../core/room-versions.ts'
 import { creatorsOf, type PowerLevels, powerLevels, statedLevels } from '../../../core/rooms/power-levels.ts'
 import { loadJoinedAmongUsers } from '../../../storage/rooms/membership/local-members.ts'
 import { readStateEvents } from '../../../storage/rooms/timeline/room-state.ts'
@@ -10,6 +11,7 @@ export type PowerfulUser = { userId: UserId; power: number }
 
 /** The state that decides about power in a room. */
 export type RoomPower = {
+  version: RoomVersion
   levels: PowerLevels
   create: StoredEvent
   powerLevelsEvent: StoredEvent | undefined
@@ -25,13 +27,12 @@ export async function readRoomPower(app: Pick<App, 'database'>, roomId: RoomId):
     { type: 'm.room.create', state_key: '' },
     { type: 'm.room.power_levels', state_key: '' },
   ])
-  return { levels: powerLevels(version, create!, powerLevelsEvent), create: create!, powerLevelsEvent }
+  return { version, levels: powerLevels(version, create!, powerLevelsEvent), create: create!, powerLevelsEvent }
 }
 
 /** Returns local users who have joined a room, those with most power first. Throws M_NOT_FOUND for unknown rooms. */
 export async function localUsersByPower(app: Pick<App, 'database'>, roomId: RoomId): Promise<PowerfulUser[]> {
-  const { version } = await requireRoom(app, roomId)
-  const { levels, create, powerLevelsEvent } = await readRoomPower(app, roomId)
+  const { version, levels, create, powerLevelsEvent } = await readRoomPower(app, roomId)
   const named = [
     ...creatorsOf(version, create),
     ...(powerLevelsEvent ? statedLevels(version, powerLevelsEvent).users.keys() : []),
