@@ -1,12 +1,11 @@
 import type { App } from '../../app.ts'
 import { InvalidParamError } from '../../core/errors.ts'
 import type { RoomAlias, RoomId, ServerName, UserId } from '../../core/ids.ts'
-import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
-import { findRoom } from '../../storage/rooms/room-summary.ts'
 import { locateRoom } from '../lookup/locate-room.ts'
 import { findLocalUser } from '../users/account-moderation.ts'
 import { inviteUser } from './invite-user.ts'
 import { joinRoom } from './join-room.ts'
+import { needsInvite } from './needs-invite.ts'
 
 export type JoinForUser = { room: RoomId | RoomAlias; userId: UserId; by: UserId; via: readonly ServerName[] }
 
@@ -22,10 +21,4 @@ export async function joinAsAdministrator(app: App, { room, userId, by, via }: J
   if (isHere && (await needsInvite(app, roomId, userId)))
     await inviteUser(app, { roomId, sender: by, target: userId, content: {} })
   return joinRoom(app, { userId, isGuest: false, room: roomId, via, content: {} })
-}
-
-async function needsInvite({ database }: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<boolean> {
-  const [known, member] = await Promise.all([findRoom(database, roomId), findMembership(database, roomId, userId)])
-  const isIn = member?.membership === 'join' || member?.membership === 'invite'
-  return known?.join_rule !== 'public' && !isIn
 }

@@ -2,11 +2,10 @@ import type { App } from '../../app.ts'
 import { ForbiddenError, InvalidParamError } from '../../core/errors.ts'
 import type { RoomId, UserId } from '../../core/ids.ts'
 import type { JsonObject } from '../../core/pdu.ts'
-import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
-import { findRoom } from '../../storage/rooms/room-summary.ts'
 import { localUsersByPower, type RoomPower, readRoomPower } from '../rooms/administration/local-users-by-power.ts'
 import { sendStateLocally } from '../rooms/sending/send-state-locally.ts'
 import { inviteUser } from './invite-user.ts'
+import { needsInvite } from './needs-invite.ts'
 
 /** The level that a creator gives, whose own power has no number. */
 const FULL_POWER = 100
@@ -26,13 +25,7 @@ export async function makeRoomAdmin(app: App, { roomId, userId }: { roomId: Room
     const content = withLevel(power, { sender, target: userId, power: strongest.power })
     await sendStateLocally(app, { roomId, sender, type: 'm.room.power_levels', stateKey: '', content }).catch(explain)
   }
-  const [member, room] = await Promise.all([
-    findMembership(app.database, roomId, userId),
-    findRoom(app.database, roomId),
-  ])
-  const isIn = member?.membership === 'join' || member?.membership === 'invite'
-  if (isIn || room?.join_rule === 'public') return
-  await inviteUser(app, { roomId, sender, target: userId, content: {} })
+  if (await needsInvite(app, roomId, userId)) await inviteUser(app, { roomId, sender, target: userId, content: {} })
 }
 
 type Grant = { sender: UserId; target: UserId; power: number }
