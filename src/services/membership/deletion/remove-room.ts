@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { App } from '../../../app.ts'
 import { clientEvent } from '../../../core/events/client-event.ts'
 import type { RoomId } from '../../../core/ids.ts'
+import { isPresent } from '../../../core/rooms/membership.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { deleteRoomRows } from '../../../storage/rooms/removal/delete-room-rows.ts'
 import { deleteOldDepartures } from '../../../storage/rooms/removal/room-departures.ts'
@@ -68,17 +69,13 @@ async function disappear(app: App, roomId: RoomId, unlessUsed: boolean): Promise
       room.writes.push(async (tx) => {
         await lockRemoval(tx, roomId)
         const members = await loadLocalMembers(tx, roomId)
-        if (unlessUsed && members.some(isPresent)) return
+        if (unlessUsed && members.some(({ membership }) => isPresent(membership))) return
         await deleteOldDepartures(tx, now)
         await beginRemoval(tx, { roomId, departures: await departuresOf(app, tx, { roomId, members }), now })
       })
     },
     { goesFirst: true },
   )
-}
-
-function isPresent({ membership }: LocalMember): boolean {
-  return membership !== 'leave' && membership !== 'ban'
 }
 
 /** Returns the local members with the leaves that their clients get. */
@@ -95,7 +92,7 @@ async function departuresOf(
   return members.map((member) => {
     const { user_id: userId, event_nid } = member
     const last = events.get(event_nid)
-    if (isPresent(member) || !last || !version)
+    if (isPresent(member.membership) || !last || !version)
       return { userId, event: JSON.stringify(madeLeave(app, userId)), left: undefined }
     const { room_id: _, ...event } = clientEvent(last, version)
     return { userId, event: JSON.stringify(event), left: { nid: event_nid, ts: last.pdu.origin_server_ts } }

@@ -1,6 +1,7 @@
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import type { RoomAlias, RoomId, UserId } from '../../../core/ids.ts'
+import { isPresent } from '../../../core/rooms/membership.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { moveAliases } from '../../../storage/rooms/aliases.ts'
 import { hideRoom } from '../../../storage/rooms/membership/room-memberships.ts'
@@ -39,7 +40,7 @@ export async function shutDownRoom(app: App, roomId: RoomId, work: Work): Promis
   const members = await loadLocalMembers(app.database, roomId)
   if (members.length === 0) return
   if (work.replacement) await createReplacement(app, work.replacement, work)
-  const present = members.filter(({ membership }) => membership !== 'leave' && membership !== 'ban')
+  const present = members.filter(({ membership }) => isPresent(membership))
   for (let start = 0; start < present.length; start += BATCH) {
     app.stopping.throwIfAborted()
     await removeMembers(

@@ -1,6 +1,7 @@
 import type { App } from '../../../app.ts'
 import { MatrixError } from '../../../core/errors.ts'
 import type { RoomId, UserId } from '../../../core/ids.ts'
+import { isPresent } from '../../../core/rooms/membership.ts'
 import { findMembership, hideRoom } from '../../../storage/rooms/membership/room-memberships.ts'
 
 /**
@@ -10,7 +11,7 @@ import { findMembership, hideRoom } from '../../../storage/rooms/membership/room
  */
 export async function forgetRoom(app: Pick<App, 'database'>, roomId: RoomId, userId: UserId): Promise<void> {
   const membership = (await findMembership(app.database, roomId, userId))?.membership ?? 'leave'
-  if (membership !== 'leave' && membership !== 'ban') {
+  if (isPresent(membership)) {
     throw new MatrixError(400, 'M_UNKNOWN', 'Leave the room before you forget it')
   }
   await app.database.write((tx) => hideRoom(tx, roomId, userId))
