@@ -5,11 +5,11 @@ import { listContentRules } from '../../../storage/media/content-rules.ts'
 import { listQuarantinedServers } from '../../../storage/media/quarantined-servers.ts'
 import { serverName } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
-import { listPage, nextToken } from '../admin-fields.ts'
+import { hearthV1, listPage, nextToken } from '../admin-fields.ts'
 import { hexOf } from './media-fields.ts'
 
 /** Endpoints of Hearth itself: Synapse has no rules for contents and servers. docs/media.md describes them. */
-const MEDIA = '/_hearth/admin/v1/media'
+const MEDIA = hearthV1('/media')
 const MAX_REASON = 1000
 
 /** A SHA-256 hash in hexadecimal; parses to base64url. */

@@ -12,7 +12,7 @@ import {
 import { readStatistics } from '../../../services/figures/statistics.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
-import { listPage } from '../admin-fields.ts'
+import { hearthV1, listPage } from '../admin-fields.ts'
 
 /** Figures of days are kept for a little longer. */
 const MOST_DAYS = 366
@@ -22,7 +22,7 @@ const ranges = Object.keys(FIGURE_RANGES) as [FigureRange, ...FigureRange[]]
 /** Load of the server over time. */
 const getFigures = route({
   method: 'GET',
-  path: '/_hearth/admin/v1/figures',
+  path: hearthV1('/figures'),
   auth: 'admin',
   query: z.object({
     of: z.enum(['load', 'routes', 'clients', 'peers']).default('load'),
@@ -56,7 +56,7 @@ const getFigures = route({
 /** The alerts that hold, then those that have ended. */
 const getAlerts = route({
   method: 'GET',
-  path: '/_hearth/admin/v1/alerts',
+  path: hearthV1('/alerts'),
   auth: 'admin',
   query: listPage.pick({ limit: true }),
   handle: async ({ query: { limit } }, app) => ({ alerts: await listRecentAlerts(app, limit) }),
@@ -65,7 +65,7 @@ const getAlerts = route({
 /** Users, messages, joins and registrations by day, and the sizes of tables and rooms. */
 const getStatistics = route({
   method: 'GET',
-  path: '/_hearth/admin/v1/statistics',
+  path: hearthV1('/statistics'),
   auth: 'admin',
   query: z.object({ days: queryInteger.pipe(z.int().min(1).max(MOST_DAYS)).default(30) }),
   handle: ({ query: { days } }, app) => readStatistics(app, days),

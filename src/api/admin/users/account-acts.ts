@@ -145,7 +145,7 @@ export const postResetPassword = route({
 
 const deleteSecondFactors = route({
   method: 'DELETE',
-  path: '/_hearth/admin/v1/users/:userId/second_factors',
+  path: hearthV1('/users/:userId/second_factors'),
   auth: 'admin',
   params: ofUser,
   async handle({ params: { userId } }, app) {
