@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { App } from '../../app.ts'
 import { isUserId, type UserId } from '../../core/ids.ts'
 import type { Json } from '../../core/pdu.ts'
-import { beginTask, findTask, updateTask } from '../../storage/jobs/tasks.ts'
+import { startTask } from '../../infra/concurrency/start-task.ts'
+import { findTask, updateTask } from '../../storage/jobs/tasks.ts'
 import { loadUserMemberships } from '../../storage/rooms/membership/room-memberships.ts'
 import { inEveryRoom } from '../rooms/timeline/in-every-room.ts'
 import { findLocalUser } from '../users/account-moderation.ts'
@@ -11,15 +12,11 @@ import { leaveRoom } from './leave-room.ts'
 /** The task and job that rejects the pending invites of a user. */
 export const REJECT_INVITES = 'reject_invites'
 
-const TASK_ID_LENGTH = 16
-
 /** Begins a task that rejects all pending invites of a user, and returns its ID. Throws as findLocalUser. */
 export async function beginRejection(app: App, userId: UserId): Promise<string> {
   await findLocalUser(app, userId)
-  const taskId = app.random.token(TASK_ID_LENGTH)
-  const task = { taskId, action: REJECT_INVITES, resourceId: userId, payload: { user_id: userId } }
-  app.jobs.begin(await app.database.write((tx) => beginTask(tx, { ...task, now: app.clock.now() })))
-  return taskId
+  const task = { action: REJECT_INVITES, resourceId: userId, payload: { user_id: userId } }
+  return (await startTask(app, task)).taskId
 }
 
 const payload = z.object({ task_id: z.string(), user_id: z.string().refine(isUserId) })

@@ -1,5 +1,6 @@
 import type { App } from '../../app.ts'
 import type { UserId } from '../../core/ids.ts'
+import { newTaskId } from '../../infra/concurrency/start-task.ts'
 import { deleteCrossSigningKeys } from '../../storage/devices/cross-signing-keys.ts'
 import { deleteCrossSigningReset } from '../../storage/devices/cross-signing-resets.ts'
 import { deleteKeyBackups } from '../../storage/devices/key-backups.ts'
@@ -32,8 +33,6 @@ export const LEAVE_ALL_ROOMS = 'leave_all_rooms'
 /** The task and job that deletes what an erased user has sent. */
 export const ERASE_USER = 'erase_user'
 
-const TASK_ID_LENGTH = 16
-
 /**
  * Deactivates an account: nobody can log in to it or reuse its name. `erase` also deletes its data, hides its events
  * from users who join later (rooms/reading/erased-events.ts), and begins the task that deletes its files. Returns the
@@ -46,7 +45,7 @@ export async function deactivateUser(
 ): Promise<number> {
   const now = app.clock.now()
   if (!erase) return app.database.write((tx) => endAccount(tx, { userId, now }))
-  const taskId = app.random.token(TASK_ID_LENGTH)
+  const taskId = newTaskId(app)
   return app.database.write(async (tx) => {
     await eraseAccount(tx, { userId, taskId, now, redaction: null })
     return leaveLater(tx, userId, now)
@@ -65,7 +64,7 @@ export async function eraseUser(
   { userId, redaction }: { userId: UserId; redaction: ErasingRedaction | null },
 ): Promise<{ taskId: string; job: number }> {
   const now = app.clock.now()
-  const taskId = app.random.token(TASK_ID_LENGTH)
+  const taskId = newTaskId(app)
   const job = await app.database.write((tx) => eraseAccount(tx, { userId, taskId, now, redaction }))
   return { taskId, job }
 }

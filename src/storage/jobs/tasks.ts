@@ -22,7 +22,7 @@ export async function beginTask(
   return enqueueJob(tx, { kind: action, key: taskId, payload: { ...payload, task_id: taskId }, now: due })
 }
 
-type NewTask = {
+export type NewTask = {
   /** Random. */
   taskId: string
   action: string

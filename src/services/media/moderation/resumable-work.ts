@@ -4,6 +4,7 @@ import { NotFoundError } from '../../../core/errors.ts'
 import type { RoomId, ServerName, UserId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
+import { newTaskId } from '../../../infra/concurrency/start-task.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { delayJob, withdrawJob } from '../../../storage/jobs/jobs.ts'
 import { beginTask, updateTask } from '../../../storage/jobs/tasks.ts'
@@ -15,7 +16,6 @@ import { quarantineMediaInRoom, quarantineMediaOfUser } from './quarantine-media
 /** The task of an administrator's request, and the job that continues it if the process dies. */
 export const MEDIA_WORK = 'media_work'
 
-const TASK_ID_LENGTH = 16
 /** The job begins after this time: the request does the work itself, and postpones the job as long as it does. */
 const HEAD_START_MS = 6000
 const POSTPONE_MS = 2000
@@ -101,7 +101,7 @@ async function resumably<Result extends number | string[]>(
   work: MediaWork,
   run: () => Promise<Result>,
 ): Promise<Result> {
-  const taskId = app.random.token(TASK_ID_LENGTH)
+  const taskId = newTaskId(app)
   const due = () => app.clock.now() + HEAD_START_MS
   const task = { taskId, action: MEDIA_WORK, resourceId: subjectOf(work), payload: work }
   const jobNid = await app.database.write(async (tx) => {

@@ -5,6 +5,7 @@ import type { RoomId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
 import { lifetimeOf } from '../../../core/rooms/retention.ts'
 import { repeat } from '../../../infra/concurrency/repeat.ts'
+import { newTaskId } from '../../../infra/concurrency/start-task.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { isJobPending } from '../../../storage/jobs/jobs.ts'
 import { beginTask, findTask, hasBegunSince, updateTask } from '../../../storage/jobs/tasks.ts'
@@ -16,7 +17,6 @@ import { deleteRoom } from './delete-room.ts'
 /** The task and job that deletes expired messages, and rooms that all local users have left. */
 export const CLEAN_ROOMS = 'clean_rooms'
 
-const TASK_ID_LENGTH = 16
 const LOOK_MS = 60_000
 const ROOMS_AT_ONCE = 500
 /** Abandoned rooms deleted at once: on PostgreSQL, each mostly waits. */
@@ -37,7 +37,7 @@ export async function beginWhenDue(app: App): Promise<void> {
   const { enabled, interval, abandoned_rooms: abandoned } = app.config.retention
   if (!enabled && abandoned === undefined) return
   const now = app.clock.now()
-  const taskId = app.random.token(TASK_ID_LENGTH)
+  const taskId = newTaskId(app)
   const job = await app.database.write(async (tx) => {
     if (await hasBegunSince(tx, CLEAN_ROOMS, now - interval)) return undefined
     return beginTask(tx, { taskId, action: CLEAN_ROOMS, resourceId: null, payload: {}, now })

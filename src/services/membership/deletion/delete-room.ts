@@ -3,8 +3,9 @@ import type { App } from '../../../app.ts'
 import { MatrixError, NotFoundError } from '../../../core/errors.ts'
 import { isRoomId, isUserId, type RoomId, type UserId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
+import { startTask } from '../../../infra/concurrency/start-task.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
-import { beginTask, findTask, isTaskUnderWay, listTasks, updateTask } from '../../../storage/jobs/tasks.ts'
+import { findTask, isTaskUnderWay, listTasks, updateTask } from '../../../storage/jobs/tasks.ts'
 import { isRoomHere } from '../../../storage/rooms/membership/room-servers.ts'
 import { insertRoomBlock } from '../../../storage/rooms/room-blocks.ts'
 import type { TaskRow } from '../../../storage/schema/administration.ts'
@@ -15,7 +16,6 @@ import { type Shutdown, shutDownRoom } from './shut-down-room.ts'
 /** The task and job that deletes a room; the name is Synapse's. */
 export const DELETE_ROOM = 'shutdown_and_purge_room'
 
-const TASK_ID_LENGTH = 16
 const MAX_TASKS = 1000
 const PAUSE_MS = 50
 
@@ -52,17 +52,17 @@ function nobodyMoved(): Shutdown {
  */
 export async function deleteRoom(app: App, { roomId, by, ...how }: RoomDeletion): Promise<{ id: string; job: number }> {
   if (how.newRoomUserId !== null) await findLocalUser(app, how.newRoomUserId)
-  const taskId = app.random.token(TASK_ID_LENGTH)
   const { newRoomUserId: new_room_user_id, roomName: room_name, message, purge, force, unlessUsed = false } = how
   const payload = { room_id: roomId, new_room_user_id, room_name, message, purge, force, unless_used: unlessUsed }
-  const now = app.clock.now()
-  const job = await app.database.write(async (tx) => {
-    if (await isTaskUnderWay(tx, DELETE_ROOM, roomId))
-      throw new MatrixError(400, 'M_UNKNOWN', 'This room is being deleted already')
-    if (how.block && by !== null) await insertRoomBlock(tx, { roomId, by, now })
-    return beginTask(tx, { taskId, action: DELETE_ROOM, resourceId: roomId, payload, now })
-  })
-  app.jobs.begin(job)
+  const { taskId, job } = await startTask(
+    app,
+    { action: DELETE_ROOM, resourceId: roomId, payload },
+    async (tx, now) => {
+      if (await isTaskUnderWay(tx, DELETE_ROOM, roomId))
+        throw new MatrixError(400, 'M_UNKNOWN', 'This room is being deleted already')
+      if (how.block && by !== null) await insertRoomBlock(tx, { roomId, by, now })
+    },
+  )
   return { id: taskId, job }
 }
 

@@ -3,8 +3,9 @@ import type { App } from '../../../app.ts'
 import { BadJsonError, InvalidParamError, MatrixError, NotFoundError } from '../../../core/errors.ts'
 import { type EventId, isRoomId, type RoomId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
+import { startTask } from '../../../infra/concurrency/start-task.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
-import { beginTask, findTask, isTaskUnderWay, updateTask } from '../../../storage/jobs/tasks.ts'
+import { findTask, isTaskUnderWay, updateTask } from '../../../storage/jobs/tasks.ts'
 import { type Purge, type PurgePlace, purgeEvents, purgeStream } from '../../../storage/rooms/removal/purge-events.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { findRoomHead } from '../../../storage/rooms/timeline/room-heads.ts'
@@ -12,8 +13,6 @@ import { loadEventsNearTime } from '../../../storage/rooms/timeline/timeline-pag
 
 /** The task and job that purges the history of a room; the name is Synapse's. */
 export const PURGE_HISTORY = 'purge_history'
-
-const TASK_ID_LENGTH = 16
 
 export type HistoryPurge = {
   roomId: RoomId
@@ -32,15 +31,11 @@ export async function purgeHistory(app: App, { roomId, upTo, deleteLocal }: Hist
   if (!upTo) throw new BadJsonError('purge_up_to_event_id or purge_up_to_ts: one of them is required')
   const before =
     'ts' in upTo ? await requireEventsBefore(app, roomId, upTo.ts) : await orderOf(app, roomId, upTo.eventId)
-  const taskId = app.random.token(TASK_ID_LENGTH)
   const payload = { room_id: roomId, before, delete_local: deleteLocal }
-  const now = app.clock.now()
-  const job = await app.database.write(async (tx) => {
+  const { taskId } = await startTask(app, { action: PURGE_HISTORY, resourceId: roomId, payload }, async (tx) => {
     if (await isTaskUnderWay(tx, PURGE_HISTORY, roomId))
       throw new MatrixError(400, 'M_UNKNOWN', 'The history of this room is being purged already')
-    return beginTask(tx, { taskId, action: PURGE_HISTORY, resourceId: roomId, payload, now })
   })
-  app.jobs.begin(job)
   return taskId
 }
 

@@ -3,7 +3,8 @@ import type { App } from '../../../app.ts'
 import { InvalidParamError } from '../../../core/errors.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
-import { beginTask, findTask, isTaskUnderWay, updateTask } from '../../../storage/jobs/tasks.ts'
+import { startTask } from '../../../infra/concurrency/start-task.ts'
+import { findTask, isTaskUnderWay, updateTask } from '../../../storage/jobs/tasks.ts'
 import { recountMembers } from '../../../storage/rooms/membership/joined-room-members.ts'
 import { loadRoomsAfter, updateOtherStateCount } from '../../../storage/rooms/room-counts.ts'
 import { headOf, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
@@ -12,7 +13,6 @@ import { readStateNids } from '../../../storage/rooms/timeline/room-state.ts'
 /** The task and job that counts the members and the state of all rooms again. */
 export const RECOUNT_ROOMS = 'populate_stats_process_rooms'
 
-const TASK_ID_LENGTH = 16
 const PAGE = 100
 
 const payload = z.object({ task_id: z.string() })
@@ -21,14 +21,10 @@ const progress = z.object({ recounted: z.int(), last_room: z.string() }).catch((
 
 /** Begins a task that counts all rooms again. Throws M_INVALID_PARAM if one has not ended. */
 export async function recountRooms(app: App): Promise<void> {
-  const taskId = app.random.token(TASK_ID_LENGTH)
-  const now = app.clock.now()
-  const job = await app.database.write(async (tx) => {
+  await startTask(app, { action: RECOUNT_ROOMS, resourceId: app.serverName, payload: {} }, async (tx) => {
     if (await isTaskUnderWay(tx, RECOUNT_ROOMS, app.serverName))
       throw new InvalidParamError('This job is under way already. See scheduled_tasks.')
-    return beginTask(tx, { taskId, action: RECOUNT_ROOMS, resourceId: app.serverName, payload: {}, now })
   })
-  app.jobs.begin(job)
 }
 
 /** Runs the job. After a restart it goes on behind the rooms that it has counted. */

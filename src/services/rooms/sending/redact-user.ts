@@ -3,7 +3,8 @@ import type { App } from '../../../app.ts'
 import { InvalidParamError, MatrixError, NotFoundError } from '../../../core/errors.ts'
 import { isRoomId, isUserId, type RoomId, serverNameOf, type UserId } from '../../../core/ids.ts'
 import type { Json } from '../../../core/pdu.ts'
-import { beginTask, findTask, updateTask } from '../../../storage/jobs/tasks.ts'
+import { startTask } from '../../../infra/concurrency/start-task.ts'
+import { findTask, updateTask } from '../../../storage/jobs/tasks.ts'
 import { loadUserMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
 import { loadEventsOfSender } from '../../../storage/rooms/timeline/events-of-sender.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
@@ -12,7 +13,6 @@ import { redactEvent } from './redact-event.ts'
 /** The task and job that redacts events of a user. */
 export const REDACT_USER = 'redact_user'
 
-const TASK_ID_LENGTH = 16
 const PAGE = 50
 const MAX_FAILURES = 1000
 
@@ -42,17 +42,11 @@ export async function redactUser(app: App, { userId, rooms, ...how }: UserRedact
       'An administrator has to send these redactions, and commands have no user. Use a token.',
     )
   const theirs = rooms.length > 0 ? rooms : await roomsOf(app, userId)
-  const taskId = app.random.token(TASK_ID_LENGTH)
   const payload = {
     ...{ user_id: userId, by: how.by, rooms: [...theirs], reason: how.reason, limit: how.limit },
     ...{ as_admin: how.asAdmin, before_ts: how.beforeTs, after_ts: how.afterTs },
   }
-  const now = app.clock.now()
-  const job = await app.database.write((tx) =>
-    beginTask(tx, { taskId, action: REDACT_USER, resourceId: userId, payload, now }),
-  )
-  app.jobs.begin(job)
-  return taskId
+  return (await startTask(app, { action: REDACT_USER, resourceId: userId, payload })).taskId
 }
 
 async function roomsOf({ database }: App, userId: UserId): Promise<RoomId[]> {
