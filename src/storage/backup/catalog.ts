@@ -46,10 +46,3 @@ export async function readSequences(db: Db): Promise<SequenceValue[]> {
     where schemaname = current_schema order by sequencename`.execute(db.sql)
   return rows
 }
-
-/** Returns the number of pages of a table, as of now. */
-export async function countPages(db: Db, table: string): Promise<number> {
-  const { rows } = await sql<{ pages: number }>`select
-    (pg_relation_size(${table}::text::regclass) / current_setting('block_size')::int)::int as pages`.execute(db.sql)
-  return rows[0]!.pages
-}
