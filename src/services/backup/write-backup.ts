@@ -52,12 +52,7 @@ async function write(zip: ZipWriter, source: BackupSource): Promise<Summary> {
   const { media, ...parts } = await withSnapshot(database, async (db) => {
     await addManifest(zip, db, source)
     const ofFiles: Summary['files'] = {}
-    for (const [name, text] of files)
-      ofFiles[name] = await addCounted(
-        zip,
-        name,
-        toLines([[text]], () => {}),
-      )
+    for (const [name, text] of files) ofFiles[name] = await addCounted(zip, name, toLines([[text]]))
     return { files: ofFiles, ...(await addDatabase(zip, db, () => report(progress), progress)) }
   })
   progress.step = 'media'
@@ -65,10 +60,7 @@ async function write(zip: ZipWriter, source: BackupSource): Promise<Summary> {
     ? await addMedia(zip, media, { objects, progress, report: () => report(progress) })
     : await addMediaList(zip, media)
   const summary: Summary = { ...parts, media: ofMedia, finished_ts: clock.now() }
-  await zip.add(
-    SUMMARY,
-    toLines([[JSON.stringify(summary, undefined, 2)]], () => {}),
-  )
+  await zip.add(SUMMARY, toLines([[JSON.stringify(summary, undefined, 2)]]))
   zip.end()
   return summary
 }
@@ -83,10 +75,7 @@ async function addManifest(zip: ZipWriter, db: Db, { serverName, objects, clock 
     migrations: await loadHistory(db),
   }
   if (manifest.migrations.length === 0) throw new BackupError('The database is empty: there is nothing to back up.')
-  await zip.add(
-    MANIFEST,
-    toLines([[JSON.stringify(manifest, undefined, 2)]], () => {}),
-  )
+  await zip.add(MANIFEST, toLines([[JSON.stringify(manifest, undefined, 2)]]))
 }
 
 async function addDatabase(
@@ -133,16 +122,13 @@ async function addMedia(
 
 async function addMediaList(zip: ZipWriter, media: readonly KeptFile[]): Promise<Summary['media']> {
   const lines = media.map((file) => JSON.stringify(file))
-  await zip.add(
-    MEDIA_LIST,
-    toLines(lines.length > 0 ? [lines] : [], () => {}),
-  )
+  await zip.add(MEDIA_LIST, toLines(lines.length > 0 ? [lines] : []))
   return { files: media.length, bytes: media.reduce((sum, { size }) => sum + size, 0), missing: [] }
 }
 
 async function* toLines(
   groups: Iterable<readonly string[]> | AsyncIterable<readonly string[]>,
-  count: (lines: number) => void,
+  count: (lines: number) => void = () => {},
 ): AsyncGenerator<Buffer> {
   for await (const lines of groups) {
     yield Buffer.from(`${lines.join('\n')}\n`)
