@@ -28,6 +28,9 @@ export const ofUser = z.object({ userId })
 /** The parameter of paths about a room. */
 export const ofRoom = z.object({ roomId })
 
+/** Types of users: https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html */
+export const typeOfUser = z.enum(['bot', 'support'])
+
 /** Returns the offset of the next page, if more follow. */
 export function nextToken(from: number, count: number, total: number): { next_token?: number } {
   return count > 0 && from + count < total ? { next_token: from + count } : {}

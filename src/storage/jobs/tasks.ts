@@ -71,7 +71,7 @@ export async function findTask(db: Db, taskId: string): Promise<TaskRow | undefi
 
 /** Which tasks a list has; null: any. `until`: those that began until then. */
 export type TaskFilter = {
-  action: string | null
+  action: string | readonly string[] | null
   resourceId: string | null
   statuses: readonly string[] | null
   until: number | null
@@ -86,7 +86,7 @@ export async function listTasks(
 ): Promise<TaskRow[]> {
   const { rows } = await sql<TaskRow>`select * from (${TASKS}) as tasks
     where created_ts <= ${until ?? Number.MAX_SAFE_INTEGER}::bigint
-      ${action === null ? sql`` : sql`and action = ${action}`}
+      ${action === null ? sql`` : sql`and action = any(${[action].flat()}::text[])`}
       ${resourceId === null ? sql`` : sql`and resource_id = ${resourceId}`}
       ${statuses === null ? sql`` : sql`and status = any(${statuses}::text[])`}
     order by created_ts desc, task_id limit ${limit}::int offset ${from}::bigint`.execute(db.sql)

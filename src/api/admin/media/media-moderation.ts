@@ -7,6 +7,8 @@ import {
   unquarantineMedia,
 } from '../../../services/media/moderation/quarantine-media.ts'
 import { quarantineRoom, quarantineUser } from '../../../services/media/moderation/resumable-work.ts'
+import { requireRoom } from '../../../services/rooms/administration/describe-room.ts'
+import { findLocalUser } from '../../../services/users/account-moderation.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { mediaPath } from '../../media/media-fields.ts'
@@ -21,7 +23,10 @@ const getRoomMedia = route({
   path: v1('/room/:roomId/media'),
   auth: 'admin',
   params: ofRoom,
-  handle: ({ params }, app) => listMediaInRoom(app, params.roomId),
+  async handle({ params: { roomId } }, app) {
+    await requireRoom(app, roomId)
+    return listMediaInRoom(app, roomId)
+  },
 })
 
 export const postQuarantineRoom = route({
@@ -29,8 +34,9 @@ export const postQuarantineRoom = route({
   path: [v1('/room/:roomId/media/quarantine'), v1('/quarantine_media/:roomId')],
   auth: 'admin',
   params: ofRoom,
-  async handle({ params, session }, app) {
-    return { num_quarantined: await quarantineRoom(app, params.roomId, session.userId) }
+  async handle({ params: { roomId }, session }, app) {
+    await requireRoom(app, roomId)
+    return { num_quarantined: await quarantineRoom(app, roomId, session.userId) }
   },
 })
 
@@ -39,8 +45,9 @@ export const postQuarantineUser = route({
   path: v1('/user/:userId/media/quarantine'),
   auth: 'admin',
   params: ofUser,
-  async handle({ params, session }, app) {
-    return { num_quarantined: await quarantineUser(app, params.userId, session.userId) }
+  async handle({ params: { userId }, session }, app) {
+    await findLocalUser(app, userId)
+    return { num_quarantined: await quarantineUser(app, userId, session.userId) }
   },
 })
 

@@ -63,7 +63,7 @@ const postUpdatesEnabled = route({
   method: 'POST',
   path: enabledPath,
   auth: 'admin',
-  body: z.object({ enabled: z.boolean() }),
+  body: z.object({ enabled: z.boolean().default(true) }),
   handle({ body: { enabled } }) {
     if (!enabled) throw new InvalidParamError('Hearth has no background updates that could be stopped')
     return { enabled }
@@ -91,13 +91,14 @@ const postStartJob = route({
 
 const statuses = z.enum(['scheduled', 'active', 'complete', 'failed', 'cancelled'])
 const statusList = z.union([statuses.transform((status) => [status]), z.array(statuses)]).optional()
+const actionList = z.union([opaqueName.transform((name) => [name]), z.array(opaqueName)]).optional()
 
 const getScheduledTasks = route({
   method: 'GET',
   path: v1('/scheduled_tasks'),
   auth: 'admin',
   query: z.object({
-    action_name: opaqueName.optional(),
+    action_name: actionList,
     resource_id: opaqueName.optional(),
     status: statusList,
     job_status: statusList,

@@ -4,7 +4,7 @@ import {
   registerBySharedSecret,
 } from '../../../services/users/registration/shared-secret-registration.ts'
 import { route } from '../../http/route.ts'
-import { v1 } from '../admin-fields.ts'
+import { typeOfUser, v1 } from '../admin-fields.ts'
 
 const path = v1('/register')
 
@@ -28,9 +28,10 @@ export const postAdminRegister = route({
     nonce: z.string(),
     username: z.string(),
     password: z.string(),
-    displayname: z.string().max(256).optional(),
-    admin: z.boolean().default(false),
-    user_type: z.string().optional(),
+    displayname: z.string().max(256).nullish(),
+    admin: z.boolean().nullish(),
+    user_type: typeOfUser.nullish(),
+    refresh_token: z.boolean().default(false),
     mac: z.string(),
   }),
   handle: ({ body }, app) => registerBySharedSecret(app, body),

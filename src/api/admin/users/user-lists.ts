@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { App } from '../../../app.ts'
+import { findLocalUser } from '../../../services/users/account-moderation.ts'
 import { appserviceIdOf } from '../../../services/users/administration/describe-user.ts'
 import {
   countUsers,
@@ -56,7 +57,8 @@ const getSearchUsers = route({
   auth: 'admin',
   params: ofUser,
   query: z.object({ term }),
-  async handle({ query: { term: idPart } }, app) {
+  async handle({ params, query: { term: idPart } }, app) {
+    await findLocalUser(app, params.userId)
     const page = { order: 'name', isDescending: false, from: 0, limit: 100 }
     const users = await listUsers(app.database, { ...EVERYBODY, idPart }, page)
     return users.map(({ user_id, is_guest, is_admin, user_type }) => ({

@@ -4,7 +4,7 @@ import { describeUser } from '../../../services/users/administration/describe-us
 import { putUser } from '../../../services/users/administration/put-user.ts'
 import { userIdForNewName } from '../../../services/users/user-names.ts'
 import { type AnyEndpoint, Reply, route } from '../../http/route.ts'
-import { hearthV1, ofUser, v2 } from '../admin-fields.ts'
+import { hearthV1, ofUser, typeOfUser, v2 } from '../admin-fields.ts'
 
 const MAX_LIST = 100
 const MAX_NAME = 255
@@ -39,18 +39,18 @@ export const putOneUser = route({
     threepids: z
       .array(z.object({ medium: z.string(), address: z.string().max(255) }))
       .max(MAX_LIST)
-      .optional(),
+      .nullish(),
     external_ids: z
       .array(z.object({ auth_provider: z.string().max(255), external_id: z.string() }))
       .max(MAX_LIST)
-      .optional(),
+      .nullish(),
     admin: z.boolean().optional(),
     deactivated: z.boolean().optional(),
     locked: z.boolean().optional(),
-    user_type: z.enum(['bot', 'support']).nullish(),
+    user_type: typeOfUser.nullish(),
   }),
   async handle({ params: { userId }, body, session }, app) {
-    const { password, logout_devices: logOutDevices, displayname, avatar_url: avatarUrl, threepids } = body
+    const { password, logout_devices: logOutDevices, displayname, avatar_url: avatarUrl } = body
     const { admin, deactivated, locked, user_type: userType } = body
     const links = body.external_ids?.map(({ auth_provider, external_id: subject }) => ({
       ...{ providerId: auth_provider, subject },
@@ -59,7 +59,8 @@ export const putOneUser = route({
       userId,
       by: session.userId,
       change: {
-        ...{ password, logOutDevices, displayname, avatarUrl, threepids, admin, deactivated, locked, userType },
+        ...{ password, logOutDevices, displayname, avatarUrl, admin, deactivated, locked, userType },
+        threepids: body.threepids ?? undefined,
         also: links && ((tx) => replaceLinks(app, tx, { userId, links })),
       },
     })

@@ -40,10 +40,10 @@ export async function purgeHistory(app: App, { roomId, upTo, deleteLocal }: Hist
 }
 
 async function orderOf(app: App, roomId: RoomId, eventId: EventId): Promise<{ order: number }> {
+  await requireWholeRoom(app, roomId)
   const [event] = await loadEventsById(app.database, [eventId])
   if (!event || event.event_order === null) throw new NotFoundError('This server does not have the event')
   if (event.room_id !== roomId) throw new InvalidParamError('The event is of another room')
-  await requireWholeRoom(app, roomId)
   return { order: event.event_order }
 }
 

@@ -25,11 +25,12 @@ test('makes the account, whether or not registration is open', async () => {
   expect(await findUser(app.database, login.user_id)).toMatchObject({ is_admin: true })
 })
 
-test('the kind of user is signed too, where it is given', async () => {
+test('the type of the user is signed and stored, where it is given', async () => {
   const nonce = await newRegistrationNonce(app)
   const mac = macOf([nonce, 'helper', 'correct horse', 'notadmin', 'support'])
   const request = { nonce, username: 'helper', password: 'correct horse', admin: false, user_type: 'support', mac }
-  expect((await registerBySharedSecret(app, request)).user_id).toBe('@helper:hearth.test')
+  const { user_id: userId } = await registerBySharedSecret(app, request)
+  expect(await findUser(app.database, userId)).toMatchObject({ user_id: '@helper:hearth.test', user_type: 'support' })
 })
 
 test.each([

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { App } from '../../../app.ts'
 import { ForbiddenError, InvalidParamError } from '../../../core/errors.ts'
 import { insertRegistrationNonce, takeRegistrationNonce } from '../../../storage/users/registration-nonces.ts'
+import { updateUserType } from '../../../storage/users/users.ts'
 import { createUser } from '../create-user.ts'
 import { logInDevice } from '../device-login.ts'
 import type { LoginResult } from '../log-in.ts'
@@ -11,9 +12,11 @@ export type SharedSecretRegistration = {
   nonce: string
   username: string
   password: string
-  displayname?: string | undefined
-  admin: boolean
-  user_type?: string | undefined
+  displayname?: string | null | undefined
+  admin?: boolean | null | undefined
+  user_type?: string | null | undefined
+  /** Whether the session gets a refresh token. */
+  refresh_token?: boolean | undefined
   /** Hexadecimal HMAC-SHA1 of the registration. */
   mac: string
 }
@@ -46,10 +49,12 @@ export async function registerBySharedSecret(
   const { nonce, mac } = request
   const signed = signedParts(request)
   await requireSharedSecret(app, { nonce, mac, signed, algorithm: 'sha1' })
-  const { username: localpart, password, displayname: displayName, admin } = request
+  const { username: localpart, password, user_type: userType } = request
+  const account = { localpart, password, displayName: request.displayname ?? undefined, admin: request.admin ?? false }
   let tokens: Awaited<ReturnType<typeof logInDevice>> | undefined
-  const userId = await createUser(app, { localpart, password, displayName, admin }, async (tx, id) => {
-    tokens = await logInDevice(app, tx, { userId: id, device: { wantsRefreshToken: false } })
+  const userId = await createUser(app, account, async (tx, id) => {
+    if (userType) await updateUserType(tx, id, userType)
+    tokens = await logInDevice(app, tx, { userId: id, device: { wantsRefreshToken: request.refresh_token ?? false } })
   })
   return { user_id: userId, home_server: app.serverName, ...tokens! }
 }
