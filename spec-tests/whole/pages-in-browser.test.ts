@@ -1,14 +1,14 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startHearth, type TestHearth } from '../harness/hearth.ts'
 import { type MailServer, startMailServer } from '../harness/mail-server.ts'
 import { faultsOf } from '../harness/page-faults.ts'
 import { ACCOUNT_PAGES } from '../harness/page-states/account.ts'
 import { PAGES_FOR_CLIENTS } from '../harness/page-states/for-clients.ts'
 import { OAUTH_PAGES } from '../harness/page-states/oauth.ts'
-import { createTab, type PageStates } from '../harness/page-states/page-state.ts'
+import { createTab, type PageStates, type PageTab } from '../harness/page-states/page-state.ts'
 import { REGISTRATION_PAGES } from '../harness/page-states/registration.ts'
 import { SECOND_FACTOR_PAGES } from '../harness/page-states/second-factors.ts'
 import { SIGN_IN_PAGES } from '../harness/page-states/sign-in.ts'
@@ -78,30 +78,36 @@ describe.each(BY_CONFIG)('pages of the configuration $name', ({ config, states }
   afterAll(() => hearth?.dispose())
 
   describe.each(VIEWS)('$name', ({ name: view, window, language, ...options }) => {
-    test.each(states)('$name', async ({ name, open }) => {
+    let tab: PageTab
+    let complaints: string[]
+    beforeAll(async () => {
       // Without transitions, in the middle of which no colour would be the right one.
       const context = await browser.newContext({ ...options, viewport: WINDOWS[window], reducedMotion: 'reduce' })
-      try {
-        const tab = await createTab(context, { hearth, mails })
-        const complaints: string[] = []
-        // Among them what the Content-Security-Policy has blocked.
-        tab.page.on('console', (message) => {
-          if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
-        })
-        await open(tab)
-        const isAnswer = (text: string) => /Failed to load resource: the server responded with a status of 4/.test(text)
-        expect(complaints.filter((text) => !isAnswer(text))).toEqual([])
-        const scripts = options.javaScriptEnabled === true
-        for (const size of windowsOf(window)) {
-          await tab.page.setViewportSize(WINDOWS[size])
-          if (folder !== undefined) {
-            const path = join(folder, `${name.replace(/[^a-z0-9]+/gi, '-')}.${size}-${view}.png`)
-            await tab.page.screenshot({ path, fullPage: true })
-          }
-          expect(await faultsOf(tab.page, { language, scripts }), size).toEqual([])
+      tab = await createTab(context, { hearth, mails })
+      // Among them what the Content-Security-Policy has blocked.
+      tab.page.on('console', (message) => {
+        if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+      })
+    })
+    afterAll(() => tab?.page.context().close())
+    // A tab of its own for each page would take two thirds of the time.
+    beforeEach(async () => {
+      await tab.page.context().clearCookies()
+      complaints = []
+    })
+
+    test.each(states)('$name', async ({ name, open }) => {
+      await open(tab)
+      const isAnswer = (text: string) => /Failed to load resource: the server responded with a status of 4/.test(text)
+      expect(complaints.filter((text) => !isAnswer(text))).toEqual([])
+      const scripts = options.javaScriptEnabled === true
+      for (const size of windowsOf(window)) {
+        await tab.page.setViewportSize(WINDOWS[size])
+        if (folder !== undefined) {
+          const path = join(folder, `${name.replace(/[^a-z0-9]+/gi, '-')}.${size}-${view}.png`)
+          await tab.page.screenshot({ path, fullPage: true })
         }
-      } finally {
-        await context.close()
+        expect(await faultsOf(tab.page, { language, scripts }), size).toEqual([])
       }
     })
   })
