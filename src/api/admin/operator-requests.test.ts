@@ -114,6 +114,11 @@ describe('an operator, who is no user,', () => {
     expect([status, body]).toEqual([given ? expect.toSatisfy(isSuccess) : expect.toSatisfy(isOurs), body])
   })
 
+  test('alone may have the database copied, not an administrator', async () => {
+    const admin = await api.client('copying', { admin: true })
+    expect(await admin.ask('POST', `/../../..${COPY}`)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+  })
+
   test('ends all tasks that these begin', async () => {
     const filter = { action: null, resourceId: null, statuses: null, until: null }
     const ended = await pollUntil('all tasks have ended', async () => {

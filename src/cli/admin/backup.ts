@@ -1,23 +1,19 @@
-import { createWriteStream, existsSync, readFileSync } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { createWriteStream, readFileSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import { type Config, configurationFiles, loadConfig } from '../../config.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { createLogger } from '../../infra/logger.ts'
 import { joinStores } from '../../infra/object-store/object-stores.ts'
 import { openObjectStores } from '../../infra/object-store/open-object-stores.ts'
 import { type MediaMode, mediaMode, type Summary } from '../../services/backup/backup-format.ts'
-import { copyFolder } from '../../services/backup/copy-database.ts'
 import { openBackup } from '../../services/backup/read-backup.ts'
 import { verifyBackup } from '../../services/backup/verify-backup.ts'
 import { writeBackup } from '../../services/backup/write-backup.ts'
-import { recordWhenDone } from '../../services/users/administration/audit-log.ts'
-import { DataFolderLockedError } from '../../storage/engine/data-folder-lock.ts'
 import type { Database } from '../../storage/engine/database.ts'
-import { CONFIG_OPTION, CommandError, defineCommand, UsageError } from '../command.ts'
-import { actOfCommand, withConfiguredDatabase } from '../open-configured.ts'
-import { withRunningServer } from './admin-api.ts'
+import { CONFIG_OPTION, defineCommand, UsageError } from '../command.ts'
+import { actOfCommand } from '../open-configured.ts'
+import { writeNew } from './new-file.ts'
+import { readDatabase } from './read-database.ts'
 import { startProgress } from './show-progress.ts'
 
 type Wanted = { config: Config; configFile: string | undefined; media: MediaMode; file: string }
@@ -41,10 +37,13 @@ export const backupCommand = defineCommand({
     if (!mode) throw new UsageError('Say --media copy or --media list')
     const config = loadConfig({ configFile })
     const file = given ?? defaultName(config)
-    if (existsSync(file)) throw new CommandError(`${file} exists already. Choose another name.`)
-    const summary = await backUpAnywhere({ config, configFile, media: mode, file: `${file}.partial` })
-    if (!unverified) await verifyFile(`${file}.partial`)
-    await rename(`${file}.partial`, file)
+    const act = actOfCommand({ command: 'backup', target: null, details: { media: mode } })
+    const summary = await writeNew(file, 'file', async (partial) => {
+      const wanted = { config, configFile, media: mode, file: partial }
+      const written = await readDatabase(config, act, (database) => writeFile(wanted, database))
+      if (!unverified) await verifyFile(partial)
+      return written
+    })
     console.log(json ? JSON.stringify({ file, ...summary }) : describe(file, mode, summary))
     return 0
   },
@@ -68,30 +67,6 @@ function defaultName({ server_name }: Config): string {
   return `hearth-${server_name.replaceAll(/[^A-Za-z0-9.-]/g, '_')}-${time}.zip`
 }
 
-/** A running server holds the embedded database: it copies the database, so that this process can read the copy. */
-async function backUpAnywhere(wanted: Wanted): Promise<Summary> {
-  const { config } = wanted
-  try {
-    return await withConfiguredDatabase(config, (database) =>
-      recordWhenDone(
-        { database, clock: systemClock },
-        actOfCommand({ command: 'backup', target: null, details: { media: wanted.media } }),
-        () => writeFile(wanted, database),
-      ),
-    )
-  } catch (error) {
-    if (!(error instanceof DataFolderLockedError)) throw error
-  }
-  const folder = copyFolder(config)
-  // Refused while another command reads the copy, which therefore stays.
-  await withRunningServer(config, ({ request }) => request('POST', hearthV1('/database/copy')))
-  try {
-    return await withConfiguredDatabase({ ...config, data_dir: folder }, (database) => writeFile(wanted, database))
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
 async function writeFile({ config, configFile, media, file }: Wanted, database: Database): Promise<Summary> {
   const stores = await openObjectStores(config.media, createLogger({ ...config.log, level: 'fatal' }))
   const progress = startProgress()
@@ -100,15 +75,13 @@ async function writeFile({ config, configFile, media, file }: Wanted, database: 
     database,
     objects: media === 'copy' ? joinStores(stores) : undefined,
     files: new Map([...configurationFiles(config, { configFile })].map(([name, path]) => [name, read(path)])),
+    spoolFile: `${file}.list`,
     clock: systemClock,
     report: ({ step, rows, files }) => progress.show(`${step}: ${rows} rows, ${files} files so far`),
   })
   try {
     const [summary] = await Promise.all([done, pipeline(output, createWriteStream(file, { mode: 0o600, flush: true }))])
     return summary
-  } catch (error) {
-    await rm(file, { force: true })
-    throw error
   } finally {
     progress.stop()
   }

@@ -1,12 +1,12 @@
-import { createWriteStream, existsSync } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import { loadConfig } from '../../config.ts'
 import { localpartOf } from '../../core/ids.ts'
 import { askAccount } from '../ask-account.ts'
-import { CONFIG_OPTION, CommandError, defineCommand } from '../command.ts'
+import { CONFIG_OPTION, defineCommand } from '../command.ts'
 import { withAdminApi } from './admin-api.ts'
+import { writeNew } from './new-file.ts'
 
 export const exportUserCommand = defineCommand({
   argument: '[USERNAME]',
@@ -21,17 +21,12 @@ export const exportUserCommand = defineCommand({
     const config = loadConfig({ configFile })
     const userId = await askAccount(config, name, 'user export')
     const file = output ?? `${localpartOf(userId)}.zip`
-    if (existsSync(file)) throw new CommandError(`${file} exists already. Choose another name.`)
     const path = hearthV1(`/users/${encodeURIComponent(userId)}/export`)
-    try {
-      await withAdminApi(config, async ({ download }) =>
-        pipeline(await download(path), createWriteStream(`${file}.partial`, { mode: 0o600, flush: true })),
-      )
-    } catch (error) {
-      await rm(`${file}.partial`, { force: true })
-      throw error
-    }
-    await rename(`${file}.partial`, file)
+    await writeNew(file, 'file', (partial) =>
+      withAdminApi(config, async ({ download }) =>
+        pipeline(await download(path), createWriteStream(partial, { mode: 0o600, flush: true })),
+      ),
+    )
     console.log(`${file} has the data of ${userId}.`)
     return 0
   },

@@ -88,7 +88,14 @@ async function upload(content: string): Promise<void> {
 
 function source() {
   const files = new Map([['config/hearth.yaml', 'server_name: hearth.test\r\n']])
-  return { serverName: 'hearth.test', database: api.app.database, clock, report: () => {}, files }
+  return {
+    serverName: 'hearth.test',
+    database: api.app.database,
+    clock,
+    report: () => {},
+    files,
+    spoolFile: `${file}.list`,
+  }
 }
 
 async function backUp(path: string): Promise<Summary> {
@@ -137,6 +144,7 @@ test('the rows and the media are the same, apart from what a restore changes', a
   // A backup of the restored database has the same checksums.
   const again = writeBackup({ ...source(), database, objects: undefined })
   const [second] = await Promise.all([again.done, pipeline(again.output, createWriteStream(`${file}.again`))])
+  expect(second.media).toEqual({ files: 2, bytes: 'onetwo'.length, missing: [] })
   const kept = (all: Summary) => Object.entries(all.tables).filter(([name]) => !CHANGED.includes(name))
   expect(kept(second)).toEqual(kept(summary))
   expect(kept(summary).filter(([, { rows: count }]) => count > 0).length).toBeGreaterThan(10)

@@ -19,6 +19,7 @@ import {
   type Summary,
   tableEntry,
 } from './backup-format.ts'
+import { type SpooledLines, spoolLines } from './spool-lines.ts'
 
 /** How far a backup is. */
 export type Progress = { step: string; rows: number; files: number }
@@ -30,6 +31,8 @@ export type BackupSource = {
   objects: ObjectStore | undefined
   /** Files of the configuration, by their name in the backup. */
   files: ReadonlyMap<string, string>
+  /** Where a file can be created and deleted, for lists. */
+  spoolFile: string
   clock: Clock
   report(progress: Progress): void
 }
@@ -53,12 +56,15 @@ async function write(zip: ZipWriter, source: BackupSource): Promise<Summary> {
     await addManifest(zip, db, source)
     const ofFiles: Summary['files'] = {}
     for (const [name, text] of files) ofFiles[name] = await addCounted(zip, name, toLines([[text]]))
-    return { files: ofFiles, ...(await addDatabase(zip, db, () => report(progress), progress)) }
+    const ofDatabase = await addDatabase(zip, db, () => report(progress), progress)
+    const media = objects
+      ? // Not within the snapshot: it would keep the database from cleaning up for as long as the media take.
+        { files: await spoolLines(source.spoolFile, listFiles(db)), objects }
+      : await addMediaList(zip, db)
+    return { files: ofFiles, ...ofDatabase, media }
   })
   progress.step = 'media'
-  const ofMedia = objects
-    ? await addMedia(zip, media, { objects, progress, report: () => report(progress) })
-    : await addMediaList(zip, media)
+  const ofMedia = 'objects' in media ? await addMedia(zip, media, { progress, report: () => report(progress) }) : media
   const summary: Summary = { ...parts, media: ofMedia, finished_ts: clock.now() }
   await zip.add(SUMMARY, toLines([[JSON.stringify(summary, undefined, 2)]]))
   zip.end()
@@ -83,7 +89,7 @@ async function addDatabase(
   db: Db,
   report: () => void,
   progress: Progress,
-): Promise<Pick<Summary, 'tables' | 'sequences'> & { media: KeptFile[] }> {
+): Promise<Pick<Summary, 'tables' | 'sequences'>> {
   const tables: Summary['tables'] = {}
   for (const { name } of await listTables(db)) {
     let rows = 0
@@ -95,17 +101,19 @@ async function addDatabase(
     })
     tables[name] = { ...(await addCounted(zip, tableEntry(name), lines)), rows }
   }
-  return { tables, sequences: await readSequences(db), media: await listFiles(db) }
+  return { tables, sequences: await readSequences(db) }
 }
 
 /** Adds the files of the snapshot. Files that were deleted since, by uploaders or administrators, are missing. */
 async function addMedia(
   zip: ZipWriter,
-  media: readonly KeptFile[],
-  { objects, progress, report }: { objects: ObjectStore; progress: Progress; report: () => void },
+  { files, objects }: { files: SpooledLines; objects: ObjectStore },
+  { progress, report }: { progress: Progress; report: () => void },
 ): Promise<Summary['media']> {
+  await using spooled = files
   const result: Summary['media'] = { files: 0, bytes: 0, missing: [] }
-  for (const { sha256, size, object_key } of media) {
+  for await (const line of spooled.lines()) {
+    const { sha256, size, object_key } = JSON.parse(line) as KeptFile
     const content = await objects.get(object_key)
     if (content) {
       await zip.add(mediaEntry(sha256), content, 'binary')
@@ -120,10 +128,17 @@ async function addMedia(
   return result
 }
 
-async function addMediaList(zip: ZipWriter, media: readonly KeptFile[]): Promise<Summary['media']> {
-  const lines = media.map((file) => JSON.stringify(file))
-  await zip.add(MEDIA_LIST, toLines(lines.length > 0 ? [lines] : []))
-  return { files: media.length, bytes: media.reduce((sum, { size }) => sum + size, 0), missing: [] }
+async function addMediaList(zip: ZipWriter, db: Db): Promise<Summary['media']> {
+  const result: Summary['media'] = { files: 0, bytes: 0, missing: [] }
+  async function* counted() {
+    for await (const lines of listFiles(db)) {
+      for (const line of lines) result.bytes += (JSON.parse(line) as KeptFile).size
+      result.files += lines.length
+      yield lines
+    }
+  }
+  await zip.add(MEDIA_LIST, toLines(counted()))
+  return result
 }
 
 async function* toLines(

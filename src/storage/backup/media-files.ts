@@ -1,16 +1,16 @@
 import { sql } from 'kysely'
 import type { Db, Tx } from '../engine/database.ts'
 import type { StoreName } from '../schema/media.ts'
+import { fetchRows } from './snapshot.ts'
 
 /** A file of the media store. */
 export type KeptFile = { sha256: string; size: number; object_key: string; store: StoreName }
 
-/** Returns all files, without thumbnails: these are made again. */
-export async function listFiles(db: Db): Promise<KeptFile[]> {
-  const { rows } = await sql<KeptFile>`select sha256, size, object_key, store from media_files order by sha256`.execute(
-    db.sql,
-  )
-  return rows
+/** Returns all files as JSON of KeptFile, some at a time, without thumbnails; `db` is in a transaction. */
+export async function* listFiles(db: Db): AsyncGenerator<string[]> {
+  await sql`declare snapshot_rows no scroll cursor for select to_json(file)::text as row from
+    (select sha256, size, object_key, store from media_files order by sha256) as file`.execute(db.sql)
+  yield* fetchRows(db)
 }
 
 /**

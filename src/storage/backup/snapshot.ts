@@ -12,13 +12,18 @@ export async function withSnapshot<Result>(database: Database, read: (db: Db) =>
 
 /** Returns the rows of a table as JSON objects, some at a time; `db` is in a transaction. */
 export async function* readTable(db: Db, table: string): AsyncGenerator<string[]> {
-  await sql`declare table_rows no scroll cursor for
+  await sql`declare snapshot_rows no scroll cursor for
     select to_json(kept)::text as row from ${sql.table(table)} as kept`.execute(db.sql)
+  yield* fetchRows(db)
+}
+
+/** Returns the rows of the cursor `snapshot_rows`, texts in its column `row`, some at a time; then closes it. */
+export async function* fetchRows(db: Db): AsyncGenerator<string[]> {
   for (;;) {
     // Few, because a row may have a megabyte, as account data has.
-    const { rows } = await sql`fetch 64 from table_rows`.execute(db.sql)
+    const { rows } = await sql`fetch 64 from snapshot_rows`.execute(db.sql)
     if (rows.length === 0) break
     yield (rows as { row: string }[]).map(({ row }) => row)
   }
-  await sql`close table_rows`.execute(db.sql)
+  await sql`close snapshot_rows`.execute(db.sql)
 }
