@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { ask, registerUser } from '../harness/client.ts'
+import { listEndpoints } from '../harness/admin-endpoints.ts'
+import { ask, registerAdmin, registerUser } from '../harness/client.ts'
 import { stageIn } from '../harness/federation-attacks/mallory.ts'
+import { SHARED_SECRET } from '../harness/hearth.ts'
 import { type Attack, describeAttacks, type HostileWorld } from '../harness/hostile-world.ts'
+import { API_SCOPE, signInByOAuth } from '../harness/oauth-client.ts'
 import { createRoom, hasEvent, v3 } from '../harness/rooms.ts'
 import { type SpamService, startSpamService } from '../harness/spam-service.ts'
 
@@ -98,26 +100,74 @@ const ANSWERS: Attack[] = [
   answerToRemoteEvent('there is no answer', null, true),
 ]
 
-/** The endpoints for administrators, from the generated list. */
-function adminEndpoints(): [method: string, path: string][] {
-  const text = readFileSync(new URL('../../docs/endpoints.md', import.meta.url), 'utf8')
-  const rows = [...text.matchAll(/^\| (GET|POST|PUT|DELETE|PATCH) \| `([^`]+)`[^|]* \| admin\b/gm)]
-  return rows.map(([, method, path]) => [method!, path!.replaceAll(/[:*]\w+/g, 'x')])
+/** The endpoints for administrators. */
+const ENDPOINTS = listEndpoints()
+  .filter(({ auth }) => auth === 'admin')
+  .flatMap(({ method, paths }) => paths.map((path) => ({ method, path: path.replaceAll(/[:*]\w+/g, 'x') })))
+
+/** Asks every endpoint, or those whose path begins so, and expects the same refusal. */
+async function refusedBy(
+  { url }: HostileWorld,
+  token: string | undefined,
+  refusal: [status: number, errcode: string],
+  start = '/',
+): Promise<void> {
+  const asked = ENDPOINTS.filter(({ path }) => path.startsWith(start))
+  expect(asked.length).toBeGreaterThan(start === '/' ? 150 : 20)
+  for (const { method, path } of asked) {
+    const body = method === 'GET' ? {} : { body: {} }
+    const answer = await ask(url, { method, path, ...body, ...(token !== undefined && { token }) })
+    // The answers of MAS have no error code.
+    const errcode = path.startsWith('/api/admin/') ? refusal[1] : answer.body.errcode
+    expect([method, path, answer.status, errcode]).toEqual([method, path, ...refusal])
+  }
 }
 
+const FORBIDDEN: [number, string] = [403, 'M_FORBIDDEN']
+
+/** No one but an administrator, with the scope, gets anything from an endpoint for administrators. */
 const OUTSIDERS: Attack[] = [
+  { name: 'every endpoint, by a user', attempt: (world) => refusedBy(world, world.alice.accessToken, FORBIDDEN) },
   {
-    name: 'every endpoint for administrators, by a user and without a token',
-    async attempt({ alice, url }) {
-      const endpoints = adminEndpoints()
-      expect(endpoints.length).toBeGreaterThan(150)
-      for (const [method, path] of endpoints) {
-        const body = method === 'GET' ? undefined : {}
-        const user = await alice.ask(method, path, body)
-        expect([method, path, user.status]).toEqual([method, path, 403])
-        const stranger = await ask(url, { method, path, ...(body && { body }) })
-        expect([method, path, stranger.status]).toEqual([method, path, 401])
-      }
+    name: 'every endpoint, without a token',
+    attempt: (world) => refusedBy(world, undefined, [401, 'M_MISSING_TOKEN']),
+  },
+  {
+    name: 'every endpoint, by a wrong token',
+    attempt: (world) => refusedBy(world, 'x', [401, 'M_UNKNOWN_TOKEN']),
+  },
+  {
+    name: 'every endpoint, by a guest',
+    async attempt(world) {
+      const { body } = await ask(world.url, { method: 'POST', path: `${v3}/register?kind=guest`, body: {} })
+      await refusedBy(world, body.access_token, [403, 'M_GUEST_ACCESS_FORBIDDEN'])
+    },
+  },
+  {
+    name: 'every endpoint, by a client of an administrator without the scope',
+    async attempt(world) {
+      const { access_token: token } = await signInByOAuth(world.url, await registerAdmin(world.url))
+      await refusedBy(world, token, FORBIDDEN)
+    },
+  },
+  {
+    name: 'every endpoint, by a personal token of an administrator without the scope',
+    async attempt(world) {
+      const admin = await registerAdmin(world.url)
+      const path = `/_hearth/admin/v1/users/${encodeURIComponent(admin.userId)}/personal_tokens`
+      const { access_token: token } = await admin.post(path, { name: 'bot', scope: 'urn:matrix:client:api:*' })
+      await refusedBy(world, token, FORBIDDEN)
+    },
+  },
+  {
+    name: 'the endpoints of one interface, with the scope of the other',
+    async attempt(world) {
+      const admin = await registerAdmin(world.url)
+      const tokenFor = async (scope: string) =>
+        (await signInByOAuth(world.url, admin, { scope: `${API_SCOPE} ${scope}` })).access_token
+      await refusedBy(world, await tokenFor('urn:synapse:admin:*'), FORBIDDEN, '/api/admin/')
+      const ofMas = await tokenFor('urn:mas:admin')
+      for (const start of ['/_synapse/admin/', '/_hearth/admin/']) await refusedBy(world, ofMas, FORBIDDEN, start)
     },
   },
 ]
@@ -126,5 +176,5 @@ describeAttacks('administration', [...ANSWERS, ...OUTSIDERS], async (federation)
   service = await startSpamService()
   federation.onDispose(() => service.close())
   const spam_checks = { url: service.url, checks: [...CHECKS], timeout: '1s' }
-  return { config: { spam_checks } }
+  return { config: { spam_checks, registration: { enabled: true, shared_secret: SHARED_SECRET, guests: true } } }
 })

@@ -100,23 +100,44 @@ const REQUESTS = adminEndpoints.flatMap((endpoint: AnyEndpoint) =>
     : [],
 )
 
+/** The audit log has the first path of an endpoint. */
+function firstNameOf(name: string): string {
+  const [method, path] = name.split(' ') as [string, string]
+  const endpoint = adminEndpoints.find((each) => each.method === method && [each.path].flat().includes(path))
+  return `${method} ${[endpoint!.path].flat()[0]}`
+}
+
 describe('an operator, who is no user,', () => {
   let shared: World
+  const done = new Set<string>()
   beforeAll(async () => {
     shared = await createWorld()
   })
 
-  test.each(REQUESTS)('sends %s', async (_name, method, path) => {
+  test.each(REQUESTS)('sends %s', async (name, method, path) => {
     const world = method === 'GET' ? shared : await createWorld()
     const given = method === 'GET' ? undefined : bodyFor(path, world)
     const { status, body } = await send(method, pathFor(path, world), given)
     // Requests with a body of their own succeed; others may name what does not exist.
+    if (method !== 'GET' && isSuccess(status)) done.add(name)
     expect([status, body]).toEqual([given ? expect.toSatisfy(isSuccess) : expect.toSatisfy(isOurs), body])
   })
 
   test('alone may have the database copied, not an administrator', async () => {
     const admin = await api.client('copying', { admin: true })
     expect(await admin.ask('POST', `/../../..${COPY}`)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+  })
+
+  test('is in the audit log with each act', async () => {
+    const actions: string[] = []
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const { body } = await send('GET', `/_hearth/admin/v1/audit_log?dir=f&limit=1000&from=${from}`)
+      actions.push(...body.entries.map(({ action }: { action: string }) => action))
+      from = body.next_token
+    }
+    const entered = new Set(actions)
+    expect(done.size).toBeGreaterThan(50)
+    expect([...done].filter((name) => !entered.has(firstNameOf(name)))).toEqual([])
   })
 
   test('ends all tasks that these begin', async () => {
