@@ -39,6 +39,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'restore a backup onto an empty machine',
     load: async () => (await import('./cli/admin/restore.ts')).restore,
   },
+  'export-server': {
+    summary: 'export the whole server as NDJSON, for people and other programs',
+    load: async () => (await import('./cli/admin/export-server.ts')).exportServerCommand,
+  },
   'list-endpoints': {
     summary: 'print every HTTP endpoint with its authentication and rate limit',
     load: async () => (await import('./cli/list-endpoints.ts')).listEndpoints,
