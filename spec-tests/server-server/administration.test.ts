@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { registerAdmin, registerUser, sendText, type TestUser } from '../harness/client.ts'
+import { registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
-import { bodiesOf, createRoom, historyOf, roomPath, v3 } from '../harness/rooms.ts'
+import { bodiesOf, createRoom, historyOf, refusal, roomPath, v3 } from '../harness/rooms.ts'
 
-/** Rooms that administrators delete, as https://element-hq.github.io/synapse/latest/admin_api/rooms.html#delete-room-api */
+/** What acts of an administrator do over two servers: on the own one, and on that of other members of a room. */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let home: TestHearth
 let away: TestHearth
@@ -42,6 +42,7 @@ async function membershipOfBob(roomId: string): Promise<string | undefined> {
   return chunk.find((member: { state_key: string }) => member.state_key === bob.userId)?.content.membership
 }
 
+/** https://element-hq.github.io/synapse/latest/admin_api/rooms.html#delete-room-api */
 test('a room of another server is left there, forgotten here, and can be joined again with its history', async () => {
   const roomId = await createRoom(alice)
   await sendText(alice, roomId, 'before')
@@ -67,6 +68,7 @@ test('a room of another server is left there, forgotten here, and can be joined 
 
 test('a blocked room cannot be joined again, and members get a notice in a new one', async () => {
   const roomId = await createRoom(alice)
+  await sendText(alice, roomId, 'kept')
   await join(roomId)
   const moving = { new_room_user_id: admin.userId, room_name: 'Bad room', message: 'It is blocked', block: true }
   const answer = await admin.ask('DELETE', path('v1', roomId), moving)
@@ -77,8 +79,34 @@ test('a blocked room cannot be joined again, and members get a notice in a new o
     new_room_id: expect.any(String),
   })
   expect(bodiesOf(await historyOf(bob, answer.body.new_room_id))).toEqual(['It is blocked'])
-  const again = await bob.ask('POST', `${v3}/join/${encodeURIComponent(roomId)}?via=${home.serverName}`)
-  expect([again.status, again.body.errcode]).toEqual([403, 'M_FORBIDDEN'])
+  await pollUntil('the other server knows', async () => (await membershipOfBob(roomId)) === 'leave')
+  const rejoin = `${v3}/join/${encodeURIComponent(roomId)}?via=${home.serverName}`
+  expect(await refusal(bob, 'POST', rejoin)).toEqual([403, 'M_FORBIDDEN'])
+  expect((await alice.ask('POST', roomPath(roomId, 'invite'), { user_id: bob.userId })).status).toBe(403)
+  await sendText(alice, roomId, 'after')
+  expect(bodiesOf(await historyOf(alice, roomId))).toEqual(['kept', 'after'])
+  expect((await alice.ask('GET', roomPath(answer.body.new_room_id, 'state'))).status).toBe(403)
+
+  const block = `${path('v1', roomId)}/block`
+  expect(await admin.get(block)).toEqual({ block: true, user_id: admin.userId })
+  await admin.put(block, { block: false })
+  await join(roomId)
+  await pollUntil('Bob is back', async () => (await membershipOfBob(roomId)) === 'join')
+})
+
+test('a room of this server goes on at the other one, without the users of this one', async () => {
+  const roomId = await createRoom(bob)
+  await alice.post(`${v3}/join/${encodeURIComponent(roomId)}?via=${away.serverName}`)
+  await sendText(bob, roomId, 'from Bob')
+  await pollUntil('it has arrived', async () => bodiesOf(await historyOf(alice, roomId)).includes('from Bob'))
+  await pollUntil('all state has arrived', async () => (await membershipOfBob(roomId)) === 'join')
+  await deleted(roomId)
+  await pollUntil('the other server knows', async () => (await membershipOfBob(roomId)) === 'leave')
+  expect(await refusal(admin, 'GET', path('v1', roomId))).toEqual([404, 'M_NOT_FOUND'])
+  await sendText(alice, roomId, 'from Alice')
+  expect(bodiesOf(await historyOf(alice, roomId))).toEqual(['from Bob', 'from Alice'])
+  await join(roomId)
+  await pollUntil('it has arrived', async () => bodiesOf(await historyOf(bob, roomId)).includes('from Alice'))
 })
 
 test('an invite to a room that is deleted is rejected', async () => {
@@ -108,5 +136,50 @@ test('purged messages of other servers are gone, come back from these to who pag
   expect(bodiesOf((await bob.get(`${v3}/sync`)).rooms.join[roomId].timeline.events)).toEqual(['own', 'last'])
   const bodies = async () => bodiesOf(await historyOf(bob, roomId)).sort()
   await pollUntil('they are back', async () => (await bodies()).length === 4)
+  expect(bodiesOf(await historyOf(alice, roomId)).sort()).toEqual(await bodies())
   expect(await bodies()).toEqual(['from afar', 'last', 'own', 'still from afar'])
+})
+
+test('with delete_local_events, own messages are purged too; the other server has them still', async () => {
+  const roomId = await createRoom(alice)
+  await join(roomId)
+  const own = await sendText(bob, roomId, 'own')
+  const last = await sendText(bob, roomId, 'last')
+  await pollUntil('they have arrived', async () => bodiesOf(await historyOf(alice, roomId)).includes('last'))
+  const body = { purge_up_to_event_id: last, delete_local_events: true }
+  const { purge_id: id } = await admin.post(`/_synapse/admin/v1/purge_history/${encodeURIComponent(roomId)}`, body)
+  const status = `/_synapse/admin/v1/purge_history_status/${id}`
+  await pollUntil('they are purged', async () => (await admin.get(status)).status === 'complete')
+  expect(await refusal(bob, 'GET', roomPath(roomId, `event/${encodeURIComponent(own)}`))).toEqual([404, 'M_NOT_FOUND'])
+  expect((await alice.get(roomPath(roomId, `event/${encodeURIComponent(own)}`))).content.body).toBe('own')
+})
+
+/** https://element-hq.github.io/synapse/latest/admin_api/server_notices.html */
+test('a server notice reaches the users of this server, in a room that no remote user enters', async () => {
+  const notices = '/_synapse/admin/v1/send_server_notice'
+  const notice = (to: TestUser, body: string) => ({ user_id: to.userId, content: { msgtype: 'm.text', body } })
+  const user = await registerUser(away.url)
+  const put = `${notices}/${uniqueName('txn')}`
+  const first = await admin.put(put, notice(user, 'once'))
+  expect(await admin.put(put, notice(user, 'once'))).toEqual(first)
+  await admin.post(notices, notice(user, 'twice'))
+  const [roomId] = Object.keys((await user.get(`${v3}/sync`)).rooms.invite)
+  await user.post(roomPath(roomId!, 'join'))
+  expect(bodiesOf(await historyOf(user, roomId!))).toEqual(['once', 'twice'])
+
+  for (const [method, to] of [
+    ['POST', notices],
+    ['PUT', `${notices}/${uniqueName('txn')}`],
+  ] as const)
+    expect(await refusal(admin, method, to, notice(alice, 'remote'))).toEqual([400, 'M_UNKNOWN'])
+  expect(await refusal(user, 'POST', roomPath(roomId!, 'invite'), { user_id: alice.userId })).toEqual([
+    ...[403, 'M_FORBIDDEN'],
+  ])
+  const enter = `${encodeURIComponent(roomId!)}?via=${away.serverName}`
+  for (const way of ['join', 'knock'])
+    expect(await refusal(alice, 'POST', `${v3}/${way}/${enter}`)).toEqual([403, 'M_FORBIDDEN'])
+  const { members } = await admin.get(`${path('v1', roomId!)}/members`)
+  expect(members.sort()).toEqual([`@notices:${away.serverName}`, user.userId].sort())
+  const { rooms = {} } = await alice.get(`${v3}/sync`)
+  expect({ ...rooms.join, ...rooms.invite, ...rooms.knock }).not.toHaveProperty([roomId!])
 })
