@@ -113,6 +113,7 @@ const ANSWERS = {
   page: ['8M', 'Events in one page of any list.'],
   keys: ['32M', 'Identity keys of devices; beyond the limit, devices of the users with the most bytes are omitted.'],
   stripped_state: ['8M', 'Stripped state of all invites; with many invites, each gets less.'],
+  profiles: ['16M', 'Profile fields of other users in a response of either sync.'],
   to_device: ['8M', 'To-device messages in one /sync response, or in one transaction to an application service.'],
 } as const satisfies Table
 

@@ -39,11 +39,15 @@ const roomEventFilter = z.looseObject({
 
 const eventFilter = z.looseObject(eventFilterShape)
 
+/** The profile fields whose changes a client follows: https://github.com/matrix-org/matrix-spec-proposals/pull/4429 */
+export const PROFILE_FIELDS = 'org.matrix.msc4429.profile_fields'
+
 const filter = z.looseObject({
   event_fields: strings.exactOptional(),
   event_format: z.enum(['client', 'federation']).exactOptional(),
   presence: eventFilter.exactOptional(),
   account_data: eventFilter.exactOptional(),
+  [PROFILE_FIELDS]: z.looseObject({ ids: strings.exactOptional() }).exactOptional(),
   room: z
     .looseObject({
       rooms: roomIds.exactOptional(),

@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely'
 import type { NewStreamRow } from '../schema/stream.ts'
 import type { Tables } from '../schema/tables.ts'
 import { brokenReference, type Committed, type Database, type Db, type Tx } from './database.ts'
-import { addDeviceListRooms } from './device-list-rooms.ts'
 import { isOutdated } from './prepared-statements.ts'
+import { addRowsOfRooms } from './rows-of-rooms.ts'
 import { appendStreamRows } from './stream-append.ts'
 import type { Statements } from './transactions.ts'
 
@@ -38,7 +38,7 @@ export function makeWrite(
         afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook),
       } as unknown as Tx
       const value = await work(tx)
-      await addDeviceListRooms(transaction, streamRows)
+      await addRowsOfRooms(transaction, streamRows)
       return value
     }
     const [result, lastPosition] = await transact({

@@ -36,11 +36,12 @@ export type KnownRoom = {
 export const KNOWN = {
   /** It was sent as a direct chat. */
   dm: 1,
-  /** Account data, receipts, typing and sticky events were sent, and changes follow. */
+  /** Account data, receipts, typing, sticky events and the members' profiles were sent, and changes follow. */
   accountData: 2,
   receipts: 4,
   typing: 8,
   sticky: 16,
+  profiles: 32,
 } as const
 
 /** Tables of sliding sync: `migrations/0012_sliding_sync.sql`. */

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { UserId } from '../../core/ids.ts'
 import type { Json } from '../../core/pdu.ts'
 import type { Db, Tx } from '../engine/database.ts'
+import { sharedLoads } from '../engine/shared-loads.ts'
 import { appendToStream } from '../engine/stream-append.ts'
 import type { ProfileRow } from '../schema/users.ts'
 
@@ -21,6 +22,9 @@ export async function loadProfiles(db: Db, userIds: readonly UserId[]): Promise<
   const { rows } = await sql<ProfileRow>`select * from profiles where user_id = any(${userIds}::text[])`.execute(db.sql)
   return new Map(rows.map((row) => [row.user_id, profileOf(row)]))
 }
+
+/** As `loadProfiles`; shared, because all users who share a room with a user request a changed profile at once. */
+export const loadChangedProfiles = sharedLoads<UserId, Profile>(loadProfiles, { whileReading: false })
 
 /** Replaces a profile, in which `changedField` changed, and appends to the stream. */
 export async function storeProfile(

@@ -53,13 +53,12 @@ export function slidingFilter(
   return filter
 }
 
-const scope = z
-  .object({
-    enabled: z.boolean().nullish(),
-    lists: names.nullish(),
-    rooms: names.nullish(),
-  })
-  .nullish()
+const scopeFields = z.object({
+  enabled: z.boolean().nullish(),
+  lists: names.nullish(),
+  rooms: names.nullish(),
+})
+const scope = scopeFields.nullish()
 
 /** The extension of MSC4308. */
 export const THREAD_SUBSCRIPTIONS = 'io.element.msc4308.thread_subscriptions'
@@ -67,6 +66,9 @@ const MAX_THREAD_SUBSCRIPTIONS = 512
 
 /** The extension of MSC4480, which has the number of the proposal that it was part of. */
 export const STICKY_EVENTS = 'org.matrix.msc4354.sticky_events'
+
+/** The extension of MSC4262. */
+export const PROFILES = 'org.matrix.msc4262.profiles'
 
 /** An extension whose data comes page by page. */
 const pages = z
@@ -86,6 +88,7 @@ export const extensionsSchema = z
     receipts: scope,
     typing: scope,
     [STICKY_EVENTS]: pages,
+    [PROFILES]: scopeFields.extend({ fields: names.nullish() }).nullish(),
     [THREAD_SUBSCRIPTIONS]: z
       .object({ enabled: z.boolean().nullish(), limit: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).nullish() })
       .nullish(),
@@ -95,7 +98,7 @@ export const extensionsSchema = z
 /** Converts extensions into the form of the services. */
 export function slidingExtensions(given: z.output<typeof extensionsSchema>): SlidingExtensions {
   const { to_device, e2ee, account_data, receipts, typing, ...proposed } = given ?? {}
-  const { [THREAD_SUBSCRIPTIONS]: threads, [STICKY_EVENTS]: sticky } = proposed
+  const { [THREAD_SUBSCRIPTIONS]: threads, [STICKY_EVENTS]: sticky, [PROFILES]: profiles } = proposed
   return {
     ...(to_device?.enabled && {
       toDevice: { since: to_device.since || undefined, limit: to_device.limit ?? 100 },
@@ -106,6 +109,9 @@ export function slidingExtensions(given: z.output<typeof extensionsSchema>): Sli
     ...(typing?.enabled && { typing: scopeOf(typing) }),
     ...(sticky?.enabled && {
       sticky: { since: sticky.since || undefined, limit: Math.min(sticky.limit ?? STICKY_OF_ANSWER, STICKY_OF_ANSWER) },
+    }),
+    ...(profiles?.enabled && {
+      profiles: { ...scopeOf(profiles), fields: profiles.fields ? [...profiles.fields].sort() : undefined },
     }),
     ...(threads?.enabled && {
       threadSubscriptions: { limit: Math.min(threads.limit ?? 100, MAX_THREAD_SUBSCRIPTIONS) },

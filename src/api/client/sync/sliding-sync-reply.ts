@@ -1,8 +1,9 @@
+import type { ProfileNews } from '../../../services/sync/sections/sync-profiles.ts'
 import type { ExtensionResults } from '../../../services/sync/sliding/sliding-extensions.ts'
 import type { SlidingRoom } from '../../../services/sync/sliding/sliding-rooms.ts'
 import type { SlidingReply } from '../../../services/sync/sliding/sliding-sync.ts'
 import { threadSubscriptionToken } from '../rooms/thread-subscriptions.ts'
-import { STICKY_EVENTS, THREAD_SUBSCRIPTIONS } from './sliding-sync-fields.ts'
+import { PROFILES, STICKY_EVENTS, THREAD_SUBSCRIPTIONS } from './sliding-sync-fields.ts'
 
 type Room = SlidingRoom & { lists: readonly string[] }
 
@@ -68,7 +69,8 @@ function heroOf({ user_id, displayname, avatar_url }: NonNullable<SlidingRoom['h
   return { user_id, ...(displayname !== null && { displayname }), ...(avatar_url !== null && { avatar_url }) }
 }
 
-function extensionsOf({ toDevice, e2ee, accountData, receipts, typing, threads, sticky }: ExtensionResults): object {
+function extensionsOf(results: ExtensionResults): object {
+  const { toDevice, e2ee, accountData, receipts, typing, threads, sticky, profiles } = results
   return {
     ...(toDevice && { to_device: toDevice }),
     ...(e2ee && { e2ee }),
@@ -85,6 +87,9 @@ function extensionsOf({ toDevice, e2ee, accountData, receipts, typing, threads, 
         }),
       },
     }),
+    ...(profiles && {
+      [PROFILES]: { users: Object.fromEntries([...profiles].map(([user, news]) => [user, news && profileOf(news)])) },
+    }),
     ...(threads && {
       [THREAD_SUBSCRIPTIONS]: {
         ...threads.changes,
@@ -92,4 +97,8 @@ function extensionsOf({ toDevice, e2ee, accountData, receipts, typing, threads, 
       },
     }),
   }
+}
+
+function profileOf({ updated, removed }: ProfileNews): object {
+  return { ...(Object.keys(updated).length > 0 && { updated }), ...(removed.length > 0 && { removed }) }
 }

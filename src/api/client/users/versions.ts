@@ -28,6 +28,8 @@ const UNSTABLE_FEATURES = {
   'hearth.sliding_sync_websocket': true,
   'org.matrix.msc4306': true,
   'org.matrix.msc4354': true,
+  'org.matrix.msc4429': true,
+  'org.matrix.msc4262': true,
   'com.beeper.msc4169': true,
   'org.matrix.msc3874': true,
   'org.matrix.msc3912': true,

@@ -1,4 +1,9 @@
-import type { EventFilter, Filter, RoomEventFilter } from '../../../core/filters/filter-schema.ts'
+import {
+  type EventFilter,
+  type Filter,
+  PROFILE_FIELDS,
+  type RoomEventFilter,
+} from '../../../core/filters/filter-schema.ts'
 import { compileEventFilter, compileRoomEventFilter, compileRoomFilter } from '../../../core/filters/match-event.ts'
 import type { TimelinePage } from '../../../storage/rooms/timeline/timeline-pages.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
@@ -21,6 +26,8 @@ export type SyncFilter = {
   takesRoomAccountData(event: TypedEvent, roomId: string): boolean
   takesAccountData(event: TypedEvent): boolean
   takesPresence(event: TypedEvent): boolean
+  /** The profile fields whose changes the client follows. */
+  profileFields: ReadonlySet<string>
   lazyLoadMembers: boolean
   includeRedundantMembers: boolean
   unreadThreadNotifications: boolean
@@ -48,6 +55,7 @@ export function compileSyncFilter(filter: Filter): SyncFilter {
     takesRoomAccountData: inRoom(room.account_data),
     takesAccountData: withoutRoom(filter.account_data),
     takesPresence: withoutRoom(filter.presence),
+    profileFields: new Set(filter[PROFILE_FIELDS]?.ids),
     lazyLoadMembers: state.lazy_load_members ?? timeline.lazy_load_members ?? false,
     includeRedundantMembers: state.include_redundant_members ?? timeline.include_redundant_members ?? false,
     unreadThreadNotifications: timeline.unread_thread_notifications ?? false,

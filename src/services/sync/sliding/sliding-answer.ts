@@ -6,16 +6,18 @@ import { KNOWN, type KnownRoom } from '../../../storage/schema/sliding-sync.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type ConnectionState, loadFlaggedRooms, loadKnownRooms } from '../../../storage/sync/sliding-connections.ts'
 import { removedRooms } from '../sections/removed-rooms.ts'
+import { membersIn } from '../sections/sync-profiles.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { roomsRead } from '../sections/sync-unread.ts'
 import {
+  type ExtensionNews,
   type ExtensionResults,
   extensionResults,
   hasExtensionNews,
   roomsWithEphemeralNews,
 } from './sliding-extensions.ts'
 import { type ConfigPlaces, configPlaces, planRooms, type SlidingRoomPlan, wasDirect } from './sliding-plan.ts'
-import type { SlidingRequest } from './sliding-request.ts'
+import { incompleteShape, profilesInShape, type SlidingRequest } from './sliding-request.ts'
 import type { SlidingContent } from './sliding-room-content.ts'
 import { loadUnread, type SlidingRoom, slidingRooms } from './sliding-rooms.ts'
 import { findWindows, type MatchedRoom } from './sliding-windows.ts'
@@ -84,6 +86,7 @@ export async function slidingAnswer(
     ),
     hasLists: request.lists.size > 0,
     stickyRooms: roomsWithSticky(app, plans),
+    profilesOf: shownProfiles({ rooms, plans, flags, shapes: [connection?.shape ?? '', shape] }),
     isSent: ({ room_id, event_id }) =>
       rooms.get(room_id)?.timeline?.events.some((event) => event.event_id === event_id) ?? false,
   })
@@ -98,7 +101,7 @@ export async function slidingAnswer(
       isAsBefore && known.size === 0
         ? undefined
         : // Changes that do not fit come with the next response, immediately, as if the request had changed.
-          { rooms: known, configs: storedConfigs(places), shape: loaded.isComplete ? shape : '' },
+          { rooms: known, configs: storedConfigs(places), shape: loaded.isComplete ? shape : incompleteShape(shape) },
   }
 }
 
@@ -106,6 +109,32 @@ export async function slidingAnswer(
 function roomsWithSticky({ clock }: Reading, plans: readonly SlidingRoomPlan[]): ReadonlySet<RoomId> {
   const now = clock.now()
   return new Set(plans.flatMap(({ room }) => (room.stickyUntil > now ? room.roomId : [])))
+}
+
+/**
+ * Returns for whom the client gets the whole profile: members whose member events or names it gets, and all members of
+ * rooms without lazy loading, once they are new or the client follows other fields. `shapes`: before and now.
+ */
+function shownProfiles({
+  rooms,
+  plans,
+  flags: { fresh, live },
+  shapes: [before, now],
+}: {
+  rooms: ReadonlyMap<RoomId, SlidingRoom>
+  plans: readonly SlidingRoomPlan[]
+  flags: Pick<ExtensionNews, 'fresh' | 'live'>
+  shapes: [string, string]
+}): ExtensionNews['profilesOf'] {
+  const areFieldsNew = profilesInShape(before) !== profilesInShape(now)
+  const whole = new Set([...fresh(KNOWN.profiles), ...(areFieldsNew ? live(KNOWN.profiles) : [])])
+  const isWhole = ({ room, config }: SlidingRoomPlan) =>
+    whole.has(room.roomId) && !config.requiredState.every(({ lazyMembers }) => lazyMembers)
+  const shown = [...rooms.values()].flatMap(({ requiredState, timeline, heroes = [] }) => [
+    ...membersIn([...requiredState, ...(timeline?.events ?? [])]),
+    ...heroes.map(({ user_id }) => user_id),
+  ])
+  return { userIds: shown, roomIds: plans.filter(isWhole).map(({ room }) => room.roomId) }
 }
 
 /** If not all rooms fit, subscribed ones come first. */
@@ -285,7 +314,7 @@ async function flagsOf(
   }
 }
 
-const FOLLOWED = KNOWN.accountData | KNOWN.receipts | KNOWN.typing | KNOWN.sticky
+const FOLLOWED = KNOWN.accountData | KNOWN.receipts | KNOWN.typing | KNOWN.sticky | KNOWN.profiles
 
 /** Returns the client's knowledge after the response, for rooms where it changes. */
 function knownAfterwards(

@@ -14,6 +14,7 @@ import {
   type SyncedAccountData,
 } from '../sections/sync-account-data.ts'
 import { allEphemeral, changedEphemeral, type Ephemeral, receiptOwner } from '../sections/sync-ephemeral.ts'
+import { allProfiles, type ProfilesNews, profileChanges, type WholeProfiles } from '../sections/sync-profiles.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { newSticky, serveSticky, stickyOfRooms } from '../sections/sync-sticky.ts'
 import { type ThreadSubscriptionChanges, threadSubscriptionChanges } from '../sections/thread-subscription-changes.ts'
@@ -31,6 +32,8 @@ export type ExtensionResults = {
   sticky?: { next_batch: string; hasMore: boolean; rooms: ReadonlyMap<RoomId, object[]> }
   /** Absent: no change. */
   threads?: ThreadSubscriptionChanges
+  /** Absent: no change. */
+  profiles?: ProfilesNews
 }
 
 /** The input of the extensions. `fresh`: rooms to send completely; `live`: rooms to send changes of. */
@@ -52,6 +55,7 @@ export type ExtensionNews = {
   hasLists: boolean
   /** The rooms of the response that have sticky events. */
   stickyRooms: ReadonlySet<RoomId>
+  profilesOf: WholeProfiles
   /** Whether the timelines of the response have an event. */
   isSent(event: StoredEvent): boolean
 }
@@ -64,13 +68,14 @@ export async function extensionResults(
   viewer: SyncViewer,
   news: ExtensionNews,
 ): Promise<ExtensionResults> {
-  const [toDevice, e2ee, accountData, ephemeral, sticky, threads] = await Promise.all([
+  const [toDevice, e2ee, accountData, ephemeral, sticky, threads, profiles] = await Promise.all([
     toDeviceResult(app, viewer, news),
     e2eeResult(app, viewer, news),
     accountDataResult(app, viewer, news),
     ephemeralResults(app, viewer, news),
     stickyResult(app, viewer, news),
     threadSubscriptionsResult(app, viewer, news),
+    profilesResult(app, viewer, news),
   ])
   return {
     ...(toDevice && { toDevice }),
@@ -79,6 +84,7 @@ export async function extensionResults(
     ...ephemeral,
     ...(sticky && { sticky }),
     ...(threads && { threads }),
+    ...(profiles && { profiles }),
   }
 }
 
@@ -91,10 +97,12 @@ export function hasExtensionNews({
   typing,
   sticky,
   threads,
+  profiles,
 }: ExtensionResults): boolean {
   const lists = e2ee?.device_lists
   return (
     threads !== undefined ||
+    profiles !== undefined ||
     (toDevice?.events.length ?? 0) > 0 ||
     (lists?.changed.length ?? 0) + (lists?.left.length ?? 0) > 0 ||
     (accountData?.global.length ?? 0) + (accountData?.rooms.size ?? 0) > 0 ||
@@ -166,6 +174,22 @@ async function threadSubscriptionsResult(
   if (!threadSubscriptions || !isChanged) return undefined
   const result = await threadSubscriptionChanges(app, userId, { from: from ?? 0, to, ...threadSubscriptions })
   return Object.keys(result.changes).length > 0 ? result : undefined
+}
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4262 */
+async function profilesResult(
+  app: Reading,
+  viewer: SyncViewer,
+  { extensions, from, to, rows, joined, profilesOf: whole }: ExtensionNews,
+): Promise<ProfilesNews | undefined> {
+  if (!extensions.profiles) return undefined
+  const fields = extensions.profiles.fields && new Set(extensions.profiles.fields)
+  const user = from === undefined ? await app.sync.connectedUsers.get(viewer.userId) : { joined }
+  const profiles =
+    from === undefined
+      ? await allProfiles(app, viewer, { fields, joined: [...user.joined], whole })
+      : await profileChanges(app, viewer, { fields, whole, isLazy: true, rows, joined, to })
+  return profiles.size > 0 ? profiles : undefined
 }
 
 /** https://github.com/matrix-org/matrix-spec-proposals/pull/3959 */

@@ -109,12 +109,14 @@ function isContentNew({ room }: MatchedRoom): boolean {
   return known.state_root !== room.stateRoot || known.event_order !== room.lastOrder
 }
 
-function extensionFlags(match: MatchedRoom, { accountData, receipts, typing, sticky }: SlidingExtensions): number {
+function extensionFlags(match: MatchedRoom, extensions: SlidingExtensions): number {
+  const { accountData, receipts, typing, sticky, profiles } = extensions
   return (
     (isInScope(match, accountData) ? KNOWN.accountData : 0) |
     (isInScope(match, receipts) ? KNOWN.receipts : 0) |
     (isInScope(match, typing) ? KNOWN.typing : 0) |
-    (sticky ? KNOWN.sticky : 0)
+    (sticky ? KNOWN.sticky : 0) |
+    (isInScope(match, profiles) ? KNOWN.profiles : 0)
   )
 }
 

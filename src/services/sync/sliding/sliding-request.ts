@@ -33,6 +33,8 @@ export type SlidingExtensions = {
   typing?: ExtensionScope | undefined
   threadSubscriptions?: { limit: number } | undefined
   sticky?: { since: string | undefined; limit: number } | undefined
+  /** `fields`: the names of the fields that the client follows, sorted; undefined: all. */
+  profiles?: (ExtensionScope & { fields: readonly string[] | undefined }) | undefined
 }
 
 /** A request of sliding sync, in either of its two forms. */
@@ -49,7 +51,10 @@ export type SlidingRequest = {
   lists: ReadonlyMap<string, SlidingList>
   subscriptions: ReadonlyMap<RoomId, RoomConfig>
   extensions: SlidingExtensions
-  /** A hash of the request without its position: when it changes, the response is immediate. */
+  /**
+   * A hash of the request without its position: when it changes, the response is immediate. After a dot, a hash of the
+   * profile fields.
+   */
   shape: string
   /** The user's presence as set by the device; undefined: unchanged. */
   presence?: PresenceState | undefined
@@ -63,8 +68,23 @@ export function slidingRequest(asked: Omit<SlidingRequest, 'shape'>): SlidingReq
 }
 
 function shapeOf({ lists, subscriptions, extensions }: Omit<SlidingRequest, 'shape'>): string {
-  const { accountData, receipts, typing, sticky } = extensions
+  const { accountData, receipts, typing, sticky, profiles } = extensions
   const rooms = [[...lists], [...subscriptions].sort(([a], [b]) => (a < b ? -1 : 1))]
-  const asked = [...rooms, accountData, receipts, typing, sticky !== undefined]
-  return hash('sha256', JSON.stringify(asked), 'base64url').slice(0, 22)
+  const asked = [...rooms, accountData, receipts, typing, sticky !== undefined, profiles]
+  return profiles ? `${shortHash(asked)}.${shortHash(profiles.fields ?? '*')}` : shortHash(asked)
+}
+
+function shortHash(value: unknown): string {
+  return hash('sha256', JSON.stringify(value), 'base64url').slice(0, 22)
+}
+
+/** Returns the part of a shape that stands for the profile fields; undefined: none are followed. */
+export function profilesInShape(shape: string): string | undefined {
+  return shape.split('.')[1]
+}
+
+/** Returns the shape to store for an incomplete response: the next one is immediate, as if the request had changed. */
+export function incompleteShape(shape: string): string {
+  const profiles = profilesInShape(shape)
+  return profiles === undefined ? '' : `.${profiles}`
 }

@@ -16,6 +16,7 @@ import { removedRooms } from '../sections/removed-rooms.ts'
 import { changedAccountData } from '../sections/sync-account-data.ts'
 import { allEphemeral, changedEphemeral } from '../sections/sync-ephemeral.ts'
 import { presenceChanges } from '../sections/sync-presence.ts'
+import { membersIn, type ProfilesNews, profileChanges } from '../sections/sync-profiles.ts'
 import { type SyncedRoom, type SyncViewer, syncRooms } from '../sections/sync-room.ts'
 import type { RoomSpan } from '../sections/sync-room-content.ts'
 import { serveSticky, stickyChanges } from '../sections/sync-sticky.ts'
@@ -25,7 +26,7 @@ import { type Departure, departedRooms } from './departed-rooms.ts'
 import { addRooms, type FirstRooms, placeOfRoom } from './first-rooms.ts'
 import { moreFirstRooms, strippedRooms } from './initial-sync.ts'
 import { type OwnChange, type RoomChange, roomChanges, rowsByRoom, wasJoinedAt } from './room-changes.ts'
-import { isInTimeline, type SyncedRooms, syncResponse } from './sync-response.ts'
+import { eventsIn, isInTimeline, profileSection, type SyncedRooms, syncResponse } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync' | 'push'>
 
@@ -56,13 +57,7 @@ export async function incrementalSync(
   const viewer = app.sync.sentMembers.addTo(asking, { from, to })
   // The user's rooms as of `to`, read before any await, since the stream updates them.
   const present = user.rooms
-  // Clients without lazy loading get a room only once its members are known:
-  // https://github.com/matrix-org/matrix-spec-proposals/pull/3902
-  const hidden = viewer.filter.lazyLoadMembers ? NONE : partial
-  const joined = hidden.size === 0 ? user.joined : new Set([...user.joined].filter((roomId) => !hidden.has(roomId)))
-  // Sections of rooms are those of rooms that the client has received. The other sections concern all rooms.
-  const sent =
-    lastRoom === undefined ? joined : new Set([...joined].filter((roomId) => placeOfRoom(roomId) <= lastRoom))
+  const { joined, sent } = shownRooms(viewer, user, { partial, lastRoom })
   const rows = await rowsOf(app, { user, from, to, joined, present })
   const isBehind = (acknowledged !== undefined && acknowledged < from) || stickyFrom !== undefined
   const presences = await app.stream.presencesBetween(from, to)
@@ -95,21 +90,47 @@ export async function incrementalSync(
   const more = lastRoom === undefined ? undefined : await moreFirstRooms(app, viewer, { after: lastRoom, to })
   synced.unread = await unreadOf(app, viewer, synced, changes)
   if (more) addFirstRooms(synced, more.rooms)
+  const profiles = await changedProfiles(app, viewer, { synced, rows, joined, to })
+  const sections = { ...encryption.sections, ...presence, ...profileSection(profiles) }
   const hasNews =
     fullState ||
     more !== undefined ||
     sticky.upTo !== undefined ||
     accountData.global.length > 0 ||
-    Object.keys(encryption.sections).length > 0 ||
-    presence.presence !== undefined ||
+    Object.keys(sections).length > 0 ||
     [synced.join, synced.leave, synced.invite, synced.knock].some((section) => section.size > 0)
   const nextBatch = syncToken(to, { toDevice: encryption.toDevice, sticky: sticky.upTo, lastRoom: more?.lastRoom })
-  return hasNews
-    ? { ...syncResponse(synced, accountData.global, nextBatch), ...encryption.sections, ...presence }
-    : undefined
+  return hasNews ? { ...syncResponse(synced, accountData.global, nextBatch), ...sections } : undefined
+}
+
+/** Returns the joined rooms that the client may get, and those among them that it has received. */
+function shownRooms(
+  { filter }: SyncViewer,
+  user: ConnectedUser,
+  { partial, lastRoom }: Pick<IncrementalSpan, 'partial' | 'lastRoom'>,
+): { joined: ReadonlySet<RoomId>; sent: ReadonlySet<RoomId> } {
+  // Clients without lazy loading get a room only once its members are known:
+  // https://github.com/matrix-org/matrix-spec-proposals/pull/3902
+  const hidden = filter.lazyLoadMembers ? NONE : partial
+  const joined = hidden.size === 0 ? user.joined : new Set([...user.joined].filter((roomId) => !hidden.has(roomId)))
+  // Sections of rooms are those of rooms that the client has received. The other sections concern all rooms.
+  const sent =
+    lastRoom === undefined ? joined : new Set([...joined].filter((roomId) => placeOfRoom(roomId) <= lastRoom))
+  return { joined, sent }
 }
 
 const NONE: ReadonlySet<RoomId> = new Set()
+
+async function changedProfiles(
+  app: Reading,
+  viewer: SyncViewer,
+  { synced, ...news }: { synced: SyncedRooms; rows: readonly StreamRow[]; joined: ReadonlySet<RoomId>; to: number },
+): Promise<ProfilesNews> {
+  const { profileFields: fields, lazyLoadMembers: isLazy } = viewer.filter
+  if (fields.size === 0) return new Map()
+  const whole = { roomIds: [], userIds: isLazy ? membersIn(eventsIn(synced)) : [] }
+  return profileChanges(app, viewer, { fields, whole, isLazy, ...news })
+}
 
 function unreadOf(app: Reading, viewer: SyncViewer, { join }: SyncedRooms, changes: readonly RoomChange[]) {
   const events = new Map(changes.map((change) => [change.roomId, change.events]))

@@ -6,9 +6,10 @@ import { loadNewestOfRooms, type NewestOfRoom } from '../../../storage/sync/sync
 import { strippedState } from '../../rooms/membership/stripped-state.ts'
 import { globalAccountData } from '../sections/sync-account-data.ts'
 import { allPresence } from '../sections/sync-presence.ts'
+import { allProfiles, membersIn } from '../sections/sync-profiles.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { firstRooms, type SomeFirstRooms } from './first-rooms.ts'
-import { type SyncedRooms, syncResponse } from './sync-response.ts'
+import { eventsIn, profileSection, type SyncedRooms, syncResponse } from './sync-response.ts'
 
 type Reading = Pick<App, 'config' | 'database' | 'clock' | 'stream' | 'reading' | 'sync' | 'push'>
 
@@ -40,8 +41,19 @@ export async function initialSync(
     strippedRooms(app, viewer, ofMembership('knock')),
   ])
   const synced: SyncedRooms = { ...first.rooms, invite, knock }
-  const body = { ...syncResponse(synced, global, syncToken(position)), ...presence }
+  const profiles = await profilesOf(app, viewer, synced, joined)
+  const body = { ...syncResponse(synced, global, syncToken(position)), ...presence, ...profileSection(profiles) }
   return { position, lastRoom: first.lastRoom, body }
+}
+
+/** Returns the profile fields that the client follows, of all members, or of those in the response. */
+async function profilesOf(app: Reading, viewer: SyncViewer, synced: SyncedRooms, joined: readonly RoomId[]) {
+  const { profileFields: fields, lazyLoadMembers } = viewer.filter
+  if (fields.size === 0) return undefined
+  const whole = lazyLoadMembers
+    ? { roomIds: [], userIds: membersIn(eventsIn(synced)) }
+    : { roomIds: joined, userIds: [] }
+  return allProfiles(app, viewer, { fields, joined, whole })
 }
 
 /**

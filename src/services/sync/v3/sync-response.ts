@@ -5,6 +5,7 @@ import type { JsonObject } from '../../../core/pdu.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import type { AccountDataEvent } from '../sections/sync-account-data.ts'
 import type { Ephemeral } from '../sections/sync-ephemeral.ts'
+import type { ProfilesNews } from '../sections/sync-profiles.ts'
 import type { SyncedRoom } from '../sections/sync-room.ts'
 import type { SyncedUnread } from '../sections/sync-unread.ts'
 
@@ -32,6 +33,26 @@ export function isInTimeline(join: SyncedRooms['join']): (event: StoredEvent) =>
     found.set(room_id, ids)
     return ids.has(event_id)
   }
+}
+
+/** Returns all state and timeline events of a response. */
+export function* eventsIn({ join, leave }: Pick<SyncedRooms, 'join' | 'leave'>): Generator<object> {
+  for (const { timeline, ...room } of [...join.values(), ...leave.values()]) {
+    yield* timeline.events
+    for (const key of ['state', 'state_after', 'org.matrix.msc4222.state_after'] as const) {
+      yield* room[key]?.events ?? []
+    }
+  }
+}
+
+/** Returns the section with changes of profiles; absent if there are none. */
+export function profileSection(profiles: ProfilesNews | undefined): object {
+  if (!profiles || profiles.size === 0) return {}
+  const updates = [...profiles].map(([user, news]) => {
+    const removed = news?.removed.map((field) => [field, null] as const) ?? []
+    return [user, { profile_updates: news && { ...news.updated, ...Object.fromEntries(removed) } }] as const
+  })
+  return { 'org.matrix.msc4429.users': Object.fromEntries(updates) }
 }
 
 /** Returns the response of /sync with its rooms and global account data; empty keys are left out, as in Synapse. */

@@ -18,3 +18,11 @@ export async function loadMemberProfiles(
   )
   return Map.groupBy(rows, (row) => row.room_id)
 }
+
+/** Returns the local users with a profile who have joined one of these rooms. */
+export async function loadMembersWithProfiles(db: Db, roomIds: readonly RoomId[]): Promise<UserId[]> {
+  if (roomIds.length === 0) return []
+  const { rows } = await sql<{ user_id: UserId }>`select distinct profiles.user_id from room_memberships
+    join profiles using (user_id) where room_id = any(${roomIds}::text[]) and membership = 'join'`.execute(db.sql)
+  return rows.map(({ user_id }) => user_id)
+}
