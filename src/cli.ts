@@ -147,6 +147,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'delete a room',
     load: async () => (await import('./cli/admin/rooms.ts')).deleteRoomCommand,
   },
+  'room check-state': {
+    summary: 'recompute the state of a room, and compare it with other servers',
+    load: async () => (await import('./cli/admin/room-state.ts')).checkStateCommand,
+  },
   'room block': {
     summary: 'block a room',
     load: async () => (await import('./cli/admin/rooms.ts')).blockRoomCommand,

@@ -11,6 +11,7 @@ import { roomActEndpoints } from './admin/rooms/room-acts.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
 import { roomListEndpoints } from './admin/rooms/room-lists.ts'
 import { administeredRoomEndpoints } from './admin/rooms/room-reading.ts'
+import { stateCheckEndpoints } from './admin/rooms/state-check.ts'
 import { getAuditLog } from './admin/server/audit-log.ts'
 import { postDatabaseCopy } from './admin/server/database-copy.ts'
 import { figureEndpoints } from './admin/server/figures.ts'
@@ -38,6 +39,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...administeredRoomEndpoints,
   ...destinationEndpoints,
   ...roomActEndpoints,
+  ...stateCheckEndpoints,
   ...roomBlockEndpoints,
   ...roomDeletionEndpoints,
   ...historyPurgeEndpoints,

@@ -13,6 +13,8 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/statistics ?days': '',
   'POST /_hearth/admin/v1/database/copy': '',
   'GET /_hearth/admin/v1/users/{userId}/export': '',
+  'POST /_hearth/admin/v1/rooms/{roomId}/check_state': 'peers:array repair:boolean',
+  'GET /_hearth/admin/v1/state_checks/{taskId}': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',
   'POST /_hearth/admin/v1/media/move': 'to:string!',
   'POST /_hearth/admin/v1/users': 'username:string! password:string displayname:string admin:boolean',

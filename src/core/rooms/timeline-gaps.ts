@@ -15,6 +15,11 @@ export function followsGap(order: number | null): boolean {
   return order !== null && order > 0 && order % STRIDE === 0
 }
 
+/** Whether an event may have been fetched to fill a gap: these count down from the order after the gap. */
+export function mayFillGap(order: number): boolean {
+  return order % STRIDE > STRIDE / 2
+}
+
 /**
  * Returns the orders strictly between two others that an event after a gap can have; the last ones if there are too
  * many.

@@ -8,6 +8,7 @@ import { REMOVE_GUESTS } from '../../storage/rooms/membership/guest-removals.ts'
 import { APPLY_EARLY_REDACTIONS } from '../../storage/rooms/timeline/early-redactions.ts'
 import { ALERT_NOTICE, ALERT_WEBHOOK, postAlert, sendAlertNotice } from '../figures/keep-alerts.ts'
 import { continueMediaWork, MEDIA_WORK } from '../media/moderation/resumable-work.ts'
+import { CHECK_ROOM_STATE, runStateCheck } from '../membership/check-room-state.ts'
 import { CLEAN_ROOMS, cleanRooms } from '../membership/deletion/clean-rooms.ts'
 import { DELETE_ROOM, runRoomDeletion } from '../membership/deletion/delete-room.ts'
 import { runErasure } from '../membership/erase-user.ts'
@@ -36,6 +37,7 @@ export function jobHandlers(app: App): JobHandlers {
     [ALERT_NOTICE]: (payload) => sendAlertNotice(app, payload),
     [ALERT_WEBHOOK]: (payload) => postAlert(app, payload),
     [APPLY_EARLY_REDACTIONS]: (payload) => applyEarly(app, payload),
+    [CHECK_ROOM_STATE]: (payload) => runStateCheck(app, payload),
     [CLEAN_ROOMS]: (payload) => cleanRooms(app, payload),
     [DELETE_ROOM]: (payload) => runRoomDeletion(app, payload),
     [ERASE_USER]: (payload) => runErasure(app, payload),

@@ -58,7 +58,10 @@ export type StreamKind =
    * A room was deleted, or the deletion of its rows has ended. `detail`: the room. Its own rows in the stream are deleted.
    */
   | 'room_removed'
-  /** Events of a room's history were deleted. `detail`: the room. Rows may still refer to them. */
+  /**
+   * Events of a room's history were deleted, or the states of its events were replaced. `detail`: the room. Rows may
+   * still refer to deleted events.
+   */
   | 'history_purged'
   /**
    * The user was in a room that was deleted. `detail`: the room; `ref`: the stream position of the leave before, which

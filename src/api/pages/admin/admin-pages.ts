@@ -13,6 +13,7 @@ import { getReportPage, reportActs } from './report.ts'
 import { getReportsPage } from './reports.ts'
 import { getRoomMembersPage, getRoomPage } from './room.ts'
 import { roomActs } from './room-acts.ts'
+import { getRoomStatePage } from './room-state.ts'
 import { getRoomsPage } from './rooms.ts'
 import { getTasksPage } from './tasks.ts'
 import { getTokensListPage, tokenActs } from './tokens.ts'
@@ -34,6 +35,7 @@ export const adminPages: AnyEndpoint[] = [
   getRoomsPage,
   getRoomPage,
   getRoomMembersPage,
+  getRoomStatePage,
   ...roomActs,
   getReportsPage,
   getReportPage,

@@ -1,11 +1,12 @@
 import type { z } from 'zod'
-import type { UserId } from '../../../core/ids.ts'
+import type { ServerName, UserId } from '../../../core/ids.ts'
 import { ofRoom } from '../../admin/admin-fields.ts'
 import { postQuarantineRoom } from '../../admin/media/media-moderation.ts'
 import { deleteLater } from '../../admin/rooms/delete-room.ts'
 import { postPurge } from '../../admin/rooms/purge-history.ts'
 import { deleteExtremities, postAdminJoin, postMakeRoomAdmin } from '../../admin/rooms/room-acts.ts'
 import { putBlock } from '../../admin/rooms/room-block.ts'
+import { postStateCheck } from '../../admin/rooms/state-check.ts'
 import type { AnyEndpoint } from '../../http/route.ts'
 import { checkbox, field, textarea } from '../form.ts'
 import { redirectTo } from '../page.ts'
@@ -66,6 +67,28 @@ const mergeEnds = actPage({
     performAct(app, visit, deleteExtremities, { params: { roomIdOrAlias: visit.params.roomId } }),
 })
 
+/** The page with what a check has found. */
+const stateOf = ({ roomId }: OfRoom) => roomPath(roomId, '/state')
+const ofState = { ...ofOne, subject: (params: OfRoom) => ({ path: stateOf(params), label: params.roomId }) }
+
+const checkState = actPage({
+  ...{ act: 'checkState', path: at('check-state'), ...ofState },
+  fields: (_app, { texts }, filled) => {
+    const { peers, peersHint } = texts.admin.roomState
+    const value = filled?.get('peers') ?? ''
+    return [field(peers, { name: 'peers', maxlength: 2000, autocapitalize: 'none', value }, { hint: peersHint })]
+  },
+  perform: (app, visit) =>
+    performAct(app, visit, postStateCheck, { params: visit.params, body: { peers: namesIn(visit.form.get('peers')) } }),
+})
+
+const namesIn = (text: string | null) => (text ?? '').split(/[\s,]+/).filter(Boolean) as ServerName[]
+
+const repairState = actPage({
+  ...{ act: 'repairState', path: at('repair-state'), look: 'danger', needs: 'recent sign-in', ...ofState },
+  perform: (app, visit) => performAct(app, visit, postStateCheck, { params: visit.params, body: { repair: true } }),
+})
+
 const quarantine = actPage({
   ...{ act: 'quarantineRoom', path: at('quarantine'), look: 'danger', ...ofOne },
   perform: (app, visit) => performAct(app, visit, postQuarantineRoom, { params: visit.params }),
@@ -123,4 +146,15 @@ const remove = actPage({
 })
 
 /** The acts on a room. */
-export const roomActs: AnyEndpoint[] = [block, unblock, makeAdmin, join, mergeEnds, quarantine, purge, remove].flat()
+export const roomActs: AnyEndpoint[] = [
+  block,
+  unblock,
+  makeAdmin,
+  join,
+  mergeEnds,
+  checkState,
+  repairState,
+  quarantine,
+  purge,
+  remove,
+].flat()

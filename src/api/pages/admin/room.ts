@@ -93,6 +93,10 @@ function factsOf(
         : html`<a href="${roomPath(room.replacement_room)}" class="id">${room.replacement_room}</a>`,
     ],
     [words.ends, number(ends)],
+    [
+      visit.texts.admin.roomState.title,
+      html`<a href="${roomPath(room.room_id, '/state')}">${visit.texts.admin.roomState.show}</a>`,
+    ],
     [words.blockedBy, blocker === undefined ? undefined : userLink(blocker)],
     [
       visit.texts.admin.user.more,

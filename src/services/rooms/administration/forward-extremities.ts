@@ -11,7 +11,7 @@ import { localUsersByPower } from './local-users-by-power.ts'
 export type ForwardExtremity = { event_id: EventId; state_group: number | null; depth: number; received_ts: number }
 
 /** An event that has no other purpose than to follow others. Synapse sends the same. */
-const DUMMY = 'org.matrix.dummy_event'
+export const DUMMY = 'org.matrix.dummy_event'
 /** Each merges up to 20 ends, and a room has at most 100. */
 const MAX_DUMMIES = 10
 

@@ -17,13 +17,15 @@ export async function runInRoom<Result>(
   app: Pick<App, 'rooms' | 'federation' | 'signingKey' | 'timeline' | 'spamChecks'>,
   roomId: RoomId,
   command: (room: LockedRoom) => Promise<Result>,
+  options?: { goesFirst: boolean },
 ): Promise<Result> {
   for (let questions = 0; questions < MOST_QUESTIONS; questions++) {
     try {
-      return await app.rooms.run(roomId, async (room) => {
+      const known = async (room: LockedRoom) => {
         if (!room.head) throw new ForbiddenError('You are not in this room')
         return command(room)
-      })
+      }
+      return await app.rooms.run(roomId, known, options)
     } catch (error) {
       if (!(error instanceof ApprovalNeeded)) throw error
       app.timeline.approvedEvents.note(await seekApproval(app, error))

@@ -20,6 +20,9 @@ import type { StoredEvent } from '../../schema/stored-event.ts'
 import { loadEvents } from './events.ts'
 import { loadStateWithin, type StateBudget } from './state-budget.ts'
 
+/** Thrown when a part of a stored state is not in the database, which only damage explains. */
+export class LostStateError extends Error {}
+
 /** Nodes and events of a transaction that are not stored yet; they take precedence over caches and database. */
 export type StateOverlay = { nodes: ReadonlyMap<number, TrieNode>; events: ReadonlyMap<number, StoredEvent> }
 
@@ -250,7 +253,7 @@ async function loadNodes(db: Db, addresses: readonly number[], into: Map<number,
     for (const [index, node] of nodes.entries()) into.set(packNid * NODES_PER_PACK + index, node)
   }
   const lost = addresses.find((address) => !into.has(address))
-  if (lost !== undefined) throw new Error(`state node ${lost} is not in the database`)
+  if (lost !== undefined) throw new LostStateError(`The state node ${lost} is not in the database`)
 }
 
 const loadPacks = sharedLoads(readPacks, { whileReading: true })
