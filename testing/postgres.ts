@@ -61,7 +61,8 @@ export async function startPostgres(settings: readonly string[] = []): Promise<T
     },
     async stop() {
       const ended = new Promise((resolve) => server.once('exit', resolve))
-      server.kill('SIGINT')
+      // At once: to write out what is then removed may take seconds on a busy disk.
+      server.kill('SIGQUIT')
       await ended
       rmSync(folder, { recursive: true, force: true })
     },
