@@ -6,14 +6,28 @@ const STARTING_SERVERS = ['spec-tests/whole', 'spec-tests/server-server', 'spec-
 // Generous, for a machine may be slow and have other things to do.
 const timeouts = { testTimeout: 60_000, hookTimeout: 120_000, expect: { poll: { timeout: 30_000, interval: 20 } } }
 
-/** Short files whose tests take minutes: they begin first, so that none of them runs alone at the end. */
-const LONG = ['pages-in-browser', 'hostile-federation', 'hostile-sizes', 'hostile-accounts', 'fuzz']
+/**
+ * Files that take a minute, or wait most of their time: they begin first, so that none of them runs alone at the end,
+ * and those that wait run beside those that compute.
+ */
+const LONG = [
+  'pages-in-browser',
+  'bad-answers',
+  'hostile-sizes',
+  'hostile-federation',
+  'oauth-crash',
+  'commands',
+  'hostile-accounts',
+  'fuzz',
+]
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files)
-    const isLong = ({ moduleId }: TestSpecification) => LONG.some((name) => moduleId.endsWith(`/${name}.test.ts`))
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = LONG.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`))
+      return at < 0 ? LONG.length : at
+    }
+    return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other))
   }
 }
 

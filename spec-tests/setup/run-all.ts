@@ -113,8 +113,8 @@ await tests('unit', 'unit', cores)
 // also cover what the project `postgresql` tests on one process.
 await Promise.all([tests('on-pglite', 'pglite', 1), tests('on-three-processes', 'three-processes', 1, 'at the end')])
 await tests('on-s3', 's3', 1)
-// They wait a third of their time: for processes that start, for timeouts, for clients that poll.
-await tests('whole', 'whole', cores + 1)
+// They wait half of their time: for timeouts, for clients that poll, for each other.
+await tests('whole', 'whole', cores + 2)
 await tests('calls', 'calls', 1)
 if (existsSync(ELEMENT_X)) await step("Element X's SDK", ['npm', 'run', '--silent', 'test:element-x'], 'at once')
 else
