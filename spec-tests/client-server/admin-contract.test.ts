@@ -44,6 +44,13 @@ describe('the rows', () => {
   })
 })
 
+test('an unknown path is M_UNRECOGNIZED, and pages of other origins may ask', async () => {
+  const { status, body } = await world.admin.ask('GET', pathOf('v1/nothing'))
+  expect([status, body.errcode]).toEqual([404, 'M_UNRECOGNIZED'])
+  const answer = await fetch(url + pathOf('v2/users'), { headers: { Origin: 'https://tools.example.org' } })
+  expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([401, '*'])
+})
+
 /** Puts the objects of the world into a value. */
 function filled<Value>(value: Value): Value {
   const text = JSON.stringify(value) ?? 'null'

@@ -30,7 +30,7 @@ export const MEDIA_ROWS: Rows = {
   'GET v1/users/{user}/media': {
     query: 'limit=1',
     remoteCode: 'M_UNKNOWN',
-    answer: { media: [OWN_ITEM], total: 'number', 'next_token?': 'number' },
+    answer: { media: [OWN_ITEM], total: 'number', next_token: 'number' },
     refused: [{ path: 'v1/users/{user}/media?order_by=height', status: 400, errcode: INVALID }],
   },
   'GET v1/statistics/users/media': {

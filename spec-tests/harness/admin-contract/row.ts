@@ -29,6 +29,9 @@ export type Row = {
 /** Rows by method and path: `GET v1/rooms/{room}`. */
 export type Rows = Readonly<Record<string, Row>>
 
+/** Ketesa sends it to every list, also where nothing of it is used. */
+export const UNUSED = 'from=0&limit=10&order_by=id&dir=f'
+
 export const BAD_JSON = 'M_BAD_JSON'
 export const INVALID = 'M_INVALID_PARAM'
 export const MISSING = 'M_MISSING_PARAM'

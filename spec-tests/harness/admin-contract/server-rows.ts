@@ -1,4 +1,4 @@
-import { BAD_JSON, INVALID, MISSING, NOT_FOUND, type Rows } from './row.ts'
+import { BAD_JSON, INVALID, MISSING, NOT_FOUND, type Rows, UNUSED } from './row.ts'
 import type { Fields } from './shape.ts'
 
 const EVENT_REPORT: Fields = {
@@ -66,12 +66,13 @@ export const SERVER_ROWS: Rows = {
     refused: BAD_NOTICES.map((refusal, index) => ({ ...refusal, path: `v1/send_server_notice/{name}${index}` })),
   },
   'GET v1/statistics/database/rooms': {
+    query: UNUSED,
     answer: { rooms: 'list' },
     synapse: { why: 'has it on PostgreSQL only', skipped: true },
   },
   'GET v1/event_reports': {
-    query: 'limit=1&order_by=id',
-    answer: { event_reports: [EVENT_REPORT], total: 'number', 'next_token?': 'number' },
+    query: 'limit=1&order_by=id&dir=b',
+    answer: { event_reports: [EVENT_REPORT], total: 'number', next_token: 'number' },
   },
   'GET v1/event_reports/{report}': {
     answer: { ...EVENT_REPORT, event_json: 'object' },
@@ -79,8 +80,8 @@ export const SERVER_ROWS: Rows = {
   },
   'DELETE v1/event_reports/{spareReport}': { answer: {}, refused: reports('v1/event_reports') },
   'GET v1/user_reports': {
-    query: 'limit=1&order_by=id',
-    answer: { user_reports: [USER_REPORT], total: 'number', 'next_token?': 'number' },
+    query: 'limit=1&order_by=id&dir=b',
+    answer: { user_reports: [USER_REPORT], total: 'number', next_token: 'number' },
   },
   'GET v1/user_reports/{userReport}': { answer: USER_REPORT, refused: reports('v1/user_reports') },
   'DELETE v1/user_reports/{spareUserReport}': { answer: {}, refused: reports('v1/user_reports') },

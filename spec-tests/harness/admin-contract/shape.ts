@@ -2,7 +2,7 @@ import { expect } from 'vitest'
 
 /**
  * The form of a JSON value. A text: its type, followed by `?` if null is possible too. An object: exactly these keys; a
- * key that ends with `?` may be absent, one that begins with `+` is of Hearth alone, with `-` of Synapse alone. A list
+ * key that ends with `?` may be absent, one that begins with `+` is of Hearth alone, with `-` of Synapse alone; with `*`, others are possible. A list
  * of one form: a list with at least one item, all of that form.
  */
 export type Shape = Kind | `${Kind}?` | readonly [Shape] | Fields
@@ -29,11 +29,13 @@ export function requireShape(value: unknown, shape: Shape, at: { path: string; i
   }
   expect(kindOf(value), path).toBe('object')
   const fields = Object.entries(shape as Fields)
-    .filter(([key]) => !key.startsWith(isHearth ? '-' : '+'))
+    .filter(([key]) => key !== '*' && !key.startsWith(isHearth ? '-' : '+'))
     .map(([key, form]) => ({ name: key.replace(/^[+-]|\?$/g, ''), form, isOptional: key.endsWith('?') }))
   const object = value as Record<string, unknown>
   const expected = fields.filter(({ name, isOptional }) => !isOptional || name in object).map(({ name }) => name)
-  expect(Object.keys(object).sort(), `fields of ${path}`).toEqual(expected.sort())
+  const isOpen = '*' in (shape as Fields)
+  const found = Object.keys(object).filter((key) => !isOpen || expected.includes(key))
+  expect(found.sort(), `fields of ${path}`).toEqual(expected.sort())
   for (const { name, form } of fields) {
     if (name in object) requireShape(object[name], form, { path: `${path}.${name}`, isHearth })
   }
@@ -42,4 +44,10 @@ export function requireShape(value: unknown, shape: Shape, at: { path: string; i
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'list'
   return value === null ? 'null' : typeof value
+}
+
+/** An event, as clients get it. */
+export const EVENT: Fields = {
+  ...{ type: 'string', sender: 'string', content: 'object', event_id: 'string', room_id: 'string' },
+  ...{ origin_server_ts: 'number', '*': 'object' },
 }

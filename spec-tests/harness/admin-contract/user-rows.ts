@@ -1,4 +1,4 @@
-import { BAD_JSON, INVALID, MISSING, NOT_FOUND, type Rows } from './row.ts'
+import { BAD_JSON, INVALID, MISSING, NOT_FOUND, type Rows, UNUSED } from './row.ts'
 import type { Fields } from './shape.ts'
 
 const LISTED: Fields = {
@@ -22,7 +22,8 @@ const TOKEN: Fields = {
   ...{ token: 'string', uses_allowed: 'number?', pending: 'number', completed: 'number', expiry_time: 'number?' },
 }
 const LIST_OF_USERS = {
-  answer: { users: [ITEM], total: 'number', 'next_token?': 'string' },
+  query: 'limit=1',
+  answer: { users: [ITEM], total: 'number', next_token: 'string' },
   refused: [{ path: 'v2/users?order_by=height', status: 400, errcode: INVALID }],
 } as const
 const ANY_USER = 'reads what it knows of any user'
@@ -133,6 +134,7 @@ const accounts: Rows = {
 /** Devices, and what else belongs to one user. */
 const belongings: Rows = {
   'GET v2/users/{user}/devices': {
+    query: UNUSED,
     answer: { devices: [{ ...DEVICE, 'dehydrated?': 'boolean' }], total: 'number' },
   },
   'POST v2/users/{user}/devices': {
@@ -164,6 +166,7 @@ const belongings: Rows = {
     synapse: { why: ANY_USER, unknown: 200 },
   },
   'GET v1/users/{user}/joined_rooms': {
+    query: UNUSED,
     answer: { joined_rooms: ['string'], total: 'number' },
     remote: 200,
     unknown: 200,
@@ -173,6 +176,7 @@ const belongings: Rows = {
     synapse: { why: ANY_USER, remote: 200, unknown: 200 },
   },
   'GET v1/users/{user}/pushers': {
+    query: UNUSED,
     answer: {
       pushers: [
         {
@@ -245,7 +249,7 @@ const NEW_TOKEN = 'v1/registration_tokens/new'
 
 /** Registration tokens. */
 const tokens: Rows = {
-  'GET v1/registration_tokens': { answer: { registration_tokens: [TOKEN] } },
+  'GET v1/registration_tokens': { query: UNUSED, answer: { registration_tokens: [TOKEN] } },
   'POST v1/registration_tokens/new': {
     body: { uses_allowed: 1, expiry_time: null },
     answer: TOKEN,

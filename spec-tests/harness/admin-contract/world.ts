@@ -128,7 +128,7 @@ async function makeTasks({ admin, user }: People) {
   const [{ redact_id: redact }, { purge_id: purge }, { body }] = await Promise.all([
     admin.post(synapse(`v1/user/${of(admin)}/redact`), { rooms: [] }),
     admin.post(synapse(`v1/purge_history/${encodeURIComponent(history!)}/${encodeURIComponent(last)}`), {}),
-    admin.ask('DELETE', synapse(`v2/rooms/${encodeURIComponent(gone!)}`), {}),
+    admin.ask('DELETE', synapse(`v2/rooms/${encodeURIComponent(gone!)}`), { purge: false }),
   ])
   const deletion = body.delete_id
   for (const path of [
