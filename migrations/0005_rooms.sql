@@ -95,6 +95,8 @@ create table events (
   -- why the authorisation rules refused it; rejected events are never served
   rejected text,
   soft_failed boolean not null default false,
+  -- why it is, or was, soft-failed
+  soft_failed_reason text,
   -- event id of the redaction
   redacted_by text,
   relates_to text,
@@ -116,6 +118,10 @@ create index events_time on events (room_id, origin_server_ts, event_order) wher
 
 -- Finds the events of a room that are not in its timeline, to delete them with the room.
 create index events_outside on events (room_id) where event_order is null;
+
+-- Lists refused events for administrators.
+create index events_refused on events (event_nid) where rejected is not null or soft_failed;
+create index events_refused_of_room on events (room_id, event_nid) where rejected is not null or soft_failed;
 
 -- Counts the invites and joins of a user.
 create index events_members on events (sender, origin_server_ts) where type = 'm.room.member' and event_order is not null;

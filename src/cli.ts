@@ -151,6 +151,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'recompute the state of a room, and compare it with other servers',
     load: async () => (await import('./cli/admin/room-state.ts')).checkStateCommand,
   },
+  'room rejected-events': {
+    summary: 'list events that this server refused, with the rule',
+    load: async () => (await import('./cli/admin/refused-events.ts')).listRefusedEventsCommand,
+  },
   'room block': {
     summary: 'block a room',
     load: async () => (await import('./cli/admin/rooms.ts')).blockRoomCommand,

@@ -7,6 +7,7 @@ import { mediaRuleEndpoints } from './admin/media/media-rules.ts'
 import { roomDeletionEndpoints } from './admin/rooms/delete-room.ts'
 import { getExpired } from './admin/rooms/expired.ts'
 import { historyPurgeEndpoints } from './admin/rooms/purge-history.ts'
+import { getRefusedEvents } from './admin/rooms/refused-events.ts'
 import { roomActEndpoints } from './admin/rooms/room-acts.ts'
 import { roomBlockEndpoints } from './admin/rooms/room-block.ts'
 import { roomListEndpoints } from './admin/rooms/room-lists.ts'
@@ -40,6 +41,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...destinationEndpoints,
   ...roomActEndpoints,
   ...stateCheckEndpoints,
+  getRefusedEvents,
   ...roomBlockEndpoints,
   ...roomDeletionEndpoints,
   ...historyPurgeEndpoints,

@@ -13,6 +13,7 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/statistics ?days': '',
   'POST /_hearth/admin/v1/database/copy': '',
   'GET /_hearth/admin/v1/users/{userId}/export': '',
+  'GET /_hearth/admin/v1/rejected_events ?from ?limit ?room_id ?outcome': '',
   'POST /_hearth/admin/v1/rooms/{roomId}/check_state': 'peers:array repair:boolean',
   'GET /_hearth/admin/v1/state_checks/{taskId}': '',
   'GET /_hearth/admin/v1/audit_log ?from ?limit ?dir ?actor ?target': '',

@@ -5,7 +5,7 @@ import type { EventRow } from '../schema/rooms.ts'
 import type { NewStreamRow } from '../schema/stream.ts'
 
 /** An event as the import stores it. */
-export type ImportedEvent = Omit<EventRow, 'delay_id'>
+export type ImportedEvent = Omit<EventRow, 'delay_id' | 'soft_failed_reason'>
 
 /** A row of the stream at a position that the source gave to it. */
 export type PlacedStreamRow = NewStreamRow & { stream_position: number }

@@ -78,6 +78,7 @@ export type EventRow = {
   room_after: number | null
   rejected: string | null
   soft_failed: boolean
+  soft_failed_reason: string | null
   redacted_by: EventId | null
   relates_to: string | null
   rel_type: string | null

@@ -9,7 +9,8 @@ import { readMessages } from '../../../services/rooms/reading/read-messages.ts'
 import { serveState } from '../../../services/rooms/reading/read-state.ts'
 import { filterFromQuery } from '../../../services/rooms/reading/timeline-filter.ts'
 import { loadRoomMemberships } from '../../../storage/rooms/membership/room-memberships.ts'
-import { findRejection, loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
+import { findRefusalReason } from '../../../storage/rooms/timeline/refused-events.ts'
 import { readStateInPieces } from '../../../storage/rooms/timeline/room-state.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
 import { direction } from '../../client/rooms/pagination-fields.ts'
@@ -114,10 +115,11 @@ const getEvent = route({
   async handle({ params }, app) {
     const [event] = await loadEventsById(app.database, [params.eventId])
     if (!event) throw new NotFoundError('Event not found')
-    const rejected = event.rejected ? await findRejection(app.database, event.event_nid) : undefined
+    const isRefused = event.rejected || event.soft_failed
+    const reason = isRefused ? await findRefusalReason(app.database, event.event_nid) : undefined
     const unsigned = {
       ...(event.soft_failed && { 'io.element.synapse.soft_failed': true }),
-      ...(rejected !== undefined && { 'hearth.rejected': rejected }),
+      ...(reason !== undefined && { [event.rejected ? 'hearth.rejected' : 'hearth.soft_failed']: reason }),
     }
     const isPlain = Object.keys(unsigned).length === 0
     return { event: { ...event.pdu, event_id: event.event_id, ...(!isPlain && { unsigned }) } }

@@ -9,6 +9,7 @@ import { getMediaPage } from './media.ts'
 import { mediaPages } from './media-file.ts'
 import { getNoticesPage, postNoticesPage } from './notices.ts'
 import { getOverviewPage } from './overview.ts'
+import { getRefusedEventsPage } from './refused-events.ts'
 import { getReportPage, reportActs } from './report.ts'
 import { getReportsPage } from './reports.ts'
 import { getRoomMembersPage, getRoomPage } from './room.ts'
@@ -36,6 +37,7 @@ export const adminPages: AnyEndpoint[] = [
   getRoomPage,
   getRoomMembersPage,
   getRoomStatePage,
+  getRefusedEventsPage,
   ...roomActs,
   getReportsPage,
   getReportPage,

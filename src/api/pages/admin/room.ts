@@ -23,7 +23,7 @@ import {
   ON_A_PAGE,
   table,
 } from './list.ts'
-import { auditPath, REPORTS_PATH, ROOMS_PATH, roomPath, TASKS_PATH } from './paths.ts'
+import { auditPath, REFUSED_EVENTS_PATH, REPORTS_PATH, ROOMS_PATH, roomPath, TASKS_PATH } from './paths.ts'
 import { userLink } from './reports.ts'
 import { roomBadges } from './rooms.ts'
 
@@ -101,6 +101,7 @@ function factsOf(
     [
       visit.texts.admin.user.more,
       html`<a href="${REPORTS_PATH}${query}&amp;state=all">${sections.reports}</a> · <a href="${TASKS_PATH}?about=${encodeURIComponent(room.room_id)}">${sections.tasks}</a> ·
+<a href="${REFUSED_EVENTS_PATH}${query}">${visit.texts.admin.refused.title}</a> ·
 <a href="${auditPath(room.room_id)}">${sections.audit}</a>`,
     ],
   ])

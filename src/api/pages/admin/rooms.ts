@@ -20,7 +20,7 @@ import {
   searchField,
   table,
 } from './list.ts'
-import { ROOMS_PATH, roomPath } from './paths.ts'
+import { REFUSED_EVENTS_PATH, ROOMS_PATH, roomPath } from './paths.ts'
 
 const GROUPS = { all: {}, public: { isPublic: true }, private: { isPublic: false }, empty: { isEmpty: true } }
 const names = Object.keys(GROUPS) as (keyof typeof GROUPS)[]
@@ -55,6 +55,7 @@ export const getRoomsPage = adminPage({
     const body = html`${listForm(visit, { path: ROOMS_PATH, ...form })}
 ${table(visit, { label: sections.rooms, columns, rows: rooms, order: query.sort, link })}
 ${unknown}
+<p><a href="${REFUSED_EVENTS_PATH}">${texts.admin.refused.title}</a></p>
 ${pageLinks(visit, { from: query.from, count: rooms.length, total, link })}`
     return { title: sections.rooms, body }
   },

@@ -841,6 +841,18 @@ export const en = {
       newName: 'Name of the new room (optional)',
       newText: 'Text in the new room (default: that illegal content is not permitted)',
     },
+    refused: {
+      title: 'Refused events',
+      hint: 'Rejected events break the rules of their room: this server acts as if they had not been sent. Soft-failed ones were allowed where they were sent, but not by the state of the room: users do not see them.',
+      event: 'Event',
+      sent: 'Sent',
+      outcome: 'Outcome',
+      outcomes: { all: 'All', rejected: 'Rejected', soft_failed: 'Soft-failed' },
+      reason: 'Reason',
+      type: 'Type',
+      sender: 'Sender',
+      room: 'Room',
+    },
     roomState: {
       title: 'State of the room',
       show: 'Check and repair',

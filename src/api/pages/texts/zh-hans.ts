@@ -805,6 +805,18 @@ export const zhHans: Texts = {
       newName: '新房间的名称（可选）',
       newText: '新房间中的文字（默认：不允许非法内容）',
     },
+    refused: {
+      title: '被拒绝的事件',
+      hint: '被拒绝的事件违反房间规则：本服务器视其为从未发送。软失败的事件在发送时是允许的，但不被房间状态允许：用户看不到它们。',
+      event: '事件',
+      sent: '发送时间',
+      outcome: '结果',
+      outcomes: { all: '全部', rejected: '已拒绝', soft_failed: '软失败' },
+      reason: '原因',
+      type: '类型',
+      sender: '发送者',
+      room: '房间',
+    },
     roomState: {
       title: '房间状态',
       show: '检查与修复',

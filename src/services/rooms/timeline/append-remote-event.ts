@@ -16,6 +16,7 @@ import {
   isMissingPrev,
   noteMissingPrevs,
 } from '../../../storage/rooms/timeline/missing-prev-events.ts'
+import { noteSoftFailure } from '../../../storage/rooms/timeline/refused-events.ts'
 import { noteBeginning } from '../../../storage/rooms/timeline/room-heads.ts'
 import { type StoredEvent, withoutUnsigned } from '../../../storage/schema/stored-event.ts'
 import { applyEarlyRedactions, applyRemoteRedaction } from './apply-redaction.ts'
@@ -207,6 +208,7 @@ async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promi
   const changes = state_key === undefined ? [] : [{ type, state_key, event_nid: nid }]
   const state_after = await changeLockedState(app, room, { root: stateBefore, changes })
   const appended = { ...draft, state_after, room_after: state_after }
+  if (verdict.outcome === 'soft-failed') noteSoftFailure(room, nid, verdict.reason)
   const redactions = await applyEarlyRedactions(room, version, appended)
   const placed = await place(app, room, { judged, event: await withheld(room, appended, judged) })
   const release = placed.is_history ? releaseHistory : releaseEvents
@@ -214,13 +216,18 @@ async function store(app: Capabilities, room: LockedRoom, judged: Judged): Promi
   return placed
 }
 
+/** Why a redaction is withheld. */
+const WITHHELD = 'redaction: the event that it names is not here, or its sender may not redact that event'
+
 /**
  * A redaction that is not valid, or not yet, is hidden from clients like a soft-failed event: they would hide the event
  * that it names.
  */
 async function withheld(room: LockedRoom, event: AppendedEvent, { version, verdict }: Judged): Promise<AppendedEvent> {
   if (event.pdu.type !== 'm.room.redaction' || verdict.outcome !== 'accepted') return event
-  return { ...event, soft_failed: !(await applyRemoteRedaction(room, version, event)) }
+  const isApplied = await applyRemoteRedaction(room, version, event)
+  if (!isApplied) noteSoftFailure(room, event.event_nid, WITHHELD)
+  return { ...event, soft_failed: !isApplied }
 }
 
 async function place(

@@ -55,13 +55,6 @@ export async function findRoomEvent(db: Db, roomId: RoomId, eventId: EventId): P
   return event?.room_id === roomId && !event.rejected ? event : undefined
 }
 
-/** Returns why the authorization rules refused an event; undefined if they did not. */
-export async function findRejection(db: Db, nid: number): Promise<string | undefined> {
-  const { rows } = await sql<{ rejected: string | null }>`select rejected from events
-    where event_nid = ${nid}::bigint`.execute(db.sql)
-  return rows[0]?.rejected ?? undefined
-}
-
 /** Finds the event of an earlier request with the same client transaction id. */
 export async function findTransactionEvent(
   db: Db,
