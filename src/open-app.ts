@@ -71,9 +71,9 @@ export async function openApp(config: Config): Promise<OpenApp> {
   const configured = await openConfigured(config, opened, { trust: connections.trust, logger })
   const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
   const lanes = createAskedLanes(config.limits.remote_requests)
-  const { enabled } = config.federation
+  const { enabled, servers } = config.federation
   const requestEnded = metrics.recorder.requestToPeer
-  const federation = createFederationClient({ ...peers, enabled, connections, logger, requestEnded })
+  const federation = createFederationClient({ ...peers, enabled, servers, connections, logger, requestEnded })
   const app = buildApp({
     config,
     serverName: config.server_name,

@@ -1,19 +1,9 @@
 import { z } from 'zod'
-import { patterns } from './patterns.ts'
+import { patterns, serverLists } from './patterns.ts'
 import { duration } from './units.ts'
 
 const roomId = z.string().regex(/^!\S{1,254}$/, "expected a room id such as '!abc:example.org'")
 const perHour = z.int().positive()
-
-function servers(what: string) {
-  return z
-    .strictObject({
-      allow: patterns.describe('The only servers that are allowed, as globs such as *.example.org; empty: all.'),
-      deny: patterns.describe('Servers that are denied, as globs.'),
-    })
-    .prefault({})
-    .describe(what)
-}
 
 const newAccounts = z
   .strictObject({
@@ -40,8 +30,8 @@ const roomAcl = z
 /** The section `abuse`. */
 export const abuse = z
   .strictObject({
-    invites: servers('Servers with which users exchange invites.'),
-    joins: servers(
+    invites: serverLists('Servers with which users exchange invites.'),
+    joins: serverLists(
       'Servers whose rooms users may join, and whose users may join rooms through this server. The rooms of a server are those whose id names it.',
     ),
     policy_rooms: z

@@ -10,3 +10,14 @@ export const patterns = z
       .transform((text) => text.toLowerCase()),
   )
   .prefault([])
+
+/** The setting for servers that are allowed or denied; `what` they may do. */
+export function serverLists(what: string) {
+  return z
+    .strictObject({
+      allow: patterns.describe('The only servers that are allowed, as globs such as *.example.org; empty: all.'),
+      deny: patterns.describe('Servers that are denied, as globs.'),
+    })
+    .prefault({})
+    .describe(what)
+}

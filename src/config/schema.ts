@@ -13,6 +13,7 @@ import { jwt } from './jwt.ts'
 import { ldap } from './ldap.ts'
 import { limits } from './limits.ts'
 import { oauth } from './oauth.ts'
+import { serverLists } from './patterns.ts'
 import { personalTokens } from './personal-tokens.ts'
 import { phone } from './phone.ts'
 import { rateLimits } from './rate-limits.ts'
@@ -119,6 +120,9 @@ const database = z
 const federation = z
   .strictObject({
     enabled: z.boolean().prefault(true).describe('Whether to exchange events with other homeservers.'),
+    servers: serverLists(
+      'Servers with which to federate. With others nothing is exchanged: they get no requests, and theirs are refused. This does not hold for what they and allowed servers exchange, such as events of their users in rooms that they share.',
+    ),
     trusted_notaries: z
       .array(serverName)
       .prefault([])

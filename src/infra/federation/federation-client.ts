@@ -5,6 +5,7 @@ import type { ServerName } from '../../core/ids.ts'
 import { canonicalJson } from '../../core/json/canonical-json.ts'
 import { hasLoneSurrogates } from '../../core/json/lone-surrogates.ts'
 import { ExcessiveJsonError, requireModestJson } from '../../core/json/modest-json.ts'
+import { isDeniedBy, type ServerLists } from '../../core/rooms/server-lists.ts'
 import { signText } from '../../core/signing/sign-json.ts'
 import type { SigningKey } from '../../core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../../core/signing/x-matrix.ts'
@@ -12,7 +13,7 @@ import { BodyTooLargeError, bounded, paced, readBounded } from '../http/read-bou
 import type { Logger } from '../logger.ts'
 import type { Lane } from './asked-lanes.ts'
 import type { FederationConnections } from './federation-connections.ts'
-import { FederationError } from './federation-error.ts'
+import { DeniedServerError, FederationError } from './federation-error.ts'
 
 export type FederationRequest = {
   destination: ServerName
@@ -78,6 +79,8 @@ type Sender = {
   serverName: ServerName
   signingKey: SigningKey
   enabled: boolean
+  /** Servers that get no requests; absent: none. */
+  servers?: ServerLists
   connections: FederationConnections
   logger?: Pick<Logger, 'debug'>
   /** Is called after each request that got a response: how long it took, and the bytes of the bodies. */
@@ -110,6 +113,7 @@ async function openStream(from: Sender, command: FederationRequest): Promise<Fed
   const { destination } = command
   // Without federation all remote resources are missing.
   if (!from.enabled) throw new FederationError('This server does not federate', NOTHING_THERE)
+  requireAllowed(from, destination)
   if (destination === from.serverName) throw new Error(`${command.path}: this server does not ask itself`)
   const signal = signalOf(command.signal, command.timeoutMs ?? STREAM_TIMEOUT_MS)
   // The same text is signed and sent.
@@ -131,6 +135,10 @@ async function openStream(from: Sender, command: FederationRequest): Promise<Fed
   throw await refusal(destination, answer)
 }
 
+function requireAllowed({ servers }: Pick<Sender, 'servers'>, destination: ServerName): void {
+  if (servers && isDeniedBy(servers, destination)) throw new DeniedServerError(destination)
+}
+
 /** Returns a function that reports the end of a request, with the bytes of the response. */
 function measure(
   { requestEnded }: Pick<Sender, 'requestEnded'>,
@@ -143,9 +151,10 @@ function measure(
 }
 
 async function download(
-  from: Pick<Sender, 'connections' | 'requestEnded'>,
+  from: Pick<Sender, 'servers' | 'connections' | 'requestEnded'>,
   [destination, url, bounds]: Parameters<FederationClient['download']>,
 ): Promise<FederationStream> {
+  requireAllowed(from, destination)
   const { maxBytes } = bounds
   const signal = signalOf(bounds.signal, bounds.timeoutMs)
   const ended = measure(from, destination)

@@ -61,3 +61,10 @@ export class FederationError extends Error {
     return new MatrixError(status, this.errcode, this.message, this.extra)
   }
 }
+
+/** The configuration denies federation with a server: nothing was sent. */
+export class DeniedServerError extends FederationError {
+  constructor(server: string) {
+    super(`This server does not federate with ${server}`, { status: 403, errcode: 'M_FORBIDDEN' })
+  }
+}

@@ -1,7 +1,8 @@
 import type { App } from '../../app.ts'
 import type { MediaName } from '../../core/content-uri.ts'
 import { MatrixError, NotFoundError } from '../../core/errors.ts'
-import { FederationError } from '../../infra/federation/federation-error.ts'
+import { isDeniedBy } from '../../core/rooms/server-lists.ts'
+import { DeniedServerError, FederationError } from '../../infra/federation/federation-error.ts'
 import { findQuarantinedServer } from '../../storage/media/quarantined-servers.ts'
 import { insertRefusedMedia, insertRemoteMedia } from '../../storage/media/remote-media.ts'
 import { askForMedia } from '../federation/requests/ask-for-media.ts'
@@ -28,6 +29,8 @@ const TURN_MS = 20_000
  */
 export async function findMedia(app: App, name: MediaName, wait: Wait): Promise<Media> {
   if (name.serverName === app.serverName) return findLocalMedia(app, name, wait)
+  // Copies from before the server was denied are not served either, as in Synapse.
+  if (isDeniedBy(app.config.federation.servers, name.serverName)) throw new DeniedServerError(name.serverName)
   const known = await findScanned(app, name)
   if (known) return known
   if (await findQuarantinedServer(app.database, name.serverName)) throw new NotFoundError('Unknown media')

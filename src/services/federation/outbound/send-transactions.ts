@@ -1,7 +1,7 @@
 import type { App } from '../../../app.ts'
 import type { ServerName } from '../../../core/ids.ts'
 import { jitteredBackOff } from '../../../infra/concurrency/back-off.ts'
-import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { DeniedServerError, FederationError } from '../../../infra/federation/federation-error.ts'
 import { loadEdus } from '../../../storage/federation/federation-outbox.ts'
 import type { OutgoingTransaction } from '../../../storage/federation/outgoing-transactions.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
@@ -94,9 +94,14 @@ async function backOff(
   { failures, error }: { failures: number; error: unknown },
 ): Promise<void> {
   const refusal = error instanceof FederationError ? error : undefined
+  const now = app.clock.now()
+  // Only the rooms are marked from now on, in case that the server is allowed again.
+  if (error instanceof DeniedServerError) {
+    const retryAt = now + BACK_OFF.longest
+    return await outbox.fail(destination, { now, retryAt, catchUpIfBefore: now, isRefused: true })
+  }
   app.metrics.federationTransactions.inc({ result: 'failed' })
   app.logger.info({ err: error, destination, failures: failures + 1 }, 'transaction delivery failed, will retry')
-  const now = app.clock.now()
   const pause = Math.max(
     jitteredBackOff(failures, BACK_OFF, app.random),
     Math.min(refusal?.retryAfterMs ?? 0, BACK_OFF.longest),

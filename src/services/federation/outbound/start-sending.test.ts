@@ -4,8 +4,10 @@ import { pollUntil } from '../../../../testing/poll-until.ts'
 import type { App } from '../../../app.ts'
 import type { ServerName, UserId } from '../../../core/ids.ts'
 import type { FederationRequest } from '../../../infra/federation/federation-client.ts'
+import { DeniedServerError } from '../../../infra/federation/federation-error.ts'
 import { createTestApp } from '../../../testing/create-test-app.ts'
 import { ALICE, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
+import { queueWithinLimit } from '../../devices/queue-edus.ts'
 import { startSending } from './start-sending.ts'
 
 const DORA = '@dora:s0' as UserId
@@ -107,4 +109,32 @@ test('while the database takes nothing from us, no server is forgotten, and each
     const byId = new Map(asked.flatMap((it) => (it.destination === name ? [[it.txnId, it.pdus.join()]] : [])))
     expect([...byId.values()]).toEqual(['one', 'two'])
   }
+})
+
+test('for servers that the configuration denies, nothing is queued', async () => {
+  const { app, message, whenAsked } = await setUp()
+  whenAsked(() => {
+    throw new DeniedServerError('all')
+  })
+  const queued = async () => {
+    const { rows } = await sql<{ events: number; retries: number }>`select
+      (select count(*) from federation_queue)::int as events, (select count(*) from federation_destinations
+        where needs_catch_up and retry_ts > ${app.clock.now() + 3_600_000}::bigint)::int as retries`.execute(
+      app.database.sql,
+    )
+    return rows[0]!
+  }
+  await message(ALICE, 'one')
+  await pollUntil('no event waits', async () => (await queued()).retries === SERVERS.length)
+  await message(ALICE, 'two')
+  expect((await queued()).events).toBe(0)
+  app.config.federation.servers.deny.push('s1')
+  const edus = ['s0', 's1'].map((destination) => ({
+    destination: destination as ServerName,
+    type: 'm.typing',
+    content: {},
+  }))
+  await app.database.write((tx) => queueWithinLimit(app, tx, edus))
+  const { rows } = await sql<{ destination: string }>`select destination from federation_edus`.execute(app.database.sql)
+  expect(rows).toEqual([{ destination: 's0' }])
 })

@@ -1,6 +1,6 @@
 import { MatrixError } from '../../../core/errors.ts'
 import type { ServerName } from '../../../core/ids.ts'
-import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { DeniedServerError, FederationError } from '../../../infra/federation/federation-error.ts'
 
 /** Refusals which only mean that this server cannot help. */
 const SERVERS_OWN = new Set(['M_NOT_FOUND', 'M_UNRECOGNIZED', 'M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN'])
@@ -25,7 +25,8 @@ export async function askInTurn<Result>(
       return await ask(server)
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
-      if (!isRefusal(error)) failure = new MatrixError(502, 'M_UNKNOWN', error.message)
+      if (error instanceof DeniedServerError) refusal ??= error.toMatrixError()
+      else if (!isRefusal(error)) failure = new MatrixError(502, 'M_UNKNOWN', error.message)
       else if (SERVERS_OWN.has(error.errcode)) refusal = error.toMatrixError()
       else throw error.toMatrixError()
     }

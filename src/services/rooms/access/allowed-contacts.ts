@@ -3,10 +3,9 @@ import { ForbiddenError } from '../../../core/errors.ts'
 import { domainOf, localpartOf, type RoomId, type ServerName, serverNameOf, type UserId } from '../../../core/ids.ts'
 import type { PolicySubject } from '../../../core/rooms/policy-rules.ts'
 import { comparableHost } from '../../../core/rooms/server-acl.ts'
-import { compileGlob } from '../../../core/text/glob.ts'
+import { isDeniedBy, type ServerLists } from '../../../core/rooms/server-lists.ts'
 
 type Deciding = Pick<App, 'config' | 'serverName' | 'policyLists'>
-type Lists = { allow: readonly string[]; deny: readonly string[] }
 
 /**
  * Throws M_FORBIDDEN if the configuration denies invites between the inviter and an invited user, or a policy list bans
@@ -34,11 +33,8 @@ export async function requireAllowedJoin(
 }
 
 /** Whether the configuration denies a server; never this one. */
-function isDenied({ serverName }: Deciding, { allow, deny }: Lists, server: ServerName): boolean {
-  if (server === serverName || allow.length + deny.length === 0) return false
-  const host = comparableHost(server)
-  const isIn = (globs: readonly string[]) => globs.some((glob) => compileGlob(glob)(host))
-  return isIn(deny) || (allow.length > 0 && !isIn(allow))
+function isDenied({ serverName, config }: Deciding, lists: ServerLists, server: ServerName): boolean {
+  return server !== serverName && [lists, config.federation.servers].some((each) => isDeniedBy(each, server))
 }
 
 async function requireUnbanned(
