@@ -1,6 +1,6 @@
 import type { Shape } from './shape.ts'
 
-/** A refusal: what differs from the request of the row, and the answer to that. */
+/** Another request, most often one that is refused: what differs from the request of the row, and the answer. */
 export type Refusal = { path?: string; body?: unknown; status: number; errcode: string }
 
 /**

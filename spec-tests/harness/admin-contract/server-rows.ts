@@ -106,7 +106,6 @@ export const SERVER_ROWS: Rows = {
     synapse: NO_PEER,
     refused: [
       { path: 'v1/federation/destinations/none.example.org/reset_connection', status: 404, errcode: NOT_FOUND },
-      { path: 'v1/federation/destinations/{away}/reset_connection', status: 400, errcode: INVALID },
     ],
   },
 }

@@ -2,8 +2,8 @@ import { expect } from 'vitest'
 
 /**
  * The form of a JSON value. A text: its type, followed by `?` if null is possible too. An object: exactly these keys; a
- * key that ends with `?` may be absent, one that begins with `+` is of Hearth alone, with `-` of Synapse alone; with `*`, others are possible. A list
- * of one form: a list with at least one item, all of that form.
+ * key that ends with `?` may be absent, one that begins with `+` is of Hearth alone, with `-` of Synapse alone. With
+ * the key `*`, further keys are possible. A list of one form: a list with at least one item, all of that form.
  */
 export type Shape = Kind | `${Kind}?` | readonly [Shape] | Fields
 /** The form of an object, by keys. */

@@ -48,38 +48,23 @@ function names({ admin, user, friend, leaver }: People) {
   const server = serverOf(admin)
   return {
     ...{ admin: admin.userId, user: user.userId, friend: friend.userId, leaver: leaver.userId },
-    ...{ server, localpart: localpartOf(user), remote: '@remote:remote.example.org' },
-    ...{
-      nobody: `@${uniqueName('nobody')}:${server}`,
-      newcomer: `@${uniqueName('newcomer')}:${server}`,
-      name: uniqueName('contract'),
-      email: `${uniqueName()}@example.org`,
-    },
-    ...{ noAlias: `#${uniqueName()}:${server}`, device: user.deviceId },
+    ...{ server, localpart: localpartOf(user), device: user.deviceId, remote: '@remote:remote.example.org' },
+    ...{ nobody: `@${uniqueName('nobody')}:${server}`, newcomer: `@${uniqueName('newcomer')}:${server}` },
+    ...{ noAlias: `#${uniqueName()}:${server}`, name: uniqueName('contract'), email: `${uniqueName()}@example.org` },
   }
 }
 
 async function makeRooms({ user, friend }: People) {
-  const [room, open, purged, doomed, doomedLater] = await Promise.all(
-    ['Contract', 'Open', 'Purged', 'Doomed', 'Doomed later'].map((name) => createRoom(user, { name })),
-  )
-  await joinRoom(room!, friend)
-  const event = await sendText(user, room!, 'first')
+  const make = (name: string) => createRoom(user, { name })
+  const [room, open, purged] = await Promise.all([make('Contract'), make('Open'), make('Purged')])
+  const [doomed, doomedLater] = await Promise.all([make('Doomed'), make('Doomed later')])
+  await joinRoom(room, friend)
+  const event = await sendText(user, room, 'first')
   const [media, spareMedia] = await Promise.all([upload(user), upload(user), upload(friend)])
-  await sendEvent(user, room!, { msgtype: 'm.image', body: 'x', url: `mxc://${serverOf(user)}/${media}` })
-  await sendText(user, purged!, 'first')
-  const last = await sendText(user, purged!, 'last')
-  return {
-    room: room!,
-    open: open!,
-    purged: purged!,
-    doomed: doomed!,
-    doomedLater: doomedLater!,
-    event,
-    last,
-    media,
-    spareMedia,
-  }
+  await sendEvent(user, room, { msgtype: 'm.image', body: 'x', url: `mxc://${serverOf(user)}/${media}` })
+  await sendText(user, purged, 'first')
+  const last = await sendText(user, purged, 'last')
+  return { room, open, purged, doomed, doomedLater, event, last, media, spareMedia }
 }
 
 async function makeReports({ admin, user, friend }: People) {
