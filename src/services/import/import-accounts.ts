@@ -231,7 +231,7 @@ const registrationTokens = rowStep<RegistrationTokenRow>({
   columns: 'token, uses_allowed, completed, expiry_time',
   from: 'registration_tokens',
   key: ['token'],
-  store: (tx, rows) =>
+  store: (tx, rows, { now }) =>
     insertRows(
       tx,
       'registration_tokens',
@@ -240,6 +240,8 @@ const registrationTokens = rowStep<RegistrationTokenRow>({
         uses_allowed,
         uses_completed: completed,
         expires_ts: expiry_time,
+        // Synapse does not store when a token was created.
+        created_ts: now,
       })),
     ),
 })

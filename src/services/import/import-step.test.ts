@@ -9,6 +9,7 @@ import type { Database } from '../../storage/engine/database.ts'
 import { createNidSource } from '../../storage/engine/nids.ts'
 import { continueNumbers } from '../../storage/import/continue-numbers.ts'
 import { createTestDatabase } from '../../testing/test-database.ts'
+import { ACCOUNT_STEPS } from './import-accounts.ts'
 import { DELIVERY_STEPS } from './import-delivery.ts'
 import { createRoomStep } from './import-rooms.ts'
 import { ROOM_STEPS } from './import-rooms-beside.ts'
@@ -35,7 +36,8 @@ const SCHEMA = `
   create table device_lists_remote_extremeties (user_id text, stream_id text);
   create table device_lists_remote_resync (user_id text);
   create table server_keys_json (server_name text, key_id text, from_server text, ts_added_ms integer,
-    ts_valid_until_ms integer, key_json text);`
+    ts_valid_until_ms integer, key_json text);
+  create table registration_tokens (token text, uses_allowed integer, completed integer, expiry_time integer);`
 const MOST = '9223372036854775807'
 const file = join(mkdtempSync(join(tmpdir(), 'hearth-import-')), 'homeserver.db')
 
@@ -76,6 +78,7 @@ beforeAll(async () => {
     const key_json = `{"old_verify_keys":{"${key_id}":{"key":"abc","expired_ts":${ts}}}}`
     add('server_keys_json', { ...keys, key_id, key_json })
   }
+  add('registration_tokens', { token: 'a', uses_allowed: 3, completed: 1 })
   synapse.close()
   database = await createTestDatabase()
   await database.write((tx) => continueNumbers(tx, { nid: 3, position: 2, activity: 2 }))
@@ -127,4 +130,11 @@ test('receipts, device lists and keys of other servers may have any numbers', as
     database.sql,
   )
   expect(keys.rows.map(({ valid_until_ts }) => valid_until_ts)).toEqual([Number.MAX_SAFE_INTEGER, 1, 0])
+})
+
+test('registration tokens count as created now', async () => {
+  await run(named(ACCOUNT_STEPS, 'registration tokens'))
+  const { rows } = await sql`select token, uses_allowed, uses_completed, created_ts, expires_ts
+    from registration_tokens`.execute(database.sql)
+  expect(rows).toEqual([{ token: 'a', uses_allowed: 3, uses_completed: 1, created_ts: 0, expires_ts: null }])
 })
