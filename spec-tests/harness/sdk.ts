@@ -1,4 +1,4 @@
-import { ClientEvent, createClient, type MatrixClient, MemoryStore, SyncState } from 'matrix-js-sdk'
+import { ClientEvent, createClient, IndexedDBStore, type MatrixClient, MemoryStore, SyncState } from 'matrix-js-sdk'
 import type { CryptoCallbacks } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import { type Logger, logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
 import { RustBackupManager } from 'matrix-js-sdk/lib/rust-crypto/backup.js'
@@ -23,26 +23,32 @@ Object.assign(RustBackupManager, { maxBackupLoopStartDelayMillis: 0 })
 
 /**
  * Starts matrix-js-sdk logged in as a user and synced, as Element Web runs it; `crypto`: with encryption; `fetchFn`: in
- * place of `fetch`. Stop it with `stopClient()`.
+ * place of `fetch`. `kept`: the prefix of databases in `globalThis.indexedDB`, in which the client keeps its keys and
+ * what it has synced, and finds them again; absent: in memory. Stop it with `stopClient()`.
  */
 export async function startSdk(
   user: TestUser,
   crypto?: CryptoCallbacks,
-  fetchFn?: typeof fetch,
+  { fetchFn, kept }: { fetchFn?: typeof fetch; kept?: string } = {},
 ): Promise<MatrixClient> {
+  const store =
+    kept === undefined
+      ? new MemoryStore()
+      : new IndexedDBStore({ indexedDB: Reflect.get(globalThis, 'indexedDB'), dbName: `${kept} sync` })
   const client = createClient({
     baseUrl: user.url,
     userId: user.userId,
     deviceId: user.deviceId,
     accessToken: user.accessToken,
-    store: new MemoryStore(),
+    store,
     timelineSupport: true,
     logger: silent,
     ...(crypto && { cryptoCallbacks: crypto }),
     ...(fetchFn && { fetchFn }),
   })
+  await store.startup()
   if (crypto) {
-    await client.initRustCrypto({ useIndexedDB: false })
+    await client.initRustCrypto({ useIndexedDB: kept !== undefined, ...(kept && { cryptoDatabasePrefix: kept }) })
     // As Element does with displayed events: by itself the SDK decrypts only the last event of a sync, and misses steps
     // of verifications.
     client.on(ClientEvent.Event, (event) => void client.decryptEventIfNeeded(event))

@@ -1,3 +1,4 @@
+import 'fake-indexeddb/auto'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { DatabaseSync } from 'node:sqlite'
 import { EventType, type MatrixClient, type MatrixEvent, Preset } from 'matrix-js-sdk'
@@ -53,6 +54,8 @@ const before: {
   encryptedRoom: string
   secret: string
   missed: string
+  sealed: string
+  identity: object
   plainRoom: string
   history: string[]
   redacted: string
@@ -65,6 +68,8 @@ const before: {
   encryptedRoom: '',
   secret: '',
   missed: '',
+  sealed: '',
+  identity: {},
   plainRoom: '',
   history: [],
   redacted: '',
@@ -77,6 +82,8 @@ const before: {
 
 /** `network`: whether the client's requests are sent, or wait. */
 type Person = { user: TestUser; client: MatrixClient; network: Network }
+/** Prefix of the databases in which alice's client keeps its keys and what it has synced. */
+const KEPT = 'alice'
 
 beforeAll(async () => {
   federation = await startFederation()
@@ -130,7 +137,7 @@ async function ownDatabase(): Promise<object> {
 async function person(url: string, name: string): Promise<Person> {
   const user = await registerUser(url, uniqueName(name))
   const network = createNetwork()
-  const client = await startSdk(user, {}, network.fetch)
+  const client = await startSdk(user, {}, { fetchFn: network.fetch, ...(name === 'alice' && { kept: KEPT }) })
   started.push(client)
   return { user, client, network }
 }
@@ -173,10 +180,22 @@ async function talkInSecret(): Promise<void> {
   await backUp(alice.client)
   bob.network.cut()
   before.missed = await says(carol.client, roomId, 'while bob is away', alice.client)
-  alice.network.cut()
+  before.identity = await identityOf(alice.client)
+  await alice.client.store.save(true)
+  alice.client.stopClient()
+  before.sealed = (await carol.client.sendTextMessage(roomId, 'while alice is away')).event_id
+}
+
+/** Returns the public keys of a client's device and user. */
+async function identityOf(client: MatrixClient): Promise<object> {
+  const crypto = client.getCrypto()!
+  return { ...(await crypto.getOwnDeviceKeys()), master: await crypto.getCrossSigningKeyId() }
 }
 
 async function backUp(client: MatrixClient): Promise<void> {
+  await client.getCrypto()!.bootstrapCrossSigning({
+    authUploadDeviceSigningKeys: async (upload) => void (await upload(null)),
+  })
   await client.getCrypto()!.resetKeyBackup()
   before.backup = await pollUntil('keys are backed up', async () => {
     const found = await alice.user.get(`${v3}/room_keys/version`)
@@ -336,14 +355,26 @@ test('an invite by another server is still there, and can be accepted', async ()
 
 test('the same clients read old and new encrypted messages', async () => {
   const roomId = before.encryptedRoom
-  for (const { network, client } of [alice, bob]) {
-    network.restore()
-    client.retryImmediately()
-  }
+  bob.network.restore()
+  bob.client.retryImmediately()
+  alice.client = await startSdk(alice.user, {}, { kept: KEPT })
+  started.push(alice.client)
+  expect(await identityOf(alice.client)).toEqual(before.identity)
+  expect((before.identity as { master: unknown }).master).toEqual(expect.any(String))
+  expect(await decrypted(alice.client, roomId, before.sealed)).toBe('while alice is away')
+  expect(await decrypted(alice.client, roomId, before.secret)).toBe('before the import')
   expect(await decrypted(bob.client, roomId, before.missed)).toBe('while bob is away')
   expect(await decrypted(bob.client, roomId, before.secret)).toBe('before the import')
   await says(alice.client, roomId, 'after the import', bob.client, carol.client)
   await says(carol.client, roomId, 'from the other server', alice.client, bob.client)
+  // A new device claims a one-time key that alice's client uploaded to Synapse.
+  const { user } = alice
+  const dan = await startSdk(await registerUser(user.url), {})
+  started.push(dan)
+  await alice.client.invite(roomId, dan.getSafeUserId())
+  await dan.joinRoom(roomId)
+  await pollUntil('dan knows the members', () => dan.getRoom(roomId)?.getJoinedMemberCount() === 4)
+  await says(dan, roomId, 'to old devices', alice.client, bob.client)
 })
 
 test('the other server goes on in the same rooms', async () => {
