@@ -26,14 +26,15 @@ import { createUpstreamProviders } from './infra/sign-in/upstream-providers.ts'
 import { startStreamTail } from './infra/stream-tail.ts'
 import { createDirectory } from './infra/users/directory.ts'
 import { createJwtVerifier } from './infra/users/jwt-verifier.ts'
-import { createPasswordHasher } from './infra/users/password-hasher.ts'
+import { createPasswordHasher, type ImportedSecrets } from './infra/users/password-hasher.ts'
 import { createMediaStore } from './services/media/media-store.ts'
 import { createPageLanes } from './services/media/preview-url.ts'
+import type { Database } from './storage/engine/database.ts'
 import { migrate } from './storage/engine/migrate.ts'
 import { createNidSource } from './storage/engine/nids.ts'
 import { openDatabase } from './storage/engine/open-database.ts'
 import type { TimeLimits } from './storage/engine/pool.ts'
-import { findServerSecret, PASSWORD_PEPPER } from './storage/engine/server-secrets.ts'
+import { ARGON2_SECRET, findServerSecret, PASSWORD_PEPPER } from './storage/engine/server-secrets.ts'
 import { requireFinishedImport } from './storage/import/imports.ts'
 import { createRoomTransactions } from './storage/rooms/room-transactions.ts'
 
@@ -90,7 +91,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     fetchPage: openPageFetch(config, opened, connections),
     identityProviders: createUpstreamProviders(config.identity_providers, systemClock, connections.configured),
     keyRing: createKeyRing({ ...peers, federation, lanes, notaries: config.federation.trusted_notaries }),
-    passwordHasher: createPasswordHasher(config.passwords, await findServerSecret(database, PASSWORD_PEPPER)),
+    passwordHasher: createPasswordHasher(config.passwords, await importedSecrets(database)),
     rateLimiter,
     unreadAnswers,
     media: await openMedia(config.media, { connections, logger }),
@@ -211,4 +212,11 @@ function openConnections({ federation }: Config, opened: AsyncDisposableStack): 
   const preparing = federation.enabled ? setTimeout(connections.prepare, PREPARE_AFTER_MS).unref() : undefined
   opened.defer(() => clearTimeout(preparing))
   return connections
+}
+
+async function importedSecrets(database: Database): Promise<ImportedSecrets> {
+  const [pepper, argon2] = await Promise.all(
+    [PASSWORD_PEPPER, ARGON2_SECRET].map((name) => findServerSecret(database, name)),
+  )
+  return { pepper, argon2 }
 }

@@ -8,10 +8,12 @@ import { systemClock } from '../infra/clock.ts'
 import { createLogger } from '../infra/logger.ts'
 import { openObjectStores } from '../infra/object-store/open-object-stores.ts'
 import { systemRandom } from '../infra/random.ts'
+import { MasConfigError, readMasConfig } from '../infra/synapse/mas-config.ts'
 import { readSynapseConfig, type SynapseConfig, SynapseConfigError } from '../infra/synapse/synapse-config.ts'
 import { openSynapseDatabase, type SynapseDatabase } from '../infra/synapse/synapse-database.ts'
 import { type CheckFinding, checkSynapse } from '../services/import/check-synapse.ts'
 import type { ImportContext } from '../services/import/import-step.ts'
+import { checkMas, type MasSource } from '../services/import/mas-source.ts'
 import { ChangedSourceError, runImport, type StepProgress } from '../services/import/run-import.ts'
 import { readExtent } from '../services/import/synapse-extent.ts'
 import { verifyImport } from '../services/import/verify-import.ts'
@@ -47,21 +49,31 @@ export const importSynapse = defineCommand({
     },
     'signing-key': { type: 'string', value: 'FILE', about: "Synapse's signing key, in place of homeserver.yaml's" },
     media: { type: 'string', value: 'FOLDER', about: "Synapse's media store, in place of homeserver.yaml's" },
+    'mas-config': {
+      type: 'string',
+      value: 'FILE',
+      about: 'config.yaml of the Matrix Authentication Service, if Synapse uses it',
+    },
+    'mas-database': { type: 'string', value: 'ADDRESS', about: 'postgres:// address, in place of its' },
   },
   examples: [
     ['import-synapse check --config /etc/matrix-synapse/homeserver.yaml', 'at any time; Synapse may run'],
     ['import-synapse import --config homeserver.yaml --hearth-config hearth.yaml', 'after Synapse was stopped'],
     ['import-synapse verify --config homeserver.yaml --hearth-config hearth.yaml', 'before Hearth is started'],
   ],
-  async run({ config: file, 'hearth-config': configFile, ...overrides }, action) {
+  async run({ config: file, 'hearth-config': configFile, 'mas-config': masFile, ...overrides }, action) {
     if (!ACTIONS.includes(action as Action)) throw new UsageError(`Say what to do: one of ${ACTIONS.join(', ')}.`)
     if (file === undefined) throw new UsageError("Say where Synapse's configuration is: --config homeserver.yaml")
     const config = loadConfig({ configFile })
     try {
       const synapse = readSynapseConfig(file, { ...overrides, signingKey: overrides['signing-key'] })
-      return await withSynapse(synapse, (databases) => act(action as Action, config, { synapse, databases }))
+      return await withSynapse(synapse, (databases) =>
+        withMas(config, { masFile, masDatabase: overrides['mas-database'] }, (mas) =>
+          act(action as Action, config, { synapse, databases, mas }),
+        ),
+      )
     } catch (error) {
-      if (error instanceof SynapseConfigError || error instanceof ChangedSourceError)
+      if (error instanceof SynapseConfigError || error instanceof MasConfigError || error instanceof ChangedSourceError)
         throw new CommandError(error.message)
       throw error
     }
@@ -69,7 +81,7 @@ export const importSynapse = defineCommand({
 })
 
 type Databases = { main: SynapseDatabase; state: SynapseDatabase }
-type Source = { synapse: SynapseConfig; databases: Databases }
+type Source = { synapse: SynapseConfig; databases: Databases; mas: MasSource | undefined }
 
 async function withSynapse<Result>(
   { databases: { main, state } }: SynapseConfig,
@@ -94,8 +106,30 @@ async function withSynapse<Result>(
   }
 }
 
+/** Opens the database of the Matrix Authentication Service, if there is one. */
+async function withMas<Result>(
+  { identity_providers: providers }: Config,
+  { masFile, masDatabase }: { masFile: string | undefined; masDatabase: string | undefined },
+  work: (mas: MasSource | undefined) => Promise<Result>,
+): Promise<Result> {
+  if (masFile === undefined) return work(undefined)
+  const config = readMasConfig(masFile, masDatabase)
+  const database = await openSynapseDatabase(config.database).catch((error) => {
+    throw new CommandError(`Cannot open the database of MAS: ${error.message}. Say where it is with --mas-database.`)
+  })
+  try {
+    return await work({ config, database, providers })
+  } finally {
+    await database.close()
+  }
+}
+
 async function act(action: Action, config: Config, source: Source): Promise<number> {
-  const findings = [...(await checkSynapse(source.databases.main)), ...checkTarget(config, source.synapse)]
+  const findings = [
+    ...(await checkSynapse(source.databases.main)),
+    ...checkTarget(config, source),
+    ...(source.mas ? await checkMas(source.mas) : []),
+  ]
   const running = await portInUse(source.synapse.ports)
   if (running !== undefined && action !== 'verify') {
     const text = `Port ${running} answers, on which Synapse listens. Stop Synapse before the import.`
@@ -110,7 +144,7 @@ async function act(action: Action, config: Config, source: Source): Promise<numb
   return action === 'dry-run' ? tryOut(config, source) : withTarget(config, source, action)
 }
 
-function checkTarget({ server_name, signing_key }: Config, synapse: SynapseConfig): CheckFinding[] {
+function checkTarget({ server_name, signing_key }: Config, { synapse, mas }: Source): CheckFinding[] {
   const findings: CheckFinding[] = []
   const problem = (text: string) => findings.push({ severity: 'error', text })
   if (server_name !== synapse.serverName)
@@ -119,12 +153,13 @@ function checkTarget({ server_name, signing_key }: Config, synapse: SynapseConfi
     )
   if (existsSync(signing_key) && keyIn(readFileSync(signing_key, 'utf8')) !== keyIn(synapse.signingKeys[0]!))
     problem(`${signing_key} has another signing key than Synapse. Delete it, or replace it by Synapse's.`)
-  if (synapse.usesMas) findings.push({ severity: 'warning', text: MAS_WARNING })
+  if (synapse.usesMas && !mas) findings.push({ severity: 'warning', text: MAS_WARNING })
+  if (mas && !synapse.usesMas) problem("Synapse's configuration does not use MAS. Leave out --mas-config.")
   return findings
 }
 
 const MAS_WARNING =
-  'The Matrix Authentication Service has the passwords, addresses and sessions of users. Its database is not imported: everybody has to sign in again, with a new password or through an identity provider.'
+  'The Matrix Authentication Service has the passwords, addresses and sessions of users. Name its configuration with --mas-config. Otherwise everybody has to sign in again, with a new password or through an identity provider.'
 
 function keyIn(text: string): string {
   const { keyId, publicKey } = parseSigningKey(text)
@@ -200,7 +235,7 @@ function withTarget(config: Config, source: Source, action: 'import' | 'verify')
 
 async function contextOf(
   database: Database,
-  { synapse, databases }: Source,
+  { synapse, databases, mas }: Source,
   stores: ImportContext['stores'],
 ): Promise<ImportContext> {
   let lines = 0
@@ -211,6 +246,7 @@ async function contextOf(
     serverName: synapse.serverName,
     synapse,
     ...databases,
+    mas,
     extent: await readExtent(databases.main),
     stores,
     now: systemClock.now(),

@@ -20,7 +20,16 @@ const HASH_DIGITS = 20
 /** Returns the ULID of an object by its time and its key. It is always the same, so that it need not be stored. */
 export function ulidOf(ts: number, key: string): Ulid {
   const hash = createHash('sha256').update(key).digest('hex').slice(0, HASH_DIGITS)
-  let rest = (BigInt(ts) << 80n) | BigInt(`0x${hash}`)
+  return render((BigInt(ts) << 80n) | BigInt(`0x${hash}`))
+}
+
+/** Returns the ULID that the Matrix Authentication Service stores as a UUID. */
+export function ulidOfUuid(uuid: string): Ulid {
+  return render(BigInt(`0x${uuid.replaceAll('-', '')}`))
+}
+
+function render(value: bigint): Ulid {
+  let rest = value
   let text = ''
   for (let place = 0; place < LENGTH; place++) {
     text = DIGITS[Number(rest & 31n)]! + text

@@ -1,6 +1,7 @@
+import { hash } from '@node-rs/argon2'
 import { expect, test } from 'vitest'
 import { defaultConfig } from '../../config.ts'
-import { createPasswordHasher, isImportedHash, MAX_PASSWORD_LENGTH } from './password-hasher.ts'
+import { createPasswordHasher, hashWithSecret, isImportedHash, MAX_PASSWORD_LENGTH } from './password-hasher.ts'
 
 const { passwords } = defaultConfig({ passwords: { memory_kib: 64, iterations: 1 } })
 const hasher = createPasswordHasher(passwords)
@@ -41,7 +42,7 @@ test('no password is longer than 1024 characters, whatever was hashed', async ()
 test('an imported bcrypt hash is verified with its pepper, of the first 72 bytes', async () => {
   // By Python's bcrypt, of 'correct café' in NFKC, followed by 'pepper'.
   const imported = '$2b$04$Z1yzaBcHeJDjg7Fsd1eWeeKv2sPoEuivjds7GXekr4u/XfD0uA0yq'
-  const peppered = createPasswordHasher(passwords, 'pepper')
+  const peppered = createPasswordHasher(passwords, { pepper: 'pepper' })
   expect(isImportedHash(imported)).toBe(true)
   expect(isImportedHash(await hasher.hash('x'))).toBe(false)
   expect(await peppered.verify(imported, 'correct cafe\u0301')).toBe(true)
@@ -50,4 +51,16 @@ test('an imported bcrypt hash is verified with its pepper, of the first 72 bytes
   const long = '$2b$04$1PwVjzkLROBWfTJU10u/Hu6Z39Ck6ys/p9akJ//x3UqFtdbzx3qc2'
   expect(await hasher.verify(long, 'y'.repeat(100))).toBe(true)
   expect(await hasher.verify(long, 'y'.repeat(71))).toBe(false)
+})
+
+test('an imported Argon2 hash is verified with its secret, and of text that was not normalised', async () => {
+  const costs = { memoryCost: 64, timeCost: 1 }
+  const secret = Buffer.from([0, 255, 7])
+  const imported = hashWithSecret(await hash('cafe\u0301', { ...costs, secret }))
+  const knowing = createPasswordHasher(passwords, { argon2: secret.toString('base64') })
+  expect(isImportedHash(imported)).toBe(true)
+  expect(await knowing.verify(imported, 'cafe\u0301')).toBe(true)
+  expect(await knowing.verify(imported, 'caf\u00e9')).toBe(false)
+  expect(await hasher.verify(imported, 'cafe\u0301')).toBe(false)
+  expect(await hasher.verify(await hash('cafe\u0301', costs), 'cafe\u0301')).toBe(true)
 })

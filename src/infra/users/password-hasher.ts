@@ -7,7 +7,7 @@ export type PasswordHasher = {
   /** Returns an Argon2id hash in PHC format, with the configured costs. */
   hash(password: string): Promise<string>
   /**
-   * Verifies a password against an Argon2 hash, or against an imported bcrypt hash. Takes as long without a hash, so
+   * Verifies a password against an Argon2 hash, or against an imported bcrypt or Argon2 hash. Takes as long without a hash, so
    * that the time does not reveal whether a user exists.
    */
   verify(hash: string | null | undefined, password: string): Promise<boolean>
@@ -15,9 +15,23 @@ export type PasswordHasher = {
 
 /** Whether a hash was imported: it should be replaced as soon as the password is known. */
 export function isImportedHash(hash: string): boolean {
-  return BCRYPT.test(hash)
+  return BCRYPT.test(hash) || hash.startsWith(SECRET_HASH)
 }
 
+/** Returns the form in which an Argon2 hash is stored that needs the secret of the server from which it was imported. */
+export function hashWithSecret(hash: string): string {
+  return SECRET_HASH + hash
+}
+
+/** What hashes that this server verifies contain besides the password. */
+export type ImportedSecrets = {
+  /** Follows the password in bcrypt hashes. */
+  pepper?: string | undefined
+  /** The secret of Argon2 hashes, in base64. */
+  argon2?: string | undefined
+}
+
+const SECRET_HASH = '$secret'
 const BCRYPT = /^\$2[abxy]\$/
 /** bcrypt ignores all further bytes. */
 const BCRYPT_BYTES = 72
@@ -31,14 +45,19 @@ export const MAX_PASSWORD_LENGTH = 1024
 /** The number of concurrent hashes, so that logins use neither all memory nor all threads; others queue. */
 const CONCURRENCY = 2
 
-/** Hashes passwords off the main thread. `pepper`: the text that imported hashes contain after the password. */
-export function createPasswordHasher(costs: Config['passwords'], pepper = ''): PasswordHasher {
+/** Hashes passwords off the main thread. */
+export function createPasswordHasher(
+  costs: Config['passwords'],
+  { pepper = '', argon2 = '' }: ImportedSecrets = {},
+): PasswordHasher {
   const options = { memoryCost: costs.memory_kib, timeCost: costs.iterations, parallelism: costs.parallelism }
   const queued = createConcurrencyLimit(CONCURRENCY)
   let nobodys: Promise<string> | undefined
 
   function matchesHash(known: string, given: string): Promise<boolean> {
-    if (!isImportedHash(known)) return verify(known, given)
+    if (known.startsWith(SECRET_HASH))
+      return verify(known.slice(SECRET_HASH.length), given, { secret: Buffer.from(argon2, 'base64') })
+    if (!BCRYPT.test(known)) return verify(known, given)
     return verifyBcrypt(Buffer.from(`${given}${pepper}`).subarray(0, BCRYPT_BYTES), known)
   }
 
@@ -49,7 +68,9 @@ export function createPasswordHasher(costs: Config['passwords'], pepper = ''): P
       const against = known ?? (await nobodys)
       const isTooLong = password.length > MAX_PASSWORD_LENGTH
       const given = isTooLong ? '' : normalize(password)
-      const matches = await queued(() => matchesHash(against, given).catch(() => false))
+      const matchesText = (text: string) => queued(() => matchesHash(against, text).catch(() => false))
+      // The Matrix Authentication Service may have hashed the text as it was.
+      const matches = (await matchesText(given)) || (!isTooLong && given !== password && (await matchesText(password)))
       return matches && known != null && !isTooLong
     },
   }

@@ -26,13 +26,14 @@ const users = rowStep<UserRow>({
   from: `users left join erased_users on erased_users.user_id = users.name
     left join ratelimit_override on ratelimit_override.user_id = users.name`,
   key: ['users.name'],
-  store: (tx, rows, { now }) =>
+  store: (tx, rows, { now, synapse }) =>
     insertRows(
       tx,
       'users',
       rows.map((row) => ({
         user_id: row.name,
-        password_hash: row.password_hash === '' || row.deactivated ? null : row.password_hash,
+        // With MAS, what Synapse has is from before.
+        password_hash: row.password_hash === '' || row.deactivated || synapse.usesMas ? null : row.password_hash,
         is_admin: Boolean(row.admin) && !row.deactivated,
         is_guest: Boolean(row.is_guest),
         locked: Boolean(row.locked),
@@ -248,5 +249,8 @@ const registrationTokens = rowStep<RegistrationTokenRow>({
 
 /** Accounts, and what belongs to a user alone. */
 export const ACCOUNT_STEPS: readonly ImportStep[] = [
-  ...[users, profiles, addresses, links, filters, accountData, roomAccountData, tags, noticeRooms, registrationTokens],
+  ...[users, profiles, filters, accountData, roomAccountData, tags, noticeRooms],
 ]
+
+/** How users sign in and register. MAS has its own instead. */
+export const SIGN_IN_STEPS: readonly ImportStep[] = [addresses, links, registrationTokens]

@@ -283,8 +283,11 @@ const dehydratedDevices = rowStep<{ user_id: UserId; device_id: DeviceId; device
     ),
 })
 
-/** Devices, their tokens and keys. */
+/** Devices and their keys. */
 export const DEVICE_STEPS: readonly ImportStep[] = [
-  ...[devices, refreshTokens, accessTokens, deviceKeys, oneTimeKeys, fallbackKeys, crossSigningKeys],
+  ...[devices, deviceKeys, oneTimeKeys, fallbackKeys, crossSigningKeys],
   ...[crossSigningSignatures, keyBackups, backedUpKeys, dehydratedDevices],
 ]
+
+/** The tokens of devices. With MAS, those of Synapse are from before. */
+export const TOKEN_STEPS: readonly ImportStep[] = [refreshTokens, accessTokens]

@@ -1,9 +1,10 @@
 import type { DeviceId, UserId } from '../../core/ids.ts'
 import type { PushAction, PushCondition } from '../../core/push-rules/push-rule.ts'
 import type { CustomRule, CustomRuleKind, PushRuleOverlay } from '../../core/push-rules/rule-schema.ts'
+import type { Tx } from '../../storage/engine/database.ts'
 import { insertRows } from '../../storage/import/insert-rows.ts'
 import { hashToken } from '../users/tokens.ts'
-import { type ImportStep, rowStep } from './import-step.ts'
+import { type ImportContext, type ImportStep, rowStep } from './import-step.ts'
 
 type RuleRow = {
   user_name: UserId
@@ -94,7 +95,7 @@ function matchingOf(kind: string, conditions: PushCondition[]): Pick<CustomRule,
 type PusherRow = {
   user_name: UserId
   device_id: DeviceId | null
-  token: string
+  token: string | null
   profile_tag: string | null
   kind: string
   app_id: string
@@ -118,27 +119,45 @@ const pushers = rowStep<PusherRow>({
       and devices.device_id = coalesce(pushers.device_id, tokens.device_id) and devices.hidden is not true`,
   where: 'pushers.enabled is not false and deactivated = 0',
   key: ['pushers.id', 'tokens.id'],
-  store: (tx, rows, { extent }) =>
-    insertRows(
-      tx,
-      'pushers',
-      rows.map((row) => ({
-        user_id: row.user_name,
-        app_id: row.app_id,
-        pushkey: row.pushkey,
-        device_id: row.device_id,
-        token_hash: row.device_id === null ? hashToken(row.token) : null,
-        kind: row.kind,
-        app_display_name: row.app_display_name,
-        device_display_name: row.device_display_name,
-        profile_tag: row.profile_tag || null,
-        lang: row.lang ?? 'en',
-        data: row.data ?? '{}',
-        pushkey_ts: Math.floor(row.ts / 1000),
-        since_position: extent.lastPosition,
-      })),
-    ),
+  store: storePushers,
 })
+
+/** With MAS, Synapse knows no tokens: a pusher ends with its device. */
+const devicePushers = rowStep<PusherRow>({
+  name: 'pushers of devices',
+  columns: `pushers.user_name, devices.device_id, null as token, profile_tag, kind, app_id, app_display_name,
+    device_display_name, pushkey, ts, lang, data`,
+  from: `pushers join users on users.name = pushers.user_name
+    join devices on devices.user_id = pushers.user_name and devices.device_id = pushers.device_id
+      and devices.hidden is not true`,
+  where: 'pushers.enabled is not false and deactivated = 0',
+  key: ['pushers.id'],
+  store: storePushers,
+})
+
+function storePushers(tx: Tx, rows: readonly PusherRow[], { extent }: ImportContext): Promise<number> {
+  return insertRows(
+    tx,
+    'pushers',
+    rows.map((row) => ({
+      user_id: row.user_name,
+      app_id: row.app_id,
+      pushkey: row.pushkey,
+      device_id: row.device_id,
+      token_hash: row.device_id === null && row.token !== null ? hashToken(row.token) : null,
+      kind: row.kind,
+      app_display_name: row.app_display_name,
+      device_display_name: row.device_display_name,
+      profile_tag: row.profile_tag || null,
+      lang: row.lang ?? 'en',
+      data: row.data ?? '{}',
+      pushkey_ts: Math.floor(row.ts / 1000),
+      since_position: extent.lastPosition,
+    })),
+  )
+}
 
 /** Push rules and pushers. */
 export const PUSH_STEPS: readonly ImportStep[] = [pushRules, pushers]
+/** The same of a Synapse that uses MAS. */
+export const MAS_PUSH_STEPS: readonly ImportStep[] = [pushRules, devicePushers]

@@ -8,7 +8,7 @@ import { type ImportContext, type ImportStep, integerOf, rowStep, singleStep, te
 /** The first line of Synapse's key file signs; the others were replaced. */
 const ownKeys = singleStep(
   'signing keys',
-  async ({ synapse: { signingKeys, oldSigningKeys, pepper }, extent, now }) => {
+  async ({ synapse: { signingKeys, oldSigningKeys, pepper, usesMas }, extent, now }) => {
     const [current, ...replaced] = signingKeys.map(parseSigningKey)
     const keys = [
       { key_id: current!.keyId, public_key: current!.publicKey, expired_ts: null },
@@ -21,7 +21,7 @@ const ownKeys = singleStep(
     ]
     const secrets = [
       { name: 'signing_key', value: `${signingKeys[0]!.trim()}\n` },
-      ...(pepper === '' ? [] : [{ name: PASSWORD_PEPPER, value: pepper }]),
+      ...(pepper === '' || usesMas ? [] : [{ name: PASSWORD_PEPPER, value: pepper }]),
     ]
     return {
       read: keys.length,

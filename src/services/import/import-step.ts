@@ -5,6 +5,7 @@ import type { SynapseConfig } from '../../infra/synapse/synapse-config.ts'
 import type { SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
 import type { Database, Tx } from '../../storage/engine/database.ts'
 import type { TakeNids } from '../../storage/engine/nids.ts'
+import type { MasSource } from './mas-source.ts'
 
 /** The ranges of numbers in Synapse's database. */
 export type SynapseExtent = {
@@ -25,6 +26,8 @@ export type ImportContext = {
   synapse: SynapseConfig
   main: SynapseDatabase
   state: SynapseDatabase
+  /** The Matrix Authentication Service that has the sign-in of users; undefined: Synapse has it, or it is left out. */
+  mas: MasSource | undefined
   extent: SynapseExtent
   /** Where files are stored; undefined: they are left out. */
   stores: ObjectStores | undefined
@@ -53,8 +56,8 @@ export type ImportStep = {
   count?(context: ImportContext): Promise<number>
 }
 
-/** A step that reads rows of Synapse in order of a unique key. */
-type RowStep<Row> = {
+/** A step that reads rows in order of a unique key. */
+type RowStep<Row, Prepared> = {
   name: string
   /** The select list. */
   columns: string
@@ -65,14 +68,26 @@ type RowStep<Row> = {
   key: readonly string[]
   size?: number
   /** Runs before the transaction, for what it must not wait for. */
-  prepare?(rows: Row[], context: ImportContext): Promise<Row[]>
-  store(tx: Tx, rows: readonly Row[], context: ImportContext): Promise<number>
+  prepare?(rows: Row[], context: ImportContext): Promise<Prepared[]>
+  store(tx: Tx, rows: readonly Prepared[], context: ImportContext): Promise<number>
 }
 
 const SIZE = 1000
 
-/** Makes a step that reads rows of the main database in pages. */
-export function rowStep<Row>(step: RowStep<Row>): ImportStep {
+/** Makes a step that reads rows of Synapse's main database in pages. */
+export function rowStep<Row>(step: RowStep<Row, Row>): ImportStep {
+  return pagedStep(step, ({ main }) => main)
+}
+
+/** Makes a step that reads rows of the database of the Matrix Authentication Service in pages. */
+export function masStep<Row, Prepared = Row>(step: RowStep<Row, Prepared>): ImportStep {
+  return pagedStep(step, ({ mas }) => mas!.database)
+}
+
+function pagedStep<Row, Prepared>(
+  step: RowStep<Row, Prepared>,
+  sourceOf: (context: ImportContext) => SynapseDatabase,
+): ImportStep {
   const { name, columns, from, where = 'true', key, size = SIZE, prepare, store } = step
   const order = key.join(', ')
   const selected = key.map((column, place) => `${column} as bookmark_${place}`).join(', ')
@@ -82,21 +97,24 @@ export function rowStep<Row>(step: RowStep<Row>): ImportStep {
   return {
     name,
     async next(context, bookmark) {
+      const source = sourceOf(context)
       const rows =
         bookmark === null
-          ? await context.main.query<Row>(page(where))
-          : await context.main.query<Row>(page(`(${where}) and ${after}`), bookmark as string[])
+          ? await source.query<Row>(page(where))
+          : await source.query<Row>(page(`(${where}) and ${after}`), bookmark as string[])
       const last = rows.at(-1) as Record<string, unknown> | undefined
       if (!last) return undefined
-      const prepared = prepare ? await prepare(rows, context) : rows
+      const prepared = prepare ? await prepare(rows, context) : (rows as unknown as Prepared[])
       return {
         bookmark: key.map((_, place) => last[`bookmark_${place}`]),
         read: rows.length,
         write: (tx) => store(tx, prepared, context),
       }
     },
-    count: async ({ main }) => {
-      const [row] = await main.query<{ count: number }>(`select count(*) as count from ${from} where ${where}`)
+    count: async (context) => {
+      const [row] = await sourceOf(context).query<{ count: number }>(
+        `select count(*) as count from ${from} where ${where}`,
+      )
       return row!.count
     },
   }

@@ -1,13 +1,16 @@
 import { beginImport, findImport, finishImport, loadImportSteps, moveBookmark } from '../../storage/import/imports.ts'
-import { ACCOUNT_STEPS } from './import-accounts.ts'
+import { ACCOUNT_STEPS, SIGN_IN_STEPS } from './import-accounts.ts'
 import { DELIVERY_STEPS } from './import-delivery.ts'
-import { DEVICE_STEPS } from './import-devices.ts'
+import { DEVICE_STEPS, TOKEN_STEPS } from './import-devices.ts'
+import { MAS_ACCOUNT_STEPS } from './import-mas-accounts.ts'
+import { MAS_SESSION_STEPS } from './import-mas-sessions.ts'
 import { MEDIA_STEPS } from './import-media.ts'
-import { PUSH_STEPS } from './import-push.ts'
+import { MAS_PUSH_STEPS, PUSH_STEPS } from './import-push.ts'
 import { createRoomStep } from './import-rooms.ts'
 import { ROOM_STEPS } from './import-rooms-beside.ts'
 import { SERVER_STEPS } from './import-server.ts'
 import type { ImportContext, ImportStep } from './import-step.ts'
+import { masFingerprint } from './mas-source.ts'
 import { fingerprintOf } from './synapse-extent.ts'
 
 /** How far a step is: rows of Synapse that were read, those that were stored, and all of them. */
@@ -19,9 +22,13 @@ export class ChangedSourceError extends Error {
 }
 
 /** Returns the steps in their order: rows that others refer to come first. */
-export function importSteps(): ImportStep[] {
+export function importSteps({ mas, synapse }: Pick<ImportContext, 'mas' | 'synapse'>): ImportStep[] {
+  const signIn = mas ? MAS_ACCOUNT_STEPS : SIGN_IN_STEPS
+  const tokens = synapse.usesMas ? [] : TOKEN_STEPS
+  const push = synapse.usesMas ? MAS_PUSH_STEPS : PUSH_STEPS
   return [
-    ...[...SERVER_STEPS, ...ACCOUNT_STEPS, ...DEVICE_STEPS, ...PUSH_STEPS],
+    ...[...SERVER_STEPS, ...ACCOUNT_STEPS, ...signIn],
+    ...[...DEVICE_STEPS, ...(mas ? MAS_SESSION_STEPS : tokens), ...push],
     ...[createRoomStep(), ...ROOM_STEPS, ...DELIVERY_STEPS, ...MEDIA_STEPS],
   ]
 }
@@ -32,7 +39,10 @@ export function importSteps(): ImportStep[] {
  */
 export async function runImport(context: ImportContext, report: (progress: StepProgress) => void): Promise<void> {
   const { database, main, serverName, now } = context
-  const fingerprint = await fingerprintOf(main, serverName)
+  const fingerprint = [
+    await fingerprintOf(main, serverName),
+    ...(context.mas ? [await masFingerprint(context.mas)] : []),
+  ].join()
   const known = await findImport(database)
   if (!known) await database.write((tx) => beginImport(tx, { fingerprint, now }))
   else if (known.finished_ts === null && known.fingerprint !== fingerprint) {
@@ -40,7 +50,7 @@ export async function runImport(context: ImportContext, report: (progress: StepP
       'Synapse has changed its database since the import began, so the import cannot continue. Stop Synapse, and import again into an empty database.',
     )
   }
-  for (const step of importSteps()) await runStep(context, step, report)
+  for (const step of importSteps(context)) await runStep(context, step, report)
   await database.write((tx) => finishImport(tx, context.now))
 }
 

@@ -37,7 +37,7 @@ export async function verifyImport(context: ImportContext): Promise<Verification
 async function compareCounts(context: ImportContext): Promise<string[]> {
   const done = await loadImportSteps(context.database)
   const differences: string[] = []
-  for (const step of importSteps()) {
+  for (const step of importSteps(context)) {
     const total = await step.count?.(context)
     const read = done.get(step.name)?.rows_read ?? 0
     if (total !== undefined && total !== read) differences.push(`${step.name}: Synapse has ${total}, ${read} were read`)

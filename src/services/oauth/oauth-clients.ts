@@ -96,9 +96,12 @@ export async function registerOAuthClient(
   return { clientId, metadata, expiresTs }
 }
 
+/** A hash, or the ULID of a client that was imported from the Matrix Authentication Service. */
+const CLIENT_ID = /^([A-Za-z0-9_-]{43}|[0-9A-Z]{26})$/
+
 /** Finds a registered client. Throws `invalid_client`. */
 export async function findClient(app: Pick<App, 'database'>, clientId: string): Promise<OAuthClient> {
-  const row = /^[A-Za-z0-9_-]{43}$/.test(clientId) ? await findOAuthClient(app.database, clientId) : undefined
+  const row = CLIENT_ID.test(clientId) ? await findOAuthClient(app.database, clientId) : undefined
   if (!row) throw new OAuthError('invalid_client', 'This client is not registered, or its registration has expired')
   return { clientId, metadata: JSON.parse(row.metadata) as ClientMetadata, expiresTs: row.expires_ts }
 }

@@ -46,7 +46,7 @@ export type PersonalTokenRequest = {
 /** A new personal token with its secret, which is known only now. */
 export type NewPersonalToken = PersonalToken & { access_token: string }
 
-const TOKEN_ID_LENGTH = 12
+export const TOKEN_ID_LENGTH = 12
 /** How long an expired token is listed. */
 const EXPIRED_MS = 30 * 24 * 60 * 60_000
 

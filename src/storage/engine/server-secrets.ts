@@ -3,6 +3,8 @@ import type { Db } from './database.ts'
 
 /** The secret text that imported password hashes contain after the password. */
 export const PASSWORD_PEPPER = 'password_pepper'
+/** The secret, in base64, that Argon2 hashes of the Matrix Authentication Service need. */
+export const ARGON2_SECRET = 'argon2_secret'
 
 /**
  * Returns a secret that all processes of this server share. `make` creates its value the first time; of several
