@@ -1,7 +1,7 @@
 import { residentMiB } from './cpu-time.ts'
 import type { Target } from './measure.ts'
 import { onPglite, onPostgresql } from './on-databases.ts'
-import { delivery, type Figure, fanOut, media, reading, roomSizes, sends } from './scenarios.ts'
+import { delivery, type Figure, fanOut, media, reading, roomSizes, sends, states } from './scenarios.ts'
 
 /**
  * Measures Hearth on both databases and prints a table: `npm run bench`. `npm run bench -- pglite` measures one.
@@ -12,6 +12,7 @@ async function scenariosOn(target: Target): Promise<Figure[]> {
   return [
     ...(await sends(target, 16, 4000)),
     ...(await sends(target, 1, 3000)),
+    ...(await states(target, 2000)),
     ...(await delivery(target, 100)),
     ...(await fanOut(target, 100, 10)),
     ...(await roomSizes(target, { few: 10, many: 1000, messages: 2000 })),

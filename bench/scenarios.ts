@@ -28,26 +28,69 @@ export async function sends(target: Target, rooms: number, events: number): Prom
   ]
 }
 
+/** Sends state events from 16 concurrent clients, each into a room of its own, with 25 keys per room. */
+export async function states(target: Target, events: number): Promise<Figure[]> {
+  const rooms = 16
+  const users = await Promise.all(Array.from({ length: rooms }, () => registerUser(target.url)))
+  const roomIds = await Promise.all(users.map(createRoom))
+  const send = (number: number) => {
+    const path = `${roomPath(roomIds[number % rooms]!)}/state/test.state/${number % (25 * rooms)}`
+    return users[number % rooms]!.put(path, { value: number })
+  }
+  await inParallel(25 * rooms, rooms, send)
+  const { cpu } = await measure(target, () => inParallel(events, rooms, send))
+  return [{ name: 'CPU per state event', value: cpu / events, unit: 'ms' }]
+}
+
+/** A client that polls /sync in one room. */
+type Poller = {
+  /** Polls until a response has the message; returns when that arrived. */
+  hear(text: string): Promise<number>
+  /** Number of responses without the message that was waited for, such as presence. */
+  others(): number
+}
+
+async function startPoller(user: TestUser, roomId: string): Promise<Poller> {
+  const path = '/_matrix/client/v3/sync'
+  let { next_batch: since } = await user.get(`${path}?timeout=0`)
+  let others = 0
+  return {
+    others: () => others,
+    async hear(text) {
+      for (;;) {
+        const { next_batch, rooms } = await user.get(`${path}?timeout=30000&since=${since}`)
+        const at = performance.now()
+        since = next_batch
+        const events: { content: { body?: string } }[] = rooms?.join?.[roomId]?.timeline.events ?? []
+        if (events.some(({ content }) => content.body === text)) return at
+        others++
+      }
+    },
+  }
+}
+
 /** Measures from the sender's request to the response of a waiting sync. */
 export async function delivery(target: Target, messages: number): Promise<Figure[]> {
   const user = await registerUser(target.url)
   const roomId = await createRoom(user)
-  let { next_batch: since } = await user.get('/_matrix/client/v3/sync?timeout=0')
+  const poller = await startPoller(user, roomId)
   const times: number[] = []
-  for (let i = 0; i < messages; i++) {
-    const waiting = user
-      .get(`/_matrix/client/v3/sync?timeout=30000&since=${since}`)
-      .then((answer) => ({ answer, at: performance.now() }))
+  const deliver = async (text: string) => {
+    const heard = poller.hear(text)
     await new Promise((resolve) => setTimeout(resolve, 15))
     const started = performance.now()
-    await sendText(user, roomId, `message ${i}`)
-    const { answer, at } = await waiting
-    times.push(at - started)
-    since = answer.next_batch
+    await sendText(user, roomId, text)
+    times.push((await heard) - started)
   }
+  for (let i = 0; i < messages; i++) await deliver(`warm-up ${i}`)
+  times.length = 0
+  const { cpu } = await measure(target, async () => {
+    for (let i = 0; i < messages; i++) await deliver(`message ${i}`)
+  })
   return [
     { name: 'delivery to a waiting sync, p50', value: percentile(times, 0.5), unit: 'ms' },
-    { name: 'delivery to a waiting sync, p95', value: percentile(times, 0.95), unit: 'ms' },
+    { name: 'delivery to a waiting sync, p99', value: percentile(times, 0.99), unit: 'ms' },
+    { name: 'CPU of one delivery', value: cpu / messages, unit: 'ms' },
   ]
 }
 
@@ -60,28 +103,34 @@ export async function fanOut(target: Target, members: number, messages: number):
   const joins = await measure(target, () =>
     inParallel(members, 8, (number) => users[number]!.post(`/_matrix/client/v3/join/${encodeURIComponent(roomId)}`)),
   )
-  const tokens = new Map<TestUser, string>()
-  await inParallel(members, 8, async (number) => {
-    tokens.set(users[number]!, (await users[number]!.get('/_matrix/client/v3/sync?timeout=0')).next_batch)
-  })
+  const pollers: Poller[] = []
+  await inParallel(members, 8, async (number) => pollers.push(await startPoller(users[number]!, roomId)))
+  const times: number[] = []
   let cpu = 0
   for (let i = 0; i < messages; i++) {
-    const waiting = users.map(async (user) => {
-      const answer = await user.get(`/_matrix/client/v3/sync?timeout=30000&since=${tokens.get(user)}`)
-      tokens.set(user, answer.next_batch)
+    const heard = pollers.map((poller) => poller.hear(`message ${i}`))
+    await untilQuiet(pollers)
+    const sent = await measure(target, async () => {
+      await sendText(owner, roomId, `message ${i}`)
+      await Promise.all(heard)
     })
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    cpu += (
-      await measure(target, async () => {
-        await sendText(owner, roomId, `message ${i}`)
-        await Promise.all(waiting)
-      })
-    ).cpu
+    cpu += sent.cpu
+    times.push(sent.wall)
   }
   return [
     { name: 'CPU per join', value: joins.cpu / members, unit: 'ms' },
     { name: `CPU per member for a message to ${members} waiting syncs`, value: cpu / messages / members, unit: 'ms' },
+    { name: 'until the last of them has it, p50', value: percentile(times, 0.5), unit: 'ms' },
   ]
+}
+
+/** Waits until all polls have begun to wait: presence answers some at first. */
+async function untilQuiet(pollers: readonly Poller[]): Promise<void> {
+  const count = () => pollers.reduce((sum, poller) => sum + poller.others(), 0)
+  for (let before = -1; before !== count(); ) {
+    before = count()
+    await new Promise((resolve) => setTimeout(resolve, 400))
+  }
 }
 
 /**
