@@ -62,8 +62,8 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
   }
 
   database.onCommit(({ lastPosition: last, rows: committed }) => {
-    hints.send()
     if (last === undefined) return
+    hints.send(last)
     const first = last - committed.length + 1
     const position = kept.position()
     // Positions of one transaction are consecutive; if they directly follow ours, no query is needed.
@@ -71,7 +71,10 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
     else if (last > position) refreshLater()
   })
 
-  const stopListening = await database.listen(CHANNEL, refreshLater)
+  const stopListening = await database.listen(CHANNEL, (hinted) => {
+    // Its own hints, and those that come after a read, are no news.
+    if (Number(hinted) > kept.position()) refreshLater()
+  })
   const poll = setInterval(refreshLater, POLL_MS)
 
   return {
@@ -168,23 +171,36 @@ function shareReading(read: () => Promise<boolean>) {
   }
 }
 
-/** Sends hints to other processes that the stream has grown. */
-function createHints(database: Database, logger: Logger): { send(): void; stop(): void } {
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
+/**
+ * Sends hints to other processes that the stream has grown to a position: the first immediately, but after the work of
+ * this turn of the event loop, which answers waiting clients.
+ */
+function createHints(database: Database, logger: Logger): { send(position: number): void; stop(): void } {
+  let newest = 0
+  let sent = 0
+  /** A hint is about to be sent, or was sent just now. */
+  let isBusy = false
+  let isStopped = false
+
+  function sendNow(): void {
+    isBusy = newest > sent && !isStopped
+    if (!isBusy) return
+    sent = newest
+    sql`select pg_notify(${CHANNEL}, ${String(sent)})`
+      .execute(database.sql)
+      .catch((error) => logger.warn({ err: error }, 'notification of other processes failed'))
+    setTimeout(sendNow, HINT_MS)
+  }
+
   return {
-    send() {
-      if (database.engine === 'pglite' || timer || stopped) return
-      timer = setTimeout(() => {
-        timer = undefined
-        sql`select pg_notify(${CHANNEL}, '')`
-          .execute(database.sql)
-          .catch((error) => logger.warn({ err: error }, 'notification of other processes failed'))
-      }, HINT_MS)
+    send(position) {
+      newest = Math.max(newest, position)
+      if (database.engine === 'pglite' || isBusy) return
+      isBusy = true
+      setImmediate(sendNow)
     },
     stop() {
-      stopped = true
-      clearTimeout(timer)
+      isStopped = true
     },
   }
 }

@@ -21,6 +21,11 @@ export type Tx = Db & {
   readonly [inTransaction]: true
   /** Runs after the commit, in order; never after a rollback. Errors go to the log, not to the caller. */
   afterCommit(hook: (committed: Committed) => void): void
+  /**
+   * Sends statements together with the commit, which costs no round trip of their own. Nothing in the transaction may
+   * need their answers, and each must start by sending (see `allOf`): a statement after the commit fails.
+   */
+  sendWithCommit(send: () => Promise<unknown>): void
   /** Rows for the stream; they get their positions in the transaction's last write. */
   readonly streamRows: NewStreamRow[]
 }

@@ -5,7 +5,7 @@ import { brokenReference, type Committed, type Database, type Db, type Tx } from
 import { isOutdated } from './prepared-statements.ts'
 import { addRowsOfRooms } from './rows-of-rooms.ts'
 import { appendStreamRows } from './stream-append.ts'
-import type { Statements } from './transactions.ts'
+import { allOf, type Statements } from './transactions.ts'
 
 const RETRIES = 8
 
@@ -30,12 +30,14 @@ export function makeWrite(
   async function attemptWrite<Result>(work: (tx: Tx) => Promise<Result>, isLazy: boolean): Promise<Result> {
     const hooks: ((committed: Committed) => void)[] = []
     const streamRows: NewStreamRow[] = []
+    const final: (() => Promise<unknown>)[] = []
     const begin = async (transaction: Kysely<Tables>) => {
       const tx = {
         sql: transaction,
         ...memory,
         streamRows,
         afterCommit: (hook: (typeof hooks)[number]) => hooks.push(hook),
+        sendWithCommit: (send: (typeof final)[number]) => final.push(send),
       } as unknown as Tx
       const value = await work(tx)
       await addRowsOfRooms(transaction, streamRows)
@@ -44,7 +46,7 @@ export function makeWrite(
     const [result, lastPosition] = await transact({
       isLazy,
       work: begin,
-      last: (transaction) => appendStreamRows(transaction, streamRows),
+      last: (transaction) => sendLast(transaction, final, streamRows),
     })
     for (const hook of hooks) runHook(() => hook({ lastPosition }))
     if (lastPosition !== undefined) {
@@ -66,6 +68,17 @@ export function makeWrite(
     writeLazily: (work) => write(work, true),
     onCommit: (listener) => listeners.push(listener),
   }
+}
+
+/** Sends the last statements of a transaction; returns the position of its last stream row, if it has any. */
+async function sendLast(
+  transaction: Kysely<Tables>,
+  final: readonly (() => Promise<unknown>)[],
+  streamRows: readonly NewStreamRow[],
+): Promise<number | undefined> {
+  // In this order: the others may add rows to the stream, and the error of the first that failed is thrown.
+  const [, position] = await allOf([allOf(final.map((send) => send())), appendStreamRows(transaction, streamRows)])
+  return position
 }
 
 /**

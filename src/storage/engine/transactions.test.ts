@@ -56,6 +56,31 @@ describe.each(['postgresql', 'pglite'])('on %s', (engine) => {
     expect(counts.flatMap(({ rows }) => (rows as { count?: number }[]).map((row) => row.count))).toEqual([0, 1, 2])
   })
 
+  test('statements sent with the commit are stored with the rest, or nothing is', async () => {
+    await database.write(async (tx) => {
+      tx.sendWithCommit(() => allOf([add(tx, 2), add(tx, 3)]))
+      await add(tx, 1)
+    })
+    expect(await kept()).toEqual([1, 2, 3])
+    const failing = database.write(async (tx) => {
+      tx.sendWithCommit(() => allOf([add(tx, 4), divide(tx, 0), add(tx, 5)]))
+      await add(tx, 6)
+    })
+    await expect(failing).rejects.toThrow('division by zero')
+    expect(await kept()).toEqual([1, 2, 3])
+  })
+
+  test('a statement that starts after the commit was sent fails, and runs in no other transaction', async () => {
+    const late = database.write(async (tx) => {
+      tx.sendWithCommit(async () => {
+        await add(tx, 1)
+        await add(tx, 2)
+      })
+    })
+    await expect(late).rejects.toThrow('started too late')
+    expect(await kept()).toEqual([1])
+  })
+
   test('of several statements the first that failed says why, and nothing is stored', async () => {
     const failing = database.write((tx) => allOf([add(tx, 1), divide(tx, 0), add(tx, 2), divide(tx, 0)]))
     await expect(failing).rejects.toMatchObject({ code: '22012' })

@@ -15,8 +15,8 @@ import type { Tables } from '../schema/tables.ts'
 export type Statements = {
   sql: Kysely<Tables>
   /**
-   * Runs `work` in a transaction and commits. `last` starts its last statement, which is sent together with the commit.
-   * Within the transaction statements are pipelined: each is sent when it starts, in this order; see `allOf`. `isLazy`:
+   * Runs `work` in a transaction and commits. `last` starts its last statements, which are sent together with the
+   * commit; later ones fail. Within the transaction statements are pipelined: each is sent when it starts, in this order; see `allOf`. `isLazy`:
    * the commit does not wait for the disk.
    */
   transact<Result, Last>(transaction: {
@@ -43,9 +43,10 @@ export function onPool(pool: PostgresPool): Statements {
   })
   const [compiler, adapter] = [dialect.createQueryCompiler(), dialect.createAdapter()]
 
-  function boundTo(connection: DatabaseConnection): Kysely<Tables> {
+  function boundTo(connection: DatabaseConnection) {
     const executor = new PromptExecutor(compiler, adapter, connection)
-    return new Kysely<Tables>({ config: { dialect }, dialect, driver: driver as never, executor })
+    const bound = new Kysely<Tables>({ config: { dialect }, dialect, driver: driver as never, executor })
+    return { bound, end: () => executor.end() }
   }
 
   return {
@@ -55,12 +56,14 @@ export function onPool(pool: PostgresPool): Statements {
         const begun = connection.executeQuery(isLazy ? BEGIN_LAZILY : BEGIN)
         // Handled below; otherwise the first statement fails with the same error.
         begun.catch(() => {})
-        const bound = boundTo(connection)
+        const { bound, end } = boundTo(connection)
         const result = await work(bound).catch(async (error: unknown) => {
           await driver.rollbackTransaction(connection).catch(() => {})
           throw error
         })
-        const [, lastResult] = await allOf([begun, last(bound), driver.commitTransaction(connection)])
+        const sent = [begun, last(bound), driver.commitTransaction(connection)] as const
+        end()
+        const [, lastResult] = await allOf(sent)
         return [result, lastResult]
       }),
   }
@@ -72,13 +75,21 @@ export function onPool(pool: PostgresPool): Statements {
  */
 class PromptExecutor extends DefaultQueryExecutor {
   readonly #connection: DatabaseConnection
+  #hasEnded = false
 
   constructor(compiler: QueryCompiler, adapter: DialectAdapter, connection: DatabaseConnection) {
     super(compiler, adapter, { provideConnection: (consumer) => consumer(connection) })
     this.#connection = connection
   }
 
+  /** Refuses further statements: the connection may serve another transaction. */
+  end(): void {
+    this.#hasEnded = true
+  }
+
   override executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    if (this.#hasEnded)
+      return Promise.reject(new Error('the transaction has ended: the statement was started too late'))
     return this.#connection.executeQuery<Row>(query)
   }
 }

@@ -90,16 +90,18 @@ export function isFederatable({ content }: Pick<Pdu, 'content'>): boolean {
   return content['m.federate'] !== false
 }
 
-async function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promise<void> {
+function storeField(tx: Tx, room: LockedRoom, change: StateChange): Promise<unknown> {
   const sources = change.state_key === '' ? (SOURCES.get(change.type) ?? []) : []
-  for (const source of sources) {
-    const value = change.event ? source.valueIn(change.event.pdu.content) : null
-    await tx.sql
-      .updateTable('rooms')
-      .set({ [source.field]: value })
-      .where('room_id', '=', roomIdOf(room))
-      .execute()
-  }
+  return allOf(
+    sources.map((source) => {
+      const value = change.event ? source.valueIn(change.event.pdu.content) : null
+      return tx.sql
+        .updateTable('rooms')
+        .set({ [source.field]: value })
+        .where('room_id', '=', roomIdOf(room))
+        .execute()
+    }),
+  )
 }
 
 /** Applies changes of a room's counts. */

@@ -143,12 +143,13 @@ async function runInTransaction(
     outcomes.push(await runJob(job, room))
   }
   const all = rooms.flatMap((room) => [room, ...room.newRooms])
+  const writes = all.flatMap((room) => room.writes)
   await storeAppendedEvents(
     tx,
-    { ourName, now: clock.now() },
+    { ourName, now: clock.now(), isLast: writes.length === 0 },
     all.filter((room) => room.events.length + room.redactions.length > 0),
   )
-  for (const room of all) for (const write of room.writes) await write(tx)
+  for (const write of writes) await write(tx)
   tx.afterCommit(() => publishToCaches(tx, all))
   return outcomes
 }

@@ -32,6 +32,10 @@ export async function storeStickyEvents(
     }),
   )
   if (sticky.length === 0) return
+  for (const { roomId, event, until } of sticky) {
+    if (event.soft_failed) continue
+    appendToStream(tx, { kind: 'sticky', room_id: roomId, ref: event.event_nid, detail: String(until) })
+  }
   const roomIds = sticky.map(({ roomId }) => roomId)
   await allOf([
     sql`delete from sticky_events where event_nid = any(array(select event_nid from sticky_events
@@ -49,10 +53,6 @@ export async function storeStickyEvents(
       where room_heads.room_id = ends.room_id`.execute(tx.sql),
     dropExcess(tx, roomIds, now),
   ])
-  for (const { roomId, event, until } of sticky) {
-    if (event.soft_failed) continue
-    appendToStream(tx, { kind: 'sticky', room_id: roomId, ref: event.event_nid, detail: String(until) })
-  }
 }
 
 /**

@@ -17,8 +17,8 @@ import { countStored } from './count-stored.ts'
 import { noteGuestAccess } from './membership/guest-removals.ts'
 import { readServerChanges, storeServerChanges } from './membership/other-servers.ts'
 import { storePartialEvents } from './membership/partial-rooms.ts'
-import { storeMemberships } from './membership/room-memberships.ts'
-import { queueEvents } from './queue-events.ts'
+import { type MemberCountChange, type MembershipChangeRow, storeMemberships } from './membership/room-memberships.ts'
+import { queueEvents, type ServerMoves } from './queue-events.ts'
 import { type StateCountChange, storeRoomSummaries } from './room-summary.ts'
 import { storeStickyEvents } from './sticky-events.ts'
 import {
@@ -35,11 +35,11 @@ import { endTypingOfDeparted } from './typing.ts'
 
 /**
  * Stores the events that the commands of a transaction appended: one statement per table, for any number of rooms and
- * events.
+ * events. `isLast`: nothing else is written, so that statements whose answers are not needed are sent with the commit.
  */
 export async function storeAppendedEvents(
   tx: Tx,
-  { ourName, now }: { ourName: ServerName; now: number },
+  { ourName, now, isLast }: { ourName: ServerName; now: number; isLast: boolean },
   rooms: readonly LockedRoom[],
 ): Promise<void> {
   if (rooms.length === 0) return
@@ -48,33 +48,54 @@ export async function storeAppendedEvents(
   const members = changes
     .filter(({ change }) => isMembership(change))
     .map(({ room, change }) => ({ ...change, room_id: roomIdOf(room) }))
+  const stateCounts = await countOtherState(tx, changes)
+  const { counts, moves } =
+    members.length === 0 ? NOBODY : await storeMembers(tx, { ourName, now }, { rooms, events, members })
+  const storeRest = () =>
+    allOf([
+      members.length === 0 && storeTimelines(tx, rooms, events),
+      storeRoomSummaries(tx, rooms, changes, [...counts, ...stateCounts]),
+      noteGuestAccess(tx, changes),
+      queueEvents(tx, ourName, rooms, moves),
+      storeStickyEvents(tx, { ourName, now }, rooms),
+    ])
+  for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
+  countStored(tx, ourName, { events, counts })
+  if (isLast) tx.sendWithCommit(storeRest)
+  else await storeRest()
+}
+
+type Members = { counts: readonly MemberCountChange[]; moves: ServerMoves }
+const NOBODY: Members = { counts: [], moves: { changes: [], departed: [] } }
+
+/** Stores the events of a transaction that changes memberships, and the memberships. */
+async function storeMembers(
+  tx: Tx,
+  { ourName, now }: { ourName: ServerName; now: number },
+  {
+    rooms,
+    events,
+    members,
+  }: { rooms: readonly LockedRoom[]; events: readonly AppendedEvent[]; members: readonly MembershipChangeRow[] },
+): Promise<Members> {
   // The order matters: the event of a new member is looked up, and the members' servers before the change must be read
   // before the change is stored.
-  const [, serverChanges, counts, stateCounts] = await allOf([
+  const [, changes, counts] = await allOf([
     storeTimelines(tx, rooms, events),
     readServerChanges(tx, ourName, members),
     storeMemberships(tx, ourName, members),
-    countOtherState(tx, changes),
-    members.length === 0 && queueEvents(tx, ourName, rooms, { changes: [], departed: [] }),
   ])
   const [departed] = await allOf([
-    storeServerChanges(tx, serverChanges),
-    storeRoomSummaries(tx, rooms, changes, [...counts, ...stateCounts]),
-    noteGuestAccess(tx, changes),
+    storeServerChanges(tx, changes),
     endTypingOfDeparted(
       tx,
       members.filter(isOutside).map(({ room_id, state_key }) => ({ roomId: room_id, userId: state_key })),
     ),
   ])
-  if (members.length > 0) {
-    const sticky = new Set(rooms.filter(({ stickyUntil }) => stickyUntil > now).map(roomIdOf))
-    const gains = serverChanges.filter(({ room_id, by }) => by > 0 && sticky.has(room_id))
-    await queueStickyForNewServers(tx, gains, now)
-    await queueEvents(tx, ourName, rooms, { changes: serverChanges, departed })
-  }
-  for (const row of rooms.flatMap(streamRowsOfRoom)) appendToStream(tx, row)
-  countStored(tx, ourName, { events, counts })
-  await storeStickyEvents(tx, { ourName, now }, rooms)
+  const sticky = new Set(rooms.filter(({ stickyUntil }) => stickyUntil > now).map(roomIdOf))
+  const gains = changes.filter(({ room_id, by }) => by > 0 && sticky.has(room_id))
+  await queueStickyForNewServers(tx, gains, now)
+  return { counts, moves: { changes, departed } }
 }
 
 /** Returns how the number of state events changes in each room, members aside. The trie's nodes are in the cache. */
