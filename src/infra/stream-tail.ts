@@ -14,6 +14,8 @@ export type StreamTail = {
   position(): number
   /** Reads what other processes have committed; returns the position after it. Concurrent calls share a query. */
   refresh(): Promise<number>
+  /** Resolves when this process has seen a position of a commit; undefined: what was committed before the call. */
+  reach(position: number | undefined): Promise<void>
   /**
    * Returns the rows after `from` up to and including `to`, oldest first: from memory, or from the database if they are
    * too old.
@@ -56,6 +58,10 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
     return kept.position()
   }
 
+  async function reach(position: number | undefined): Promise<void> {
+    if (position === undefined || position > kept.position()) await refresh()
+  }
+
   function refreshLater(): void {
     if (!reading.isStopped())
       refresh().catch((error) => logger.warn({ err: error }, 'reading of stream failed, will retry'))
@@ -80,6 +86,7 @@ export async function startStreamTail(database: Database, logger: Logger): Promi
   return {
     position: kept.position,
     refresh,
+    reach,
     rowsBetween: kept.rowsBetween,
     presencesBetween: kept.presencesBetween,
     isLost: (position) => lost.some(({ lostAfter, resumedAt }) => position > lostAfter && position < resumedAt),

@@ -31,6 +31,8 @@ export type Session = {
   tokenHash: string
   /** Scope of the token; null: everything that the user may do. */
   scope: string | null
+  /** The stream position after which the request arrived, if it was read with the token. */
+  streamPosition?: number
   /** The application service that makes the request; null for users. */
   appservice: Appservice | null
 }

@@ -57,6 +57,7 @@ export async function findSession(
     messageRate: messageRateOf(holder),
     tokenHash,
     scope: holder.scope,
+    streamPosition: holder.stream_position,
     appservice: null,
   }
 }

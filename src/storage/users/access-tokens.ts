@@ -28,12 +28,20 @@ export type TokenHolder = {
   last_used_ts: number | null
   /** The token's refresh token, until the one that it replaces is retired. */
   refresh_token_to_confirm: string | null
+  /** The stream position at which it was read. */
+  stream_position: number
 }
 
 /** The same for a user without a token. */
 type TokenlessHolder = Omit<
   TokenHolder,
-  'scope' | 'expires_ts' | 'valid_until_ts' | 'last_seen_ts' | 'last_used_ts' | 'refresh_token_to_confirm'
+  | 'scope'
+  | 'expires_ts'
+  | 'valid_until_ts'
+  | 'last_seen_ts'
+  | 'last_used_ts'
+  | 'refresh_token_to_confirm'
+  | 'stream_position'
 >
 
 /**
@@ -45,7 +53,8 @@ export const findTokenHolder = sharedLookUp<string, TokenHolder>(
       TokenHolder & { token_hash: string }
     >`select token.token_hash, token.user_id, token.device_id,
         token.scope, token.expires_ts, is_admin, is_guest, deactivated_ts is not null as deactivated, locked, suspended, shadow_banned, users.created_ts, exempt_from_rate_limits,
-        messages_per_second, message_burst, valid_until_ts, last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm
+        messages_per_second, message_burst, valid_until_ts, last_seen_ts, last_used_ts, refresh.token_hash as refresh_token_to_confirm,
+        coalesce((select max(stream_position) from stream), 0) as stream_position
       from access_tokens token join users using (user_id)
       left join devices on devices.user_id = token.user_id and devices.device_id = token.device_id
       left join refresh_tokens refresh on refresh.token_hash = token.refresh_token_hash and refresh.replaces is not null

@@ -73,7 +73,8 @@ export const postUnstableSlidingSync = route({
   }),
   body: unstableBody,
   async handle({ query, body, session, signal }, app) {
-    const request = unstableRequest(body, { session, signal, ...query })
+    const { streamPosition } = session
+    const request = { ...unstableRequest(body, { session, signal, ...query }), streamPosition }
     return { ...(body.txn_id && { txn_id: body.txn_id }), ...unstableReply(await slidingSync(app, request)) }
   },
 })
@@ -156,7 +157,8 @@ export const postSlidingSync = route({
   suspendedUsers: true,
   body: stableBody,
   async handle({ body, session, signal }, app) {
-    return stableReply(await slidingSync(app, stableRequest(body, { session, signal })))
+    const { streamPosition } = session
+    return stableReply(await slidingSync(app, { ...stableRequest(body, { session, signal }), streamPosition }))
   },
 })
 

@@ -37,6 +37,7 @@ export const getSync = route({
           ? 'org.matrix.msc4222.state_after'
           : undefined,
       presence: query.set_presence ?? 'online',
+      streamPosition: session.streamPosition,
       signal,
     })
   },

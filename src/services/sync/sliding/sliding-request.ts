@@ -60,6 +60,8 @@ export type SlidingRequest = {
   presence?: PresenceState | undefined
   /** Aborts the wait. */
   signal: AbortSignal
+  /** The stream position after which the request arrived, if known. */
+  streamPosition?: number | undefined
 }
 
 /** Returns a request with its shape. */

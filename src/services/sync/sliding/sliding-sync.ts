@@ -104,7 +104,7 @@ async function continueConnection(app: Capabilities, request: SlidingRequest): P
   try {
     // Includes the user's actions through other processes. After a mere acknowledgement, rows are sent as soon as this
     // process sees them.
-    if (!isStillAt(request.connection, pos)) await app.stream.refresh()
+    if (!isStillAt(request.connection, pos)) await app.stream.reach(request.streamPosition)
     if (pos.position > app.stream.position()) throw unknownPos()
     for (;;) {
       waker.reset()

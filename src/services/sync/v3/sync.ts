@@ -28,6 +28,8 @@ export type SyncCommand = {
   stateAfter: SyncViewer['stateAfter']
   /** The user's presence as set by the device; undefined: unchanged. */
   presence?: PresenceState | undefined
+  /** The stream position after which the request arrived, if known. */
+  streamPosition?: number | undefined
   /** Aborts the wait. */
   signal: AbortSignal
 }
@@ -115,7 +117,7 @@ async function everythingAgain(app: Capabilities, viewer: NewViewer, since: stri
 async function changesSince(
   app: Capabilities,
   viewer: NewViewer,
-  { since, timeout, signal, fullState }: SyncCommand & { since: string },
+  { since, timeout, signal, fullState, streamPosition }: SyncCommand & { since: string },
 ): Promise<Record<string, unknown>> {
   const from = parseSyncToken(since)
   const acknowledged = acknowledgedIn(since)
@@ -128,7 +130,7 @@ async function changesSince(
   let isOver = false
   try {
     // Includes the user's actions through other processes.
-    await app.stream.refresh()
+    await app.stream.reach(streamPosition)
     if (from > app.stream.position()) {
       throw new InvalidParamError('since: is a token from another time or server; sync again without it')
     }

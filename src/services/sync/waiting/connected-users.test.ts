@@ -16,6 +16,7 @@ async function start(kept?: number) {
   const stream = {
     position: () => position,
     refresh: async () => position,
+    reach: async () => {},
     rowsBetween: async () => [],
     presencesBetween: async () => [],
     isLost: () => false,
