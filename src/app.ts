@@ -1,6 +1,5 @@
 import type { Config } from './config.ts'
 import type { ServerName } from './core/ids.ts'
-import type { SigningKey } from './core/signing/signing-key.ts'
 import type { Clock } from './infra/clock.ts'
 import type { JobRunner } from './infra/concurrency/job-runner.ts'
 import type { RateLimiter } from './infra/concurrency/rate-limiter.ts'
@@ -8,6 +7,7 @@ import type { SingleFlight } from './infra/concurrency/single-flight.ts'
 import type { AskedLanes, Asker } from './infra/federation/asked-lanes.ts'
 import type { FederationClient } from './infra/federation/federation-client.ts'
 import type { KeyRing } from './infra/federation/key-ring.ts'
+import type { SigningKeys } from './infra/federation/signing-keys.ts'
 import type { AppserviceClient } from './infra/http/appservice-client.ts'
 import type { IdentityClient } from './infra/http/identity-client.ts'
 import type { OutgoingHttp } from './infra/http/outgoing-http.ts'
@@ -63,8 +63,7 @@ export type Capabilities = {
   readonly rooms: RoomTransactions
   readonly takeNids: TakeNids
   readonly stream: StreamTail
-  /** This server's key: signs events and requests. */
-  readonly signingKey: SigningKey
+  readonly signingKeys: SigningKeys
   /** Signed requests to other servers. */
   readonly federation: FederationClient
   /** Lanes that limit concurrent requests to other servers, one for each user, server or network that causes them. */

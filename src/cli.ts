@@ -187,6 +187,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'send to a server again at once',
     load: async () => (await import('./cli/admin/federation.ts')).retryFederationCommand,
   },
+  'signing-key list': {
+    summary: 'list the keys that this server signs with',
+    load: async () => (await import('./cli/admin/signing-keys.ts')).listSigningKeysCommand,
+  },
+  'signing-key rotate': {
+    summary: 'replace the signing key',
+    load: async () => (await import('./cli/admin/signing-keys.ts')).rotateSigningKeyCommand,
+  },
 }
 
 /** The first words of commands of two words. */
@@ -197,6 +205,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   'registration-token': 'tokens with which visitors register',
   media: 'uploaded files',
   federation: 'connections with other servers',
+  'signing-key': 'the keys that this server signs with',
 }
 
 /**

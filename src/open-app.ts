@@ -9,7 +9,7 @@ import { createAskedLanes } from './infra/federation/asked-lanes.ts'
 import { createFederationClient } from './infra/federation/federation-client.ts'
 import { createFederationConnections, type FederationConnections } from './infra/federation/federation-connections.ts'
 import { createKeyRing } from './infra/federation/key-ring.ts'
-import { loadSigningKey, recordOwnKey } from './infra/federation/signing-key.ts'
+import { openSigningKeys } from './infra/federation/signing-keys.ts'
 import { createAppserviceClient } from './infra/http/appservice-client.ts'
 import { createIdentityClient } from './infra/http/identity-client.ts'
 import { createOutgoingHttp } from './infra/http/outgoing-http.ts'
@@ -58,11 +58,11 @@ export async function openApp(config: Config): Promise<OpenApp> {
   })
   opened.defer(() => metrics.close())
   const { database, stream, rooms } = await openStorage(config, opened, { logger, metrics })
-  const signingKey = await loadSigningKey(database, config.signing_key, systemRandom)
-  await recordOwnKey(database, signingKey, systemClock)
   const connections = openConnections(config, opened)
   const stopping = new AbortController()
   const basis = { database, clock: systemClock, random: systemRandom, logger }
+  const signingKeys = await openSigningKeys({ ...basis, stream, file: config.signing_key })
+  opened.defer(() => signingKeys.stop())
   const jobs = createJobRunner({ ...basis, stopping: stopping.signal })
   opened.defer(() => jobs.stop())
   const rateLimiter = createRateLimiter({ rates: limitedRates(config), database, clock: systemClock, logger })
@@ -70,7 +70,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
   const unreadAnswers = createUnreadAnswers({ clock: systemClock, logger }, unreadLimits(config))
   opened.defer(() => unreadAnswers.stop())
   const configured = await openConfigured(config, opened, { trust: connections.trust, logger })
-  const peers = { serverName: config.server_name, signingKey, clock: systemClock, database }
+  const peers = { serverName: config.server_name, signingKeys, clock: systemClock, database }
   const lanes = createAskedLanes(config.limits.remote_requests)
   const { enabled, servers } = config.federation
   const requestEnded = metrics.recorder.requestToPeer
@@ -82,7 +82,7 @@ export async function openApp(config: Config): Promise<OpenApp> {
     rooms,
     takeNids: createNidSource(),
     stream,
-    signingKey,
+    signingKeys,
     federation,
     lanes,
     transfers: createAskedLanes(config.limits.remote_requests),

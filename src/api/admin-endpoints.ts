@@ -19,6 +19,7 @@ import { figureEndpoints } from './admin/server/figures.ts'
 import { handledReportEndpoints } from './admin/server/handle-reports.ts'
 import { serverFactEndpoints } from './admin/server/server-facts.ts'
 import { postServerNotice, putServerNotice } from './admin/server/server-notices.ts'
+import { signingKeyEndpoints } from './admin/server/signing-keys.ts'
 import { accountActEndpoints } from './admin/users/account-acts.ts'
 import { postAccountValidity } from './admin/users/account-validity.ts'
 import { getUserExport } from './admin/users/export-user.ts'
@@ -39,6 +40,7 @@ export const adminEndpoints: readonly AnyEndpoint[] = [
   ...roomListEndpoints,
   ...administeredRoomEndpoints,
   ...destinationEndpoints,
+  ...signingKeyEndpoints,
   ...roomActEndpoints,
   ...stateCheckEndpoints,
   getRefusedEvents,

@@ -87,7 +87,7 @@ export async function createTestApp<AClock extends Clock = TestClock>(
     random: systemRandom,
     logger,
     metrics: ended.adopt(createMetrics(), (metrics) => metrics.close()),
-    signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
+    signingKeys: { current: signingKeyFromSeed('a', Buffer.alloc(32, 1)) },
     stopping: stopping.signal,
     ...given,
   }
@@ -99,7 +99,7 @@ export async function createTestApp<AClock extends Clock = TestClock>(
 
 type Basis = Pick<
   Capabilities,
-  'config' | 'serverName' | 'database' | 'clock' | 'random' | 'logger' | 'metrics' | 'signingKey' | 'stopping'
+  'config' | 'serverName' | 'database' | 'clock' | 'random' | 'logger' | 'metrics' | 'signingKeys' | 'stopping'
 > &
   Partial<Capabilities>
 
@@ -118,7 +118,7 @@ function outsideMembers({ config, serverName, database, clock, logger, ...basis 
   const { enabled, ...rates } = config.rate_limits
   const trust = { trustedCertificates: [], allowPrivateAddresses: false }
   const connections = ended.adopt(createFederationConnections(trust, clock), (all) => all.close())
-  const peers = { serverName, signingKey: basis.signingKey, clock, database }
+  const peers = { serverName, signingKeys: basis.signingKeys, clock, database }
   const federation = basis.federation ?? createFederationClient({ ...peers, enabled: false, connections })
   const lanes = basis.lanes ?? createAskedLanes(config.limits.remote_requests)
   return {

@@ -40,7 +40,7 @@ export function createRemoteRoom(app: AppWithRemote) {
   const signers = {
     [REMOTE]: signingKeyFromSeed('r', Buffer.alloc(32, 7)),
     [GONE]: GONE_SIGNER,
-    [app.serverName]: app.signingKey,
+    [app.serverName]: app.signingKeys.current,
   }
   const keyOf = (type: string, stateKey: string) => `${type}\0${stateKey}`
 

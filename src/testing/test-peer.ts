@@ -65,7 +65,13 @@ export function createPeerNetwork() {
     const connections = createFederationConnections(rules, systemClock)
     ends.push(() => connections.close())
     const measured = requestEnded && { requestEnded }
-    return createFederationClient({ serverName: US, signingKey: OUR_KEY, enabled, connections, ...measured })
+    return createFederationClient({
+      serverName: US,
+      signingKeys: { current: OUR_KEY },
+      enabled,
+      connections,
+      ...measured,
+    })
   }
 
   return {

@@ -12,6 +12,8 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_hearth/admin/v1/alerts ?limit': '',
   'GET /_hearth/admin/v1/statistics ?days': '',
   'POST /_hearth/admin/v1/database/copy': '',
+  'GET /_hearth/admin/v1/signing_keys': '',
+  'POST /_hearth/admin/v1/signing_keys/rotate': '',
   'GET /_hearth/admin/v1/users/{userId}/export': '',
   'GET /_hearth/admin/v1/rejected_events ?from ?limit ?room_id ?outcome': '',
   'POST /_hearth/admin/v1/rooms/{roomId}/check_state': 'peers:array repair:boolean',

@@ -7,13 +7,13 @@ import { hasLoneSurrogates } from '../../core/json/lone-surrogates.ts'
 import { ExcessiveJsonError, requireModestJson } from '../../core/json/modest-json.ts'
 import { isDeniedBy, type ServerLists } from '../../core/rooms/server-lists.ts'
 import { signText } from '../../core/signing/sign-json.ts'
-import type { SigningKey } from '../../core/signing/signing-key.ts'
 import { formatXMatrix, requestText } from '../../core/signing/x-matrix.ts'
 import { BodyTooLargeError, bounded, paced, readBounded } from '../http/read-bounded.ts'
 import type { Logger } from '../logger.ts'
 import type { Lane } from './asked-lanes.ts'
 import type { FederationConnections } from './federation-connections.ts'
 import { DeniedServerError, FederationError } from './federation-error.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 export type FederationRequest = {
   destination: ServerName
@@ -77,7 +77,7 @@ const NOTHING_THERE = { status: 404, errcode: 'M_NOT_FOUND' }
 
 type Sender = {
   serverName: ServerName
-  signingKey: SigningKey
+  signingKeys: SigningKeys
   enabled: boolean
   /** Servers that get no requests; absent: none. */
   servers?: ServerLists
@@ -208,7 +208,8 @@ async function send(
 ): Promise<Dispatcher.ResponseData> {
   const { destination, method, path, query, content } = command
   const uri = path + queryText(query)
-  const { serverName: origin, signingKey } = from
+  const { serverName: origin } = from
+  const signingKey = from.signingKeys.current
   const signature = signText(requestText({ method, uri, origin, destination, content }), signingKey.privateKey)
   const authorization = formatXMatrix({ origin, destination, keyId: signingKey.keyId, signature })
   try {

@@ -63,7 +63,7 @@ function connect(addresses: SrvAddress[], allowPrivateAddresses = true): Federat
 function clientOf(connections: FederationConnections) {
   return createFederationClient({
     serverName: OWN,
-    signingKey: signingKeyFromSeed('a', Buffer.alloc(32, 1)),
+    signingKeys: { current: signingKeyFromSeed('a', Buffer.alloc(32, 1)) },
     enabled: true,
     connections,
   })

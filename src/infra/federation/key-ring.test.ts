@@ -34,7 +34,7 @@ afterAll(async () => {
 function setUp(notaries: ServerName[] = [], kept = database) {
   const clock = fixedClock(NOW)
   const lanes = createAskedLanes(defaultConfig().limits.remote_requests)
-  const own = { serverName: US, signingKey: OUR_KEY, lanes }
+  const own = { serverName: US, signingKeys: { current: OUR_KEY }, lanes }
   const from = { ...own, database: kept, federation: network.connect(), notaries, clock }
   return { clock, ring: createKeyRing(from), another: () => createKeyRing(from) }
 }

@@ -1,7 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { ServerName } from '../../core/ids.ts'
 import type { PublishedKey } from '../../core/signing/server-key-response.ts'
-import type { SigningKey } from '../../core/signing/signing-key.ts'
 import { publicKeyBytes } from '../../core/signing/verify-json.ts'
 import type { Database } from '../../storage/engine/database.ts'
 import { loadOwnKeys } from '../../storage/federation/own-keys.ts'
@@ -11,6 +10,7 @@ import type { Clock } from '../clock.ts'
 import type { AskedLanes, Asker } from './asked-lanes.ts'
 import type { FederationClient } from './federation-client.ts'
 import { createKeyFetcher, type WantedKey } from './key-fetcher.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 /** The requirements for a server's key response: valid until a time (milliseconds since 1970), and with some keys. */
 export type WantedAnswer = { validUntil: number; keyIds: readonly string[] }
@@ -42,7 +42,7 @@ type Sources = {
   database: Database
   federation: FederationClient
   serverName: ServerName
-  signingKey: SigningKey
+  signingKeys: SigningKeys
   /** Servers that are asked for the keys of unreachable servers. */
   notaries: readonly ServerName[]
   clock: Clock
@@ -56,15 +56,14 @@ export function createKeyRing(from: Sources): KeyRing {
     keep: (rows) => from.database.writeLazily((tx) => storeServerKeys(tx, rows)),
   })
 
-  const ownKey = publicKeyBytes(from.signingKey.publicKey)
-  const isOwn = ({ serverName, keyId }: WantedKey) => serverName === from.serverName && keyId === from.signingKey.keyId
-
   async function find(wanted: readonly WantedKey[], asker: Asker | undefined): Promise<(Buffer | undefined)[]> {
+    const own = from.signingKeys.current
+    const isOwn = ({ serverName, keyId }: WantedKey) => serverName === from.serverName && keyId === own.keyId
     const remote = wanted.filter((want) => !isOwn(want))
     const known = await load([...new Set(remote.map(({ serverName }) => serverName))])
     const missing = remote.filter((want) => want.serverName !== from.serverName && !keyFor(known, want))
     if (missing.length > 0) for (const [server, keys] of await refresh(missing, asker)) known.set(server, keys)
-    return wanted.map((want) => (isOwn(want) ? ownKey : keyFor(known, want)?.key))
+    return wanted.map((want) => (isOwn(want) ? publicKeyBytes(own.publicKey) : keyFor(known, want)?.key))
   }
 
   /** Fetches and stores all keys of the servers of these keys. */

@@ -1,6 +1,7 @@
 import { parseSigningKey } from '../../core/signing/signing-key.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { PASSWORD_PEPPER } from '../../storage/engine/server-secrets.ts'
+import { SIGNING_KEY_SECRET } from '../../storage/federation/own-keys.ts'
 import { continueNumbers, passImportedEvents } from '../../storage/import/continue-numbers.ts'
 import { insertRows } from '../../storage/import/insert-rows.ts'
 import { type ImportContext, type ImportStep, integerOf, rowStep, singleStep, textOf } from './import-step.ts'
@@ -20,7 +21,7 @@ const ownKeys = singleStep(
       ...replaced.map(({ keyId, publicKey }) => ({ key_id: keyId, public_key: publicKey, expired_ts: now })),
     ]
     const secrets = [
-      { name: 'signing_key', value: `${signingKeys[0]!.trim()}\n` },
+      { name: SIGNING_KEY_SECRET, value: `${signingKeys[0]!.trim()}\n` },
       ...(pepper === '' || usesMas ? [] : [{ name: PASSWORD_PEPPER, value: pepper }]),
     ]
     return {

@@ -75,7 +75,7 @@ function draftInvite(app: App, { roomId, sender, target, content }: Moderation):
     const event = buildEvent(
       version,
       { ...draft, origin: app.serverName },
-      { serverName: app.serverName, ...app.signingKey },
+      { serverName: app.serverName, ...app.signingKeys.current },
     )
     const verdict = checkEventAuth(version, event, known)
     if (!verdict.allowed) throw new ForbiddenError(verdict.reason)

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db } from './database.ts'
+import type { Db, Tx } from './database.ts'
 
 /** The secret text that imported password hashes contain after the password. */
 export const PASSWORD_PEPPER = 'password_pepper'
@@ -23,4 +23,10 @@ export async function serverSecret(db: Db, name: string, make: () => string | Pr
 export async function findServerSecret(db: Db, name: string): Promise<string | undefined> {
   const row = await db.sql.selectFrom('server_secrets').select('value').where('name', '=', name).executeTakeFirst()
   return row?.value
+}
+
+/** Replaces the value of such a secret. */
+export async function replaceServerSecret(tx: Tx, name: string, value: string): Promise<void> {
+  await sql`insert into server_secrets (name, value) values (${name}, ${value})
+    on conflict (name) do update set value = excluded.value`.execute(tx.sql)
 }

@@ -75,6 +75,8 @@ export type StreamKind =
    * they encrypt.
    */
   | 'room_complete'
+  /** The signing key of this server was rotated. */
+  | 'signing_key'
   /** A backup was restored: positions between this row and the one before were given out by the lost database. */
   | 'restored'
 

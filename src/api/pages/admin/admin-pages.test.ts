@@ -9,6 +9,7 @@ import {
   changeRegistrationToken,
   createRegistrationToken,
 } from '../../../services/users/registration/registration-token-validity.ts'
+import { useOwnKey } from '../../../storage/federation/own-keys.ts'
 import { findUser, updateAdmin, updateLocked, updateSuspended } from '../../../storage/users/users.ts'
 import { startClientApi } from '../../../testing/client-api.ts'
 import type { AnyEndpoint } from '../../http/route.ts'
@@ -219,6 +220,24 @@ describe('acts', () => {
     expect(await send('/admin/users/new', { ...fields, localpart: 'created' })).toMatchObject({ status: 303 })
     expect(await findUser(api.app.database, '@created:hearth.test' as typeof userId)).toMatchObject({ is_admin: true })
   })
+})
+
+test('the signing keys are shown, and replaced', async () => {
+  const { userId, send, csrf } = await enter({ admin: true })
+  const path = '/admin/federation/rotate-signing-key'
+  expect((await send('/admin/federation')).text).toContain(path)
+  expect(await send(path, { csrf })).toMatchObject({
+    status: 303,
+    location: '/admin/federation?done=rotateSigningKey',
+  })
+  const page = await send('/admin/federation?done=rotateSigningKey')
+  expect(page.text).toContain('The signing key was replaced.')
+  expect(page.text).toMatch(/ed25519:a_\w{4}</)
+  expect(await acts()).toContainEqual(
+    expect.objectContaining({ actor: userId, action: 'POST /_hearth/admin/v1/signing_keys/rotate' }),
+  )
+  await api.app.database.write((tx) => useOwnKey(tx, { keyId: 'ed25519:next', publicKey: 'next' }, clock.now() + 1))
+  expect((await send(path, { csrf })).text).toContain('replaced within the last hour')
 })
 
 test('a server that does not respond is shown, and tried again', async () => {

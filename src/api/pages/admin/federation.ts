@@ -1,14 +1,17 @@
 import { type Html, html } from '../../../core/text/html.ts'
+import { listSigningKeys } from '../../../services/federation/serving/rotate-signing-key.ts'
 import {
   countDestinations,
   type ListedDestination,
   listDestinations,
 } from '../../../storage/federation/destination-lists.ts'
+import type { OwnKey } from '../../../storage/federation/own-keys.ts'
 import { ofServer, postResetConnection } from '../../admin/federation/destinations.ts'
+import { postRotateSigningKey } from '../../admin/server/signing-keys.ts'
 import type { AnyEndpoint } from '../../http/route.ts'
 import { moment } from '../moment.ts'
 import { redirectTo } from '../page.ts'
-import { actPage, doneAt, doneNotice } from './act-page.ts'
+import { actLinks, actPage, doneAt, doneNotice } from './act-page.ts'
 import { type AdminVisit, adminPage } from './admin-page.ts'
 import {
   badge,
@@ -27,7 +30,9 @@ import {
 import { FEDERATION_PATH } from './paths.ts'
 import { performAct } from './perform-act.ts'
 
-/** The servers to which this one sends. */
+const ROTATE_PATH = `${FEDERATION_PATH}/rotate-signing-key`
+
+/** The servers to which this one sends, and the keys with which it signs. */
 export const getFederationPage = adminPage({
   method: 'GET',
   path: FEDERATION_PATH,
@@ -41,9 +46,10 @@ export const getFederationPage = adminPage({
     const part = query.q.toLowerCase() || null
     const { column: order, isDescending } = parseOrder(query.sort)
     const page = { order, isDescending, from: query.from, limit: ON_A_PAGE }
-    const [rows, total] = await Promise.all([
+    const [rows, total, keys] = await Promise.all([
       listDestinations(app.database, part, page),
       countDestinations(app.database, part),
+      listSigningKeys(app),
     ])
     const columns = columnsOf(visit)
     const link = listLink(FEDERATION_PATH, query)
@@ -54,7 +60,10 @@ ${listForm(visit, {
   filters: [orderFilter(visit, { value: query.sort, columns })],
 })}
 ${table(visit, { label: sections.federation, columns, rows, order: query.sort, link })}
-${pageLinks(visit, { from: query.from, count: rows.length, total, link })}`
+${pageLinks(visit, { from: query.from, count: rows.length, total, link })}
+<h2>${words.signingKeys}</h2>
+${table(visit, { label: words.signingKeys, columns: keyColumns(visit, app.clock.now()), rows: keys })}
+${actLinks(visit, [{ act: 'rotateSigningKey', path: ROTATE_PATH }])}`
     return { title: sections.federation, body }
   },
 })
@@ -86,8 +95,22 @@ function columnsOf(visit: AdminVisit): Column<ListedDestination>[] {
   ]
 }
 
+function keyColumns(visit: AdminVisit, now: number): Column<OwnKey>[] {
+  const { federation: words } = visit.texts.admin
+  return [
+    { title: words.key, cell: ({ key_id }) => html`<span class="id">${key_id}</span>` },
+    {
+      title: words.state,
+      cell: ({ expired_ts: at }) => {
+        if (at === null) return badge(words.inUse, 'good')
+        return html`${at > now ? words.validUntil : words.oldSince} ${moment(visit, at)}`
+      },
+    },
+  ]
+}
+
 /** Sends to a server again at once. */
-export const federationActs: AnyEndpoint[] = actPage({
+const retryServerAct = actPage({
   ...{ act: 'retryServer', path: `${FEDERATION_PATH}/:destination/retry`, section: 'federation', params: ofServer },
   subject: (_params, { admin }) => ({ path: FEDERATION_PATH, label: admin.sections.federation }),
   fields: (_app, { params }) => [html`<p><code>${params.destination}</code></p>`],
@@ -96,3 +119,11 @@ export const federationActs: AnyEndpoint[] = actPage({
     return redirectTo(doneAt(FEDERATION_PATH, 'retryServer'))
   },
 })
+
+const rotateSigningKeyAct = actPage({
+  ...{ act: 'rotateSigningKey', path: ROTATE_PATH, section: 'federation', needs: 'recent sign-in' },
+  subject: (_params, { admin }) => ({ path: FEDERATION_PATH, label: admin.sections.federation }),
+  perform: (app, visit) => performAct(app, visit, postRotateSigningKey, {}),
+})
+
+export const federationActs: readonly AnyEndpoint[] = [...retryServerAct, ...rotateSigningKeyAct]

@@ -997,8 +997,19 @@ export const en = {
       failingSince: 'Fails since',
       lastAttempt: 'Last failed attempt',
       nextAttempt: 'Next attempt',
+      signingKeys: 'Signing keys',
+      key: 'Key',
+      inUse: 'in use',
+      validUntil: 'valid until',
+      oldSince: 'old since',
     },
     acts: {
+      rotateSigningKey: {
+        title: 'Replace the signing key',
+        hint: 'Creates a new key. All processes use it at once, and no longer a key file. The old key stays valid for an hour. It is then published as an old one, so that its events can be verified.',
+        submit: 'Replace',
+        done: 'The signing key was replaced.',
+      },
       retryServer: {
         title: 'Try again now',
         hint: 'Sends to this server at once, without waiting for the next attempt.',

@@ -960,8 +960,19 @@ export const zhHans: Texts = {
       failingSince: '故障开始于',
       lastAttempt: '上次失败的尝试',
       nextAttempt: '下次尝试',
+      signingKeys: '签名密钥',
+      key: '密钥',
+      inUse: '使用中',
+      validUntil: '有效期至',
+      oldSince: '停用时间',
     },
     acts: {
+      rotateSigningKey: {
+        title: '更换签名密钥',
+        hint: '创建新密钥。所有进程立即使用新密钥，不再使用密钥文件。旧密钥一小时内仍然有效，此后作为旧密钥公布，以便验证已有事件。',
+        submit: '更换',
+        done: '签名密钥已更换。',
+      },
       retryServer: {
         title: '立即重试',
         hint: '立即向此服务器发送，不等待下次尝试。',

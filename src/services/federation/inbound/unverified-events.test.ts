@@ -89,7 +89,7 @@ test('an event that turns out to be forged is deleted', async () => {
   const forged = await joinOfGus(room, unknown)
   await pass([forged])
   expect(app.inbound.unverifiedEvents.count()).toBe(1)
-  const key = { server_name: GONE, key_id: unknown.keyId, public_key: app.signingKey.publicKey }
+  const key = { server_name: GONE, key_id: unknown.keyId, public_key: app.signingKeys.current.publicKey }
   const validity = { valid_until_ts: 9_000_000_000_000, retired: false, fetched_ts: 0, response: '{}' }
   await app.database.write((tx) => storeServerKeys(tx, [{ ...key, ...validity }]))
   await retryAfter(5000)

@@ -70,7 +70,7 @@ async function sendLeave(
  * server.
  */
 function ownLeave(
-  app: Pick<App, 'clock' | 'serverName' | 'signingKey'>,
+  app: Pick<App, 'clock' | 'serverName' | 'signingKeys'>,
   version: RoomVersion,
   { last, content }: { last: StoredEvent; content: JsonObject },
 ): Event {
@@ -87,5 +87,5 @@ function ownLeave(
     auth_events: [last.event_id],
     reference_hashes: { [last.event_id]: { sha256: encodeBase64(referenceHash(version, last.pdu)) } },
   }
-  return buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
+  return buildEvent(version, draft, { serverName: app.serverName, ...app.signingKeys.current })
 }

@@ -83,7 +83,7 @@ function isFor(template: Template, { roomId, userId, membership }: MemberWish): 
 }
 
 function completed(
-  app: Pick<App, 'clock' | 'serverName' | 'signingKey'>,
+  app: Pick<App, 'clock' | 'serverName' | 'signingKeys'>,
   version: RoomVersion,
   { template, wish }: { template: Template; wish: MemberWish },
 ): Event {
@@ -102,7 +102,7 @@ function completed(
     auth_events: template.auth_events.map(idOf),
     reference_hashes: Object.fromEntries([...template.prev_events, ...template.auth_events].flatMap(hashOf)),
   }
-  return buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
+  return buildEvent(version, draft, { serverName: app.serverName, ...app.signingKeys.current })
 }
 
 function idOf(reference: Template['prev_events'][number]): EventId {

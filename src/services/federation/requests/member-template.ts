@@ -87,7 +87,7 @@ async function templateIn(app: App, room: LockedRoom, { userId, membership }: Te
   })
   // Signed only to check it against the rules: the signature of the user's server is not this server's to make, and
   // never leaves here.
-  const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKey })
+  const event = buildEvent(version, draft, { serverName: app.serverName, ...app.signingKeys.current })
   const verdict = checkEventAuth(version, event, known)
   if (!verdict.allowed) throw new ForbiddenError(verdict.reason)
   const { hashes: _hashes, signatures: _signatures, event_id: _eventId, ...template } = event.pdu

@@ -85,7 +85,7 @@ function requireMemberEvent({ origin, membership, pdu }: MemberSubmission): void
  */
 function withOurSignature(app: App, version: RoomVersion, pdu: Pdu): Pdu {
   if (!version.restrictedJoins || authoriserServer(pdu.content) !== app.serverName) return pdu
-  return signEvent(version, pdu, { serverName: app.serverName, ...app.signingKey })
+  return signEvent(version, pdu, { serverName: app.serverName, ...app.signingKeys.current })
 }
 
 /** https://spec.matrix.org/v1.19/server-server-api/#restricted-rooms */

@@ -10,11 +10,11 @@ import { ownKeyAnswer } from './own-key-answer.ts'
  * https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server
  */
 export async function askNotary(
-  app: Pick<App, 'keyRing' | 'database' | 'clock' | 'serverName' | 'signingKey'>,
+  app: Pick<App, 'keyRing' | 'database' | 'clock' | 'serverName' | 'signingKeys'>,
   wanted: ReadonlyMap<ServerName, WantedAnswer>,
 ): Promise<{ server_keys: object[] }> {
   const others = new Map([...wanted].filter(([server]) => server !== app.serverName))
   const answers = [...(await app.keyRing.answers(others)).values()].flat().map((text) => JSON.parse(text) as object)
-  const signed = answers.map((answer) => signJson(answer, app.serverName, app.signingKey))
+  const signed = answers.map((answer) => signJson(answer, app.serverName, app.signingKeys.current))
   return { server_keys: wanted.has(app.serverName) ? [await ownKeyAnswer(app), ...signed] : signed }
 }

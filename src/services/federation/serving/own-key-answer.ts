@@ -12,9 +12,10 @@ const VALID_MS = 24 * 3_600_000
  * https://spec.matrix.org/v1.19/server-server-api/#publishing-keys
  */
 export async function ownKeyAnswer(
-  app: Pick<App, 'database' | 'clock' | 'serverName' | 'signingKey'>,
+  app: Pick<App, 'database' | 'clock' | 'serverName' | 'signingKeys'>,
 ): Promise<ServerKeyResponse> {
-  const { serverName, signingKey } = app
+  const { serverName } = app
+  const signingKey = app.signingKeys.current
   const now = app.clock.now()
   const verify_keys: ServerKeyResponse['verify_keys'] = { [signingKey.keyId]: { key: signingKey.publicKey } }
   const old_verify_keys: ServerKeyResponse['old_verify_keys'] = {}

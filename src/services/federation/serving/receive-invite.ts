@@ -41,7 +41,7 @@ export async function receiveInvite(app: App, invite: ReceivedInvite): Promise<P
   const roomState = await requireStrippedState(app, { version, roomId: invite.roomId, events: invite.roomState })
   await requireWelcome(app, { target, inviter: event.pdu.sender, roomId: invite.roomId })
   await app.spamChecks?.check('federated_user_may_invite', () => ({ event: clientEvent(event, version) }))
-  const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKey })
+  const signed = signEvent(version, event.pdu, { serverName: app.serverName, ...app.signingKeys.current })
   // If this server is in the room, the invite arrives as an event of the room.
   const isHere = await isRoomHere(app.database, invite.roomId)
   if (!isHere) {

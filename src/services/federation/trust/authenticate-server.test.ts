@@ -26,7 +26,12 @@ afterAll(() => database.close())
 
 async function setUp() {
   const signingKey = signingKeyFromSeed('ours', Buffer.alloc(32, 9))
-  const app = await createTestApp({ config: { server_name: US }, database, clock: fixedClock(NOW), signingKey })
+  const app = await createTestApp({
+    config: { server_name: US },
+    database,
+    clock: fixedClock(NOW),
+    signingKeys: { current: signingKey },
+  })
   onTestFinished(() => app.close())
   const row = ({ keyId, publicKey }: SigningKey, valid_until_ts: number, retired = false) => {
     const keys = { server_name: THEM, key_id: keyId, public_key: publicKey }

@@ -41,7 +41,8 @@ const federation: FederationClient = {
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  const from = { database, federation, serverName: 'us' as ServerName, signingKey: signerOf('us', 9), notaries: [] }
+  const signingKeys = { current: signerOf('us', 9) }
+  const from = { database, federation, serverName: 'us' as ServerName, signingKeys, notaries: [] }
   keyRing = createKeyRing({
     ...from,
     clock: fixedClock(NOW),

@@ -17,7 +17,7 @@ import { requirePolicySignature } from './policy-server.ts'
 import { resolveStates } from './resolve-states.ts'
 import { requireSpamCheck } from './spam-check.ts'
 
-type AppendCapabilities = Pick<App, 'clock' | 'signingKey' | 'serverName' | 'takeNids' | 'timeline' | 'spamChecks'>
+type AppendCapabilities = Pick<App, 'clock' | 'signingKeys' | 'serverName' | 'takeNids' | 'timeline' | 'spamChecks'>
 
 /**
  * Appends an event to a room: selects its auth events, checks the authorization rules, signs it and advances the room's
@@ -62,7 +62,7 @@ type MadeEvent = Pick<DraftedEvent, 'version' | 'known' | 'stateBefore'> & { bui
 
 async function newEvent(app: AppendCapabilities, room: LockedRoom, event: NewEvent): Promise<MadeEvent> {
   const { draft, ...drafted } = await draftEvent(app, room, event)
-  const built = buildEvent(drafted.version, draft, { serverName: app.serverName, ...app.signingKey })
+  const built = buildEvent(drafted.version, draft, { serverName: app.serverName, ...app.signingKeys.current })
   const verdict = checkEventAuth(drafted.version, built, drafted.known)
   if (!verdict.allowed) throw refusal(drafted.version, event, verdict)
   return { ...drafted, built }

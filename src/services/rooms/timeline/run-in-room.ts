@@ -14,7 +14,7 @@ const MOST_QUESTIONS = 30
  * exist.
  */
 export async function runInRoom<Result>(
-  app: Pick<App, 'rooms' | 'federation' | 'signingKey' | 'timeline' | 'spamChecks'>,
+  app: Pick<App, 'rooms' | 'federation' | 'signingKeys' | 'timeline' | 'spamChecks'>,
   roomId: RoomId,
   command: (room: LockedRoom) => Promise<Result>,
   options?: { goesFirst: boolean },
