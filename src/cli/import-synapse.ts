@@ -130,10 +130,9 @@ async function act(action: Action, config: Config, source: Source): Promise<numb
     ...checkTarget(config, source),
     ...(source.mas ? await checkMas(source.mas) : []),
   ]
-  const running = await portInUse(source.synapse.ports)
-  if (running !== undefined && action !== 'verify') {
-    const text = `Port ${running} answers, on which Synapse listens. Stop Synapse before the import.`
-    findings.push({ severity: action === 'import' ? 'error' : 'warning', text })
+  if (action !== 'verify') {
+    const severity = action === 'import' ? 'error' : 'warning'
+    findings.push(...(await signsOfLife(source)).map((text) => ({ severity, text }) as const))
   }
   for (const { severity, text } of findings) console.log(`${severity === 'error' ? 'Problem' : 'Warning'}: ${text}`)
   if (findings.some(({ severity }) => severity === 'error')) return 1
@@ -166,14 +165,23 @@ function keyIn(text: string): string {
   return `${keyId} ${publicKey}`
 }
 
-async function portInUse(ports: readonly number[]): Promise<number | undefined> {
-  for (const port of ports) if (await answers(port)) return port
-  return undefined
+/** Returns what shows that Synapse runs. */
+async function signsOfLife({ synapse, databases: { main } }: Source): Promise<string[]> {
+  const signs: string[] = []
+  for (const { host, port } of synapse.listeners)
+    if (await answers(host, port))
+      signs.push(`Port ${port} of ${host} answers, on which Synapse listens. Stop Synapse before the import.`)
+  const sessions = await main.countSessions()
+  if (sessions > 0)
+    signs.push(
+      `${sessions} other sessions of Synapse's database user are open. Stop Synapse and all its workers, wherever they run, and other programs that sign in as this user.`,
+    )
+  return signs
 }
 
-function answers(port: number): Promise<boolean> {
+function answers(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1', timeout: CONNECT_MS })
+    const socket = connect({ port, host, timeout: CONNECT_MS })
     const end = (result: boolean) => {
       socket.destroy()
       resolve(result)

@@ -19,8 +19,8 @@ export type SynapseConfig = {
   mediaFolder: string
   /** Whether the Matrix Authentication Service has the passwords and sessions. */
   usesMas: boolean
-  /** Ports on which Synapse listens while it runs. */
-  ports: number[]
+  /** Where Synapse listens while it runs. */
+  listeners: { host: string; port: number }[]
 }
 
 /** Values that replace those of the file, where paths and hosts differ from those that Synapse sees. */
@@ -54,7 +54,15 @@ const schema = z.looseObject({
     .looseObject({ msc3861: z.looseObject({ enabled: z.boolean().optional() }).nullish() })
     .nullish(),
   media_store_path: z.string().default('media_store'),
-  listeners: z.array(z.looseObject({ port: z.int().optional() })).default([]),
+  listeners: z
+    .array(
+      z.looseObject({
+        port: z.int().optional(),
+        bind_address: z.string().optional(),
+        bind_addresses: z.array(z.string()).optional(),
+      }),
+    )
+    .default([]),
 })
 
 type Parsed = z.infer<typeof schema>
@@ -84,8 +92,18 @@ export function readSynapseConfig(file: string, overrides: SynapseOverrides = {}
     mediaFolder: resolve(folder, overrides.media ?? parsed.media_store_path),
     usesMas:
       parsed.matrix_authentication_service?.enabled === true || parsed.experimental_features?.msc3861?.enabled === true,
-    ports: parsed.listeners.flatMap(({ port }) => port ?? []),
+    listeners: parsed.listeners.flatMap(addressesOf),
   }
+}
+
+/** A listener on all addresses is also on that of this machine. */
+const ALL_ADDRESSES = new Set(['', '0.0.0.0', '::'])
+
+function addressesOf({ port, bind_address, bind_addresses = [] }: Parsed['listeners'][number]) {
+  if (port === undefined) return []
+  const bound = [...bind_addresses, ...(bind_address === undefined ? [] : [bind_address])]
+  const named = bound.filter((host) => !ALL_ADDRESSES.has(host))
+  return [...new Set(['127.0.0.1', ...named])].map((host) => ({ host, port }))
 }
 
 function filesOfDebian(folder: string): string[] {

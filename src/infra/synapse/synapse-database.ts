@@ -11,6 +11,8 @@ export type SynapseDatabase = {
    * 0 and 1, and bytes as Uint8Array.
    */
   query<Row>(text: string, values?: readonly Value[]): Promise<Row[]>
+  /** Counts the other sessions of the same user, such as those of a running Synapse. SQLite cannot tell: 0. */
+  countSessions(): Promise<number>
   close(): Promise<void>
 }
 
@@ -26,17 +28,28 @@ export function openSynapseDatabase(address: SynapseDatabaseAddress): Promise<Sy
   return address.engine === 'sqlite' ? openSqlite(address.file) : openPostgres(address.connection)
 }
 
+const APPLICATION = 'hearth import-synapse'
+
 async function openPostgres(connection: pg.ClientConfig): Promise<SynapseDatabase> {
   const types = new pg.TypeOverrides()
   types.setTypeParser(pg.types.builtins.INT8, Number)
-  const client = new pg.Client({ ...connection, types, application_name: 'hearth import-synapse' })
+  const client = new pg.Client({ ...connection, types, application_name: APPLICATION })
   // A connection that breaks fails its next query.
   client.on('error', () => {})
   await client.connect()
   await client.query('begin transaction isolation level repeatable read read only')
+  const query: SynapseDatabase['query'] = async (text, values = []) => (await client.query(text, [...values])).rows
   return {
     engine: 'postgresql',
-    query: async (text, values = []) => (await client.query(text, [...values])).rows,
+    query,
+    async countSessions() {
+      const [row] = await query<{ count: number }>(
+        `select count(*) as count from pg_stat_activity where datname = current_database() and usename = current_user
+          and application_name <> $1`,
+        [APPLICATION],
+      )
+      return row!.count
+    },
     close: () => client.end(),
   }
 }
@@ -60,6 +73,7 @@ async function openSqlite(file: string): Promise<SynapseDatabase> {
         named[`$${place + 1}`] = value !== null && typeof value === 'object' ? JSON.stringify(value) : value
       return prepare(text).all(named) as Row[]
     },
+    countSessions: async () => 0,
     close: async () => database.close(),
   }
 }

@@ -65,9 +65,9 @@ const COUNTED: readonly Counted[] = [
       `${count} users sign in through SAML, which Hearth does not have. They need a password or another provider.`,
   },
   {
-    from: 'delayed_events where is_processed is not true',
+    from: 'pushers where enabled is false',
     severity: 'warning',
-    describe: (count) => `${count} delayed events are not imported.`,
+    describe: (count) => `${count} pushers are disabled and not imported: their clients have to add them again.`,
   },
 ]
 

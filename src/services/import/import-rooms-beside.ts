@@ -1,10 +1,11 @@
-import type { EventId, RoomId, UserId } from '../../core/ids.ts'
+import type { DeviceId, EventId, RoomId, UserId } from '../../core/ids.ts'
 import type { JsonObject } from '../../core/pdu.ts'
 import { insertRows } from '../../storage/import/insert-rows.ts'
 import { storeReceipts, UNKNOWN_ORDER } from '../../storage/rooms/receipts.ts'
+import { storeThreadSubscription } from '../../storage/rooms/thread-subscriptions.ts'
 import { findEventNids } from '../../storage/rooms/timeline/event-nids.ts'
 import type { ReceiptRow, ReceiptType } from '../../storage/schema/ephemeral.ts'
-import { type ImportStep, integerOf, rowStep } from './import-step.ts'
+import { type ImportStep, integerOf, rowStep, textOf } from './import-step.ts'
 
 const aliases = rowStep<{ room_alias: string; room_id: RoomId; creator: UserId | null }>({
   name: 'room aliases',
@@ -129,7 +130,79 @@ const directory = rowStep<{ room_id: RoomId; appservice_id: string; network_id: 
     ),
 })
 
+type SubscriptionRow = {
+  user_id: UserId
+  room_id: RoomId
+  event_id: EventId
+  subscribed: unknown
+  automatic: unknown
+}
+
+const threadSubscriptions = rowStep<SubscriptionRow>({
+  name: 'thread subscriptions',
+  columns: 'user_id, room_id, event_id, subscribed, automatic',
+  from: 'thread_subscriptions join users on users.name = user_id',
+  key: ['stream_id'],
+  async store(tx, rows) {
+    for (const { user_id, room_id, event_id, subscribed, automatic } of rows) {
+      const place = { roomId: room_id, threadId: event_id }
+      const values = { subscribed: Boolean(subscribed), automatic: Boolean(automatic) }
+      await storeThreadSubscription(tx, user_id, { ...place, ...values })
+    }
+    return rows.length
+  },
+})
+
+type DelayedRow = {
+  delay_id: string
+  user_localpart: string
+  device_id: DeviceId | null
+  delay: number
+  send_ts: number
+  room_id: RoomId
+  event_type: string
+  state_key: string | null
+  content: string | Uint8Array
+  sticky_duration_ms: number | null
+}
+
+/** Those that are overdue are sent when the server starts. */
+const delayedEvents = rowStep<DelayedRow>({
+  name: 'delayed events',
+  columns: `delay_id, user_localpart, device_id, delay, send_ts, room_id, event_type, state_key, content,
+    sticky_duration_ms`,
+  from: 'delayed_events',
+  where: 'is_processed is not true',
+  key: ['user_localpart', 'delay_id'],
+  async store(tx, rows, { main, serverName }) {
+    const userOf = ({ user_localpart }: DelayedRow) => `@${user_localpart}:${serverName}` as UserId
+    const users = await main.query<{ name: string }>('select name from users where name = any($1)', [rows.map(userOf)])
+    const known = new Set(users.map(({ name }) => name))
+    return insertRows(
+      tx,
+      'delayed_events',
+      rows
+        .filter((row) => known.has(userOf(row)))
+        .map((row) => ({
+          delay_id: row.delay_id,
+          user_id: userOf(row),
+          device_id: row.device_id ?? '',
+          room_id: row.room_id,
+          type: row.event_type,
+          state_key: row.state_key,
+          content: textOf(row.content),
+          sticky_ms: row.sticky_duration_ms,
+          delay_ms: row.delay,
+          since_ts: row.send_ts - row.delay,
+          ready_ts: row.send_ts,
+          as_admin: false,
+        })),
+    )
+  },
+})
+
 /** Data about rooms that is not in their events. */
 export const ROOM_STEPS: readonly ImportStep[] = [
   ...[aliases, directory, receipts, blocks, eventReports, roomReports, userReports],
+  ...[threadSubscriptions, delayedEvents],
 ]

@@ -4,10 +4,12 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { systemRandom } from '../../infra/random.ts'
 import { openSynapseDatabase, type SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
 import type { Database } from '../../storage/engine/database.ts'
 import { createNidSource } from '../../storage/engine/nids.ts'
 import { continueNumbers } from '../../storage/import/continue-numbers.ts'
+import { forgetEvent } from '../../storage/rooms/timeline/events.ts'
 import { createTestDatabase } from '../../testing/test-database.ts'
 import { ACCOUNT_STEPS } from './import-accounts.ts'
 import { DELIVERY_STEPS } from './import-delivery.ts'
@@ -15,6 +17,7 @@ import { createRoomStep } from './import-rooms.ts'
 import { ROOM_STEPS } from './import-rooms-beside.ts'
 import { SERVER_STEPS } from './import-server.ts'
 import type { ImportContext, ImportStep } from './import-step.ts'
+import { verifyRooms } from './verify-import.ts'
 
 /** The columns of Synapse's tables that the steps in these tests read. */
 const SCHEMA = `
@@ -37,7 +40,12 @@ const SCHEMA = `
   create table device_lists_remote_resync (user_id text);
   create table server_keys_json (server_name text, key_id text, from_server text, ts_added_ms integer,
     ts_valid_until_ms integer, key_json text);
+  create table users (name text);
+  create table thread_subscriptions (stream_id integer, user_id text, room_id text, event_id text, subscribed, automatic);
+  create table delayed_events (delay_id text, user_localpart text, device_id text, delay integer, send_ts integer,
+    room_id text, event_type text, state_key text, content text, sticky_duration_ms integer, is_processed);
   create table registration_tokens (token text, uses_allowed integer, completed integer, expiry_time integer);`
+const USER = '@user:hearth.test'
 const MOST = '9223372036854775807'
 const file = join(mkdtempSync(join(tmpdir(), 'hearth-import-')), 'homeserver.db')
 
@@ -79,12 +87,22 @@ beforeAll(async () => {
     add('server_keys_json', { ...keys, key_id, key_json })
   }
   add('registration_tokens', { token: 'a', uses_allowed: 3, completed: 1 })
+  const state = { room_id: '!old:other.test', type: 'm.room.create', state_key: '', event_id: '$2:other.test' }
+  add('current_state_events', state)
+  add('event_forward_extremities', { event_id: '$2:other.test', room_id: '!old:other.test' })
+  add('users', { name: USER })
+  const thread = { user_id: USER, room_id: '!old:other.test', event_id: '$2:other.test' }
+  add('thread_subscriptions', { ...thread, stream_id: 1, subscribed: 1, automatic: 0 })
+  const delayed = { delay: 5, send_ts: 7, room_id: '!old:other.test', event_type: 'm.x', content: '{}' }
+  for (const user_localpart of ['user', 'gone'])
+    add('delayed_events', { ...delayed, delay_id: user_localpart, user_localpart, is_processed: 0 })
   synapse.close()
   database = await createTestDatabase()
   await database.write((tx) => continueNumbers(tx, { nid: 3, position: 2, activity: 2 }))
   main = await openSynapseDatabase({ engine: 'sqlite', file })
   const extent = { lastOrdering: 2, nidShift: 1, lastPosition: 2 }
-  const numbers = { database, takeNids: createNidSource(), extent, now: 0 }
+  await sql`insert into users (user_id, created_ts) values (${USER}, 0)`.execute(database.sql)
+  const numbers = { database, takeNids: createNidSource(), random: systemRandom, extent, now: 0 }
   context = { ...numbers, main, state: main, serverName: 'hearth.test', note: () => {} } as unknown as ImportContext
 })
 afterAll(async () => {
@@ -137,4 +155,39 @@ test('registration tokens count as created now', async () => {
   const { rows } = await sql`select token, uses_allowed, uses_completed, created_ts, expires_ts
     from registration_tokens`.execute(database.sql)
   expect(rows).toEqual([{ token: 'a', uses_allowed: 3, uses_completed: 1, created_ts: 0, expires_ts: null }])
+})
+
+test('thread subscriptions and delayed events of known users continue', async () => {
+  await run(named(ROOM_STEPS, 'thread subscriptions'))
+  const { rows } = await sql`select user_id, thread_id, subscribed from thread_subscriptions`.execute(database.sql)
+  expect(rows).toEqual([{ user_id: USER, thread_id: '$2:other.test', subscribed: true }])
+  await run(named(ROOM_STEPS, 'delayed events'))
+  const delayed = await sql`select delay_id, user_id, device_id, since_ts, ready_ts from delayed_events`.execute(
+    database.sql,
+  )
+  expect(delayed.rows).toEqual([{ delay_id: 'user', user_id: USER, device_id: '', since_ts: 2, ready_ts: 7 }])
+})
+
+test.each([
+  ['an event is gone', sql`delete from events where event_id = '$2:other.test'`, /is missing/],
+  ['an event is in another room', sql`update events set room_id = '!x:other.test'`, /is in another room/],
+  ['an event has another content', sql`update events set json = replace(json, '@a:', '@b:')`, /\$2:other.test differs/],
+  ['the state is another', sql`update room_heads set state_root = 0`, /current state has 0 events/],
+  [
+    'an extremity is another',
+    sql`update room_heads set forward_extremities = '{$9:other.test}'`,
+    /forward extremities are/,
+  ],
+])('verification finds that %s', async (_what, damage, message) => {
+  forgetEvent(database, '$2:other.test')
+  expect(await verifyRooms(context)).toEqual({ rooms: 1, events: 1, differences: [] })
+  const undone = new Error('undone')
+  const damaged = database.write(async (tx) => {
+    await damage.execute(tx.sql)
+    forgetEvent(tx, '$2:other.test')
+    const { differences } = await verifyRooms({ ...context, database: tx as unknown as Database })
+    expect(differences).toContainEqual(expect.stringMatching(message))
+    throw undone
+  })
+  await expect(damaged).rejects.toBe(undone)
 })

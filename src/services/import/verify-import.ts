@@ -5,12 +5,13 @@ import type { EventId, RoomId } from '../../core/ids.ts'
 import type { Pdu } from '../../core/pdu.ts'
 import { ROOM_VERSIONS } from '../../core/room-versions.ts'
 import { type ImportedRoomState, loadImportedRooms } from '../../storage/import/imported-state.ts'
-import { loadImportSteps } from '../../storage/import/imports.ts'
+import { findImport, loadImportSteps } from '../../storage/import/imports.ts'
 import { findEventNids } from '../../storage/rooms/timeline/event-nids.ts'
 import { loadEventsById } from '../../storage/rooms/timeline/events.ts'
 import { readStateNids } from '../../storage/rooms/timeline/room-state.ts'
 import type { ImportContext } from './import-step.ts'
 import { importSteps } from './run-import.ts'
+import { fingerprintOf } from './synapse-extent.ts'
 
 /** The numbers of compared objects, and each difference. */
 export type Verification = { rooms: number; events: number; differences: string[] }
@@ -24,7 +25,14 @@ const EVENTS_OF_ROOM = 100
  * random events. Right after the import: a server that has run since then has changed its rooms.
  */
 export async function verifyImport(context: ImportContext): Promise<Verification> {
-  const found: Verification = { rooms: 0, events: 0, differences: await compareCounts(context) }
+  const found = await verifyRooms(context)
+  const counts = await compareCounts(context)
+  return { ...found, differences: [...(await findChanges(context)), ...counts, ...found.differences] }
+}
+
+/** Compares the rooms. */
+export async function verifyRooms(context: ImportContext): Promise<Verification> {
+  const found: Verification = { rooms: 0, events: 0, differences: [] }
   let rooms: ImportedRoomState[] = []
   do {
     rooms = await loadImportedRooms(context.database, rooms.at(-1)?.room_id ?? '', ROOMS_AT_ONCE)
@@ -32,6 +40,13 @@ export async function verifyImport(context: ImportContext): Promise<Verification
     found.rooms += rooms.length
   } while (rooms.length === ROOMS_AT_ONCE)
   return found
+}
+
+/** A Synapse that ran somewhere during the import, or after it, would be a second server of the same name. */
+async function findChanges({ database, main, serverName }: ImportContext): Promise<string[]> {
+  const known = await findImport(database)
+  if (known?.fingerprint === (await fingerprintOf(main, serverName))) return []
+  return ['Synapse has changed its database since the import began: stop it, and import again into an empty database']
 }
 
 async function compareCounts(context: ImportContext): Promise<string[]> {
