@@ -6,7 +6,7 @@ import { createLogger } from '../../infra/logger.ts'
 import { joinStores } from '../../infra/object-store/object-stores.ts'
 import { openObjectStores } from '../../infra/object-store/open-object-stores.ts'
 import { type Exported, type ExportSource, exportServer } from '../../services/backup/export-server.ts'
-import { CONFIG_OPTION, defineCommand, UsageError } from '../command.ts'
+import { CONFIG_OPTION, CommandError, defineCommand, UsageError } from '../command.ts'
 import { actOfCommand } from '../open-configured.ts'
 import { writeNew } from './new-file.ts'
 import { readDatabase } from './read-database.ts'
@@ -72,7 +72,7 @@ async function exportTo({ config, withPasswordHashes, file, folder }: Wanted): P
     media: folder === undefined ? undefined : { folder, objects: joinStores(stores) },
     write: (lines) =>
       file === undefined
-        ? pipeline(lines, process.stdout, { end: false })
+        ? pipeline(lines, process.stdout, { end: false }).catch(explainClosedPipe)
         : pipeline(lines, createWriteStream(file, { mode: 0o600, flush: true })),
     report: (step, done) => progress.show(`${step}: ${done} so far`),
   }
@@ -83,6 +83,11 @@ async function exportTo({ config, withPasswordHashes, file, folder }: Wanted): P
   } finally {
     progress.stop()
   }
+}
+
+function explainClosedPipe(error: NodeJS.ErrnoException): never {
+  if (error.code !== 'EPIPE') throw error
+  throw new CommandError('The program that reads the export ended before it was whole.')
 }
 
 function describe(file: string, { lines, files }: Exported): string {

@@ -15,7 +15,7 @@ export type MasAccount = {
 export async function updateMasAccounts(tx: Tx, accounts: readonly MasAccount[]): Promise<void> {
   await sql`update users set password_hash = given.password_hash, is_admin = given.is_admin,
       locked = given.locked_ts is not null, locked_ts = given.locked_ts,
-      deactivated_ts = coalesce(users.deactivated_ts, given.deactivated_ts)
+      deactivated_ts = coalesce(given.deactivated_ts, users.deactivated_ts)
     from json_to_recordset(${JSON.stringify(accounts)}::text::json) as given
       (user_id text, password_hash text, is_admin boolean, locked_ts bigint, deactivated_ts bigint)
     where users.user_id = given.user_id`.execute(tx.sql)
