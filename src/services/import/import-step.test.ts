@@ -11,7 +11,7 @@ import { createNidSource } from '../../storage/engine/nids.ts'
 import { continueNumbers } from '../../storage/import/continue-numbers.ts'
 import { forgetEvent } from '../../storage/rooms/timeline/events.ts'
 import { createTestDatabase } from '../../testing/test-database.ts'
-import { ACCOUNT_STEPS } from './import-accounts.ts'
+import { SIGN_IN_STEPS } from './import-accounts.ts'
 import { DELIVERY_STEPS } from './import-delivery.ts'
 import { createRoomStep } from './import-rooms.ts'
 import { ROOM_STEPS } from './import-rooms-beside.ts'
@@ -151,7 +151,7 @@ test('receipts, device lists and keys of other servers may have any numbers', as
 })
 
 test('registration tokens count as created now', async () => {
-  await run(named(ACCOUNT_STEPS, 'registration tokens'))
+  await run(named(SIGN_IN_STEPS, 'registration tokens'))
   const { rows } = await sql`select token, uses_allowed, uses_completed, created_ts, expires_ts
     from registration_tokens`.execute(database.sql)
   expect(rows).toEqual([{ token: 'a', uses_allowed: 3, uses_completed: 1, created_ts: 0, expires_ts: null }])

@@ -38,11 +38,8 @@ export function importSteps({ mas, synapse }: Pick<ImportContext, 'mas' | 'synap
  * Throws ChangedSourceError.
  */
 export async function runImport(context: ImportContext, report: (progress: StepProgress) => void): Promise<void> {
-  const { database, main, serverName, now } = context
-  const fingerprint = [
-    await fingerprintOf(main, serverName),
-    ...(context.mas ? [await masFingerprint(context.mas)] : []),
-  ].join()
+  const { database, now } = context
+  const fingerprint = await fingerprintOfSources(context)
   const known = await findImport(database)
   if (!known) await database.write((tx) => beginImport(tx, { fingerprint, now }))
   else if (known.finished_ts === null && known.fingerprint !== fingerprint) {
@@ -52,6 +49,12 @@ export async function runImport(context: ImportContext, report: (progress: StepP
   }
   for (const step of importSteps(context)) await runStep(context, step, report)
   await database.write((tx) => finishImport(tx, context.now))
+}
+
+/** Returns a text that differs once Synapse or the Matrix Authentication Service has done something. */
+export async function fingerprintOfSources(context: ImportContext): Promise<string> {
+  const { main, serverName } = context
+  return [await fingerprintOf(main, serverName), ...(context.mas ? [await masFingerprint(context.mas)] : [])].join()
 }
 
 async function runStep(

@@ -10,8 +10,7 @@ import { findEventNids } from '../../storage/rooms/timeline/event-nids.ts'
 import { loadEventsById } from '../../storage/rooms/timeline/events.ts'
 import { readStateNids } from '../../storage/rooms/timeline/room-state.ts'
 import type { ImportContext } from './import-step.ts'
-import { importSteps } from './run-import.ts'
-import { fingerprintOf } from './synapse-extent.ts'
+import { fingerprintOfSources, importSteps } from './run-import.ts'
 
 /** The numbers of compared objects, and each difference. */
 export type Verification = { rooms: number; events: number; differences: string[] }
@@ -43,9 +42,9 @@ export async function verifyRooms(context: ImportContext): Promise<Verification>
 }
 
 /** A Synapse that ran somewhere during the import, or after it, would be a second server of the same name. */
-async function findChanges({ database, main, serverName }: ImportContext): Promise<string[]> {
-  const known = await findImport(database)
-  if (known?.fingerprint === (await fingerprintOf(main, serverName))) return []
+async function findChanges(context: ImportContext): Promise<string[]> {
+  const known = await findImport(context.database)
+  if (known?.fingerprint === (await fingerprintOfSources(context))) return []
   return ['Synapse has changed its database since the import began: stop it, and import again into an empty database']
 }
 
