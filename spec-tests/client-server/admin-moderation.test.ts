@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { ask, registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { ask, outcomeOf, registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { createRoom, eventPath, joinRoom, roomPath } from '../harness/rooms.ts'
 
 /** Reports, redaction of users, registration tokens and facts about the server, in Synapse's admin API. */
@@ -8,10 +8,6 @@ const { url, sharedSecret } = inject('homeserver')
 const v1 = (path: string) => `/_synapse/admin/v1/${path}`
 const hearth = (path: string) => `/_hearth/admin/v1/${path}`
 const of = ({ userId }: { userId: string }) => encodeURIComponent(userId)
-const outcome = async (user: TestUser, method: string, path: string, body?: unknown) => {
-  const answer = await user.ask(method, path, body)
-  return [answer.status, answer.body.errcode]
-}
 
 let admin: TestUser
 beforeAll(async () => {
@@ -44,10 +40,10 @@ describe('reports', () => {
       ...report(eventIds[0]!),
       event_json: { content: { body: 'one' }, sender: alice.userId },
     })
-    expect(await outcome(admin, 'DELETE', v1(`user_reports/${id}`))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'DELETE', v1(`user_reports/${id}`))).toEqual([404, 'M_NOT_FOUND'])
     expect((await admin.ask('DELETE', v1(`event_reports/${id}`))).body).toEqual({})
-    expect(await outcome(admin, 'DELETE', v1(`event_reports/${id}`))).toEqual([404, 'M_NOT_FOUND'])
-    expect(await outcome(admin, 'GET', v1('event_reports/x'))).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'DELETE', v1(`event_reports/${id}`))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'GET', v1('event_reports/x'))).toEqual([400, 'M_INVALID_PARAM'])
   })
 
   test('of users are listed, shown and deleted', async () => {
@@ -61,7 +57,7 @@ describe('reports', () => {
     const { user_reports: reports, total } = await admin.get(list)
     expect([reports, total]).toEqual([[report], 1])
     expect(await admin.get(v1(`user_reports/${reports[0].id}`))).toEqual(report)
-    expect(await outcome(admin, 'GET', v1(`event_reports/${reports[0].id}`))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'GET', v1(`event_reports/${reports[0].id}`))).toEqual([404, 'M_NOT_FOUND'])
     await admin.ask('DELETE', v1(`user_reports/${reports[0].id}`))
     expect((await admin.get(list)).total).toBe(0)
   })
@@ -90,8 +86,8 @@ describe('reports', () => {
     expect(await list('&limit=2')).toMatchObject({ total: 3, next_token: reports[1].id })
     expect((await list(`&limit=2&from=${reports[1].id}`)).reports).toEqual([reports[2]])
 
-    expect(await outcome(admin, 'PUT', event, {})).toEqual([400, expect.any(String)])
-    expect(await outcome(admin, 'PUT', event, { state: 'odd' })).toEqual([400, expect.any(String)])
+    expect(await outcomeOf(admin, 'PUT', event, {})).toEqual([400, expect.any(String)])
+    expect(await outcomeOf(admin, 'PUT', event, { state: 'odd' })).toEqual([400, expect.any(String)])
     await admin.put(event, { note: 'I ask her' })
     const done = await admin.put(event, { state: 'resolved', note: 'she was warned' })
     expect(done).toMatchObject({ ...reports[2], state: 'resolved', event_json: { content: { body: 'one' } } })
@@ -105,9 +101,9 @@ describe('reports', () => {
     expect((await list('&state=dismissed')).total).toBe(1)
     expect((await admin.get(v1(`event_reports?user_id=${of(bob)}`))).event_reports).toHaveLength(1)
     await admin.ask('DELETE', user)
-    expect(await outcome(admin, 'GET', user)).toEqual([404, 'M_NOT_FOUND'])
-    expect(await outcome(admin, 'PUT', user, { state: 'open' })).toEqual([404, 'M_NOT_FOUND'])
-    expect(await outcome(bob, 'GET', event)).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'GET', user)).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'PUT', user, { state: 'open' })).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(bob, 'GET', event)).toEqual([403, 'M_FORBIDDEN'])
   })
 })
 
@@ -116,8 +112,8 @@ test('all pending invites of a user are rejected', async () => {
   const rooms = [await createRoom(bob), await createRoom(bob, { invite: [alice.userId] })]
   await bob.post(roomPath(rooms[0]!, 'invite'), { user_id: alice.userId })
   const path = hearth(`users/${of(alice)}/reject_invites`)
-  expect(await outcome(bob, 'POST', path)).toEqual([403, 'M_FORBIDDEN'])
-  expect(await outcome(admin, 'POST', hearth('users/@nobody:remote.example.org/reject_invites'))).toEqual([
+  expect(await outcomeOf(bob, 'POST', path)).toEqual([403, 'M_FORBIDDEN'])
+  expect(await outcomeOf(admin, 'POST', hearth('users/@nobody:remote.example.org/reject_invites'))).toEqual([
     ...[400, 'M_INVALID_PARAM'],
   ])
   const { task_id } = await admin.post(path)
@@ -142,7 +138,7 @@ describe('an erasure', () => {
     const sent = await fetch(`${url}/_matrix/media/v3/upload`, { method: 'POST', headers, body: uniqueName() })
     return ((await sent.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
   }
-  const download = (user: TestUser, name: string) => outcome(user, 'GET', `/_matrix/client/v1/media/download/${name}`)
+  const download = (user: TestUser, name: string) => outcomeOf(user, 'GET', `/_matrix/client/v1/media/download/${name}`)
 
   test('deletes the files, redacts if that is wanted, leaves the rooms and reports it', async () => {
     const [alice, bob] = await Promise.all([registerUser(url), registerUser(url)])
@@ -152,8 +148,8 @@ describe('an erasure', () => {
     const [file, kept] = [await upload(alice), await upload(alice)]
     await admin.post(v1(`media/quarantine/${kept}`), {})
     expect(await download(bob, file)).toEqual([200, undefined])
-    expect(await outcome(bob, 'POST', erase(alice), {})).toEqual([403, 'M_FORBIDDEN'])
-    expect(await outcome(admin, 'GET', erase(alice))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(bob, 'POST', erase(alice), {})).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'GET', erase(alice))).toEqual([404, 'M_NOT_FOUND'])
     const { task_id } = await admin.post(erase(alice), { redact_events: true, reason: 'asked for' })
     const erasure = await ended(alice)
     expect(erasure).toMatchObject({ task_id, status: 'complete' })
@@ -177,7 +173,7 @@ describe('an erasure', () => {
     })
     expect((await ended(alice)).report).toMatchObject({ media_deleted: 1, redacted: 0 })
     expect(await download(admin, file)).toEqual([404, 'M_NOT_FOUND'])
-    expect(await outcome(admin, 'POST', erase(admin), {})).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'POST', erase(admin), {})).toEqual([403, 'M_FORBIDDEN'])
   })
 })
 
@@ -219,11 +215,11 @@ describe('a shadow ban', () => {
     for (const [method, to, body, answer] of answers)
       expect([to, (await alice.ask(method, to, body)).body]).toEqual([to, answer])
     await alice.put(`/_matrix/client/v3/profile/${of(alice)}/displayname`, { displayname: 'Nasty' })
-    expect(await outcome(alice, 'PUT', member(alice.userId), { membership: 'join', displayname: 'Nasty' })).toEqual([
+    expect(await outcomeOf(alice, 'PUT', member(alice.userId), { membership: 'join', displayname: 'Nasty' })).toEqual([
       ...[200, undefined],
     ])
     const own = await createRoom(alice, { preset: 'private_chat', invite: [carol.userId] })
-    expect(await outcome(carol, 'POST', `/_matrix/client/v3/join/${encodeURIComponent(own)}`, {})).toEqual([
+    expect(await outcomeOf(carol, 'POST', `/_matrix/client/v3/join/${encodeURIComponent(own)}`, {})).toEqual([
       ...[403, 'M_FORBIDDEN'],
     ])
 
@@ -232,7 +228,7 @@ describe('a shadow ban', () => {
     const seen = chunk.map(({ event_id }: { event_id: string }) => event_id)
     expect(seen.slice(seen.indexOf(last), seen.indexOf(before) + 1)).toHaveLength(2)
     expect((await bob.get(member(alice.userId))).displayname).not.toBe('Nasty')
-    expect(await outcome(bob, 'GET', member(carol.userId))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(bob, 'GET', member(carol.userId))).toEqual([404, 'M_NOT_FOUND'])
     expect((await bob.get(path(eventPath('event', before)))).content).toMatchObject({ body: 'before' })
 
     const presence = await bob.get(`/_matrix/client/v3/presence/${of(alice)}/status`)
@@ -257,11 +253,11 @@ describe('a shadow ban', () => {
 
   test('is for users of this server who are no administrators', async () => {
     const user = await registerUser(url)
-    const codes = (userId: string, method = 'POST') => outcome(admin, method, v1(`users/${userId}/shadow_ban`))
+    const codes = (userId: string, method = 'POST') => outcomeOf(admin, method, v1(`users/${userId}/shadow_ban`))
     expect(await codes('@someone:remote.example.org')).toEqual([400, 'M_INVALID_PARAM'])
     expect(await codes(of(admin))).toEqual([403, 'M_FORBIDDEN'])
     expect(await codes(of(user).replace('%40', '%40no-'), 'DELETE')).toEqual([404, 'M_NOT_FOUND'])
-    expect(await outcome(user, 'POST', v1(`users/${of(user)}/shadow_ban`))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(user, 'POST', v1(`users/${of(user)}/shadow_ban`))).toEqual([403, 'M_FORBIDDEN'])
   })
 })
 
@@ -323,8 +319,8 @@ describe('the redaction of a user', () => {
     const alone = await sendText(spammer, apart, 'mine')
     const { failed_redactions: failed } = await ended(await begin({ rooms: [apart], use_admin: true }))
     expect(Object.keys(failed)).toContain(alone)
-    expect(await outcome(admin, 'GET', v1('user/redact_status/none'))).toEqual([404, 'M_NOT_FOUND'])
-    expect(await outcome(admin, 'POST', path, { rooms: ['x'] })).toEqual([400, 'M_BAD_JSON'])
+    expect(await outcomeOf(admin, 'GET', v1('user/redact_status/none'))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'POST', path, { rooms: ['x'] })).toEqual([400, 'M_BAD_JSON'])
   })
 })
 
@@ -333,8 +329,8 @@ test('registration tokens are created, changed and deleted', async () => {
   const path = v1(`registration_tokens/${token}`)
   const made = { token, uses_allowed: 2, pending: 0, completed: 0, expiry_time: null }
   expect(await admin.post(v1('registration_tokens/new'), { token, uses_allowed: 2 })).toEqual(made)
-  expect(await outcome(admin, 'POST', v1('registration_tokens/new'), { token })).toEqual([400, 'M_INVALID_PARAM'])
-  expect(await outcome(admin, 'POST', v1('registration_tokens/new'), { token: 'a b' })).toEqual([
+  expect(await outcomeOf(admin, 'POST', v1('registration_tokens/new'), { token })).toEqual([400, 'M_INVALID_PARAM'])
+  expect(await outcomeOf(admin, 'POST', v1('registration_tokens/new'), { token: 'a b' })).toEqual([
     400,
     'M_INVALID_PARAM',
   ])
@@ -351,11 +347,11 @@ test('registration tokens are created, changed and deleted', async () => {
   expect(await names('?valid=true')).not.toContain(token)
   expect(await names('?valid=false')).toContain(token)
   expect(await names('')).toContain(token)
-  expect(await outcome(admin, 'PUT', path, { expiry_time: 1 })).toEqual([400, 'M_INVALID_PARAM'])
+  expect(await outcomeOf(admin, 'PUT', path, { expiry_time: 1 })).toEqual([400, 'M_INVALID_PARAM'])
   expect((await admin.ask('DELETE', path)).body).toEqual({})
-  expect(await outcome(admin, 'GET', path)).toEqual([404, 'M_NOT_FOUND'])
-  expect(await outcome(admin, 'PUT', path, {})).toEqual([404, 'M_NOT_FOUND'])
-  expect(await outcome(admin, 'DELETE', path)).toEqual([404, 'M_NOT_FOUND'])
+  expect(await outcomeOf(admin, 'GET', path)).toEqual([404, 'M_NOT_FOUND'])
+  expect(await outcomeOf(admin, 'PUT', path, {})).toEqual([404, 'M_NOT_FOUND'])
+  expect(await outcomeOf(admin, 'DELETE', path)).toEqual([404, 'M_NOT_FOUND'])
 })
 
 test('facts about the server', async () => {
@@ -363,13 +359,13 @@ test('facts about the server', async () => {
   expect(version.body).toEqual({ server_version: expect.stringMatching(/^Hearth \d+\.\d+/) })
   expect(await admin.get(v1(`username_available?username=${uniqueName()}`))).toEqual({ available: true })
   const taken = admin.userId.slice(1).split(':')[0]
-  expect(await outcome(admin, 'GET', v1(`username_available?username=${taken}`))).toEqual([400, 'M_USER_IN_USE'])
+  expect(await outcomeOf(admin, 'GET', v1(`username_available?username=${taken}`))).toEqual([400, 'M_USER_IN_USE'])
   const { rooms } = await admin.get(v1('statistics/database/rooms'))
   for (const room of rooms)
     expect(room).toEqual({ room_id: expect.stringMatching(/^!/), estimated_size: expect.any(Number) })
   expect(await admin.get(v1('background_updates/status'))).toEqual({ enabled: true, current_updates: {} })
   expect(await admin.get(v1('background_updates/enabled'))).toEqual({ enabled: true })
-  expect(await outcome(admin, 'POST', v1('background_updates/enabled'), { enabled: false })).toEqual([
+  expect(await outcomeOf(admin, 'POST', v1('background_updates/enabled'), { enabled: false })).toEqual([
     ...[400, 'M_INVALID_PARAM'],
   ])
 })
@@ -382,7 +378,7 @@ test('all of it is for administrators', async () => {
     ...['statistics/database/rooms', 'background_updates/status', 'background_updates/enabled'],
   ]
   for (const path of paths)
-    expect([path, ...(await outcome(user, 'GET', v1(path)))]).toEqual([path, 403, 'M_FORBIDDEN'])
+    expect([path, ...(await outcomeOf(user, 'GET', v1(path)))]).toEqual([path, 403, 'M_FORBIDDEN'])
   const writes: [string, string, object][] = [
     ['POST', `user/${of(user)}/redact`, { rooms: [] }],
     ['POST', 'registration_tokens/new', {}],
@@ -391,5 +387,5 @@ test('all of it is for administrators', async () => {
     ['DELETE', 'user_reports/1', {}],
   ]
   for (const [method, path, body] of writes)
-    expect([path, ...(await outcome(user, method, v1(path), body))]).toEqual([path, 403, 'M_FORBIDDEN'])
+    expect([path, ...(await outcomeOf(user, method, v1(path), body))]).toEqual([path, 403, 'M_FORBIDDEN'])
 })

@@ -1,15 +1,11 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
-import { registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { outcomeOf, registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { createRoom, eventPath, joinRoom, roomPath, sendState } from '../harness/rooms.ts'
 
 /** Rooms in Synapse's admin API: https://element-hq.github.io/synapse/latest/admin_api/rooms.html */
 const { url, sharedSecret } = inject('homeserver')
 const v1 = (path: string) => `/_synapse/admin/v1/${path}`
 const ofRoom = (roomId: string, rest = '') => v1(`rooms/${encodeURIComponent(roomId)}${rest}`)
-const outcome = async (user: TestUser, method: string, path: string, body?: unknown) => {
-  const answer = await user.ask(method, path, body)
-  return [answer.status, answer.body.errcode]
-}
 
 let admin: TestUser
 beforeAll(async () => {
@@ -75,9 +71,9 @@ describe('the list of rooms', () => {
     expect((await list('empty_rooms=true')).rooms).toEqual([a])
     expect((await list('empty_rooms=false')).rooms).toEqual([b, c])
     expect((await list('', b)).rooms).toEqual([b])
-    expect(await outcome(admin, 'GET', v1('rooms?search_term='))).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(admin, 'GET', v1('rooms?order_by=height'))).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(alice, 'GET', v1('rooms'))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'GET', v1('rooms?search_term='))).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'GET', v1('rooms?order_by=height'))).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(alice, 'GET', v1('rooms'))).toEqual([403, 'M_FORBIDDEN'])
   })
 
   test('has pages beyond its middle', async () => {
@@ -112,7 +108,7 @@ describe('a room', () => {
       ...{ joined_members: 0, joined_local_members: 0, joined_local_devices: 0, forgotten: true },
       ...{ tombstoned: true, replacement_room: '!new:x', state_events: before.state_events + 1 },
     })
-    expect(await outcome(admin, 'GET', ofRoom('!unknown:example.org'))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'GET', ofRoom('!unknown:example.org'))).toEqual([404, 'M_NOT_FOUND'])
   })
 })
 
@@ -125,7 +121,7 @@ describe('the content of a private room', () => {
       await sendText(alice, roomId, 'two'),
       await sendText(alice, roomId, 'three'),
     ]
-    expect(await outcome(admin, 'GET', roomPath(roomId, 'messages?dir=b'))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'GET', roomPath(roomId, 'messages?dir=b'))).toEqual([403, 'M_FORBIDDEN'])
     expect(await admin.get(ofRoom(roomId, '/members'))).toEqual({ members: [alice.userId], total: 1 })
     const state = await alice.get(roomPath(roomId, 'state'))
     const types = (events: { type: string }[]) => events.map(({ type }) => type).sort()
@@ -150,11 +146,11 @@ describe('the content of a private room', () => {
     const { event } = await admin.get(v1(eventPath('fetch_event', second)))
     expect(event).toMatchObject({ event_id: second, content: { body: 'two' }, auth_events: expect.any(Array) })
     for (const path of ['/members', '/state', '/messages', '/hierarchy', '/timestamp_to_event?ts=1', '/context/$x'])
-      expect(await outcome(admin, 'GET', ofRoom('!unknown:example.org', path))).toEqual([404, 'M_NOT_FOUND'])
-    expect(await outcome(admin, 'GET', v1('fetch_event/$unknown'))).toEqual([404, 'M_NOT_FOUND'])
+      expect(await outcomeOf(admin, 'GET', ofRoom('!unknown:example.org', path))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'GET', v1('fetch_event/$unknown'))).toEqual([404, 'M_NOT_FOUND'])
     for (const path of ['/members', '/state', '/messages', '/hierarchy', `/context/${second}`])
-      expect(await outcome(bob, 'GET', ofRoom(roomId, path))).toEqual([403, 'M_FORBIDDEN'])
-    expect(await outcome(bob, 'GET', v1(eventPath('fetch_event', second)))).toEqual([403, 'M_FORBIDDEN'])
+      expect(await outcomeOf(bob, 'GET', ofRoom(roomId, path))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(bob, 'GET', v1(eventPath('fetch_event', second)))).toEqual([403, 'M_FORBIDDEN'])
   })
 
   test('and so is a space', async () => {
@@ -185,7 +181,7 @@ describe('an administrator', () => {
     expect(await admin.post(join(`#${alias}:${server}`), { user_id: bob.userId })).toEqual({ room_id: open })
     expect(await membership(bob, open)).toBe('join')
     const closed = await createRoom(alice, { preset: 'private_chat' })
-    expect(await outcome(admin, 'POST', join(closed), { user_id: bob.userId })).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'POST', join(closed), { user_id: bob.userId })).toEqual([403, 'M_FORBIDDEN'])
     await alice.post(roomPath(closed, 'invite'), { user_id: admin.userId })
     await joinRoom(closed, admin)
     for (let time = 0; time < 2; time++)
@@ -194,7 +190,7 @@ describe('an administrator', () => {
     const wrong = [{ user_id: '@x:example.org' }, 400] as const
     expect((await admin.ask('POST', join(open), wrong[0])).status).toBe(wrong[1])
     const nobody = { user_id: `@nobody-${alias}:${server}` }
-    expect(await outcome(admin, 'POST', join(open), nobody)).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'POST', join(open), nobody)).toEqual([404, 'M_NOT_FOUND'])
   })
 
   test.each(['10', '12'])('gives power in rooms of version %s, and invites', async (version) => {
@@ -212,7 +208,7 @@ describe('an administrator', () => {
     await bob.post(roomPath(roomId, 'leave'))
     const again = await admin.ask('POST', ofRoom(roomId, '/make_room_admin'), {})
     expect([again.status, again.body.errcode]).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(admin, 'POST', ofRoom('!x:example.org', '/make_room_admin'))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'POST', ofRoom('!x:example.org', '/make_room_admin'))).toEqual([404, 'M_NOT_FOUND'])
   })
 
   test('sees the ends of a timeline', async () => {
@@ -224,7 +220,7 @@ describe('an administrator', () => {
     const results = [{ ...end, received_ts: expect.any(Number) }]
     expect(await admin.get(path)).toEqual({ count: 1, results })
     expect((await admin.ask('DELETE', path)).body).toEqual({ deleted: 0 })
-    expect(await outcome(alice, 'GET', path)).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(alice, 'GET', path)).toEqual([403, 'M_FORBIDDEN'])
   })
 })
 
@@ -235,9 +231,9 @@ describe('a blocked room', () => {
     expect(await admin.get(ofRoom(roomId, '/block'))).toEqual({ block: false })
     expect((await admin.ask('PUT', ofRoom(roomId, '/block'), { block: true })).body).toEqual({ block: true })
     expect(await admin.get(ofRoom(roomId, '/block'))).toEqual({ block: true, user_id: admin.userId })
-    expect(await outcome(bob, 'POST', roomPath(roomId, 'join'))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(bob, 'POST', roomPath(roomId, 'join'))).toEqual([403, 'M_FORBIDDEN'])
     const invite = { user_id: bob.userId }
-    expect(await outcome(alice, 'POST', roomPath(roomId, 'invite'), invite)).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(alice, 'POST', roomPath(roomId, 'invite'), invite)).toEqual([403, 'M_FORBIDDEN'])
     expect((await admin.ask('PUT', ofRoom(roomId, '/block'), { block: false })).body).toEqual({ block: false })
     await joinRoom(roomId, bob)
   })
@@ -246,8 +242,8 @@ describe('a blocked room', () => {
     const roomId = '!unknown:example.org'
     await admin.put(ofRoom(roomId, '/block'), { block: true })
     expect(await admin.get(ofRoom(roomId, '/block'))).toEqual({ block: true, user_id: admin.userId })
-    expect(await outcome(admin, 'GET', ofRoom('unknown', '/block'))).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(admin, 'PUT', ofRoom(roomId, '/block'), {})).toEqual([400, 'M_MISSING_PARAM'])
-    expect(await outcome(await registerUser(url), 'GET', ofRoom(roomId, '/block'))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'GET', ofRoom('unknown', '/block'))).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'PUT', ofRoom(roomId, '/block'), {})).toEqual([400, 'M_MISSING_PARAM'])
+    expect(await outcomeOf(await registerUser(url), 'GET', ofRoom(roomId, '/block'))).toEqual([403, 'M_FORBIDDEN'])
   })
 })

@@ -1,6 +1,15 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { ask, logIn, registerAdmin, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import {
+  ask,
+  logIn,
+  outcomeOf,
+  registerAdmin,
+  registerUser,
+  sendText,
+  type TestUser,
+  uniqueName,
+} from '../harness/client.ts'
 import { createRoom, joinRoom, roomPath } from '../harness/rooms.ts'
 
 /** Users in Synapse's admin API: https://element-hq.github.io/synapse/latest/admin_api/user_admin_api.html */
@@ -14,10 +23,6 @@ const whoami = (token: string) => ask(url, { method: 'GET', path: '/_matrix/clie
 const tryLogIn = async (user: string, secret: string) => {
   const body = { type: 'm.login.password', identifier: { type: 'm.id.user', user }, password: secret }
   return (await ask(url, { method: 'POST', path: '/_matrix/client/v3/login', body })).status
-}
-const outcome = async (user: TestUser, method: string, path: string, body?: unknown) => {
-  const answer = await user.ask(method, path, body)
-  return [answer.status, answer.body.errcode]
 }
 
 let admin: TestUser
@@ -89,18 +94,18 @@ describe('an account', () => {
     expect(await admin.get(path)).toEqual(user)
     expect(await tryLogIn(userId, password)).toBe(200)
     expect(await admin.get(v1(`threepid/email/users/${encodeURIComponent(address)}`))).toEqual({ user_id: userId })
-    expect(await outcome(admin, 'PUT', v2(`users/${of(admin)}`), { threepids })).toEqual([400, 'M_THREEPID_IN_USE'])
+    expect(await outcomeOf(admin, 'PUT', v2(`users/${of(admin)}`), { threepids })).toEqual([400, 'M_THREEPID_IN_USE'])
 
     const changed = await admin.ask('PUT', path, {
       ...{ displayname: '', avatar_url: 'mxc://example.org/a', admin: true, user_type: null, threepids: [] },
     })
     const after = { displayname: null, avatar_url: 'mxc://example.org/a', admin: true, threepids: [], user_type: null }
     expect([changed.status, changed.body]).toEqual([200, { ...user, ...after }])
-    const [status] = await outcome(admin, 'GET', v1(`threepid/email/users/${encodeURIComponent(address)}`))
+    const [status] = await outcomeOf(admin, 'GET', v1(`threepid/email/users/${encodeURIComponent(address)}`))
     expect(status).toBe(404)
     const links = { external_ids: [{ auth_provider: 'nobody', external_id: 'x' }] }
-    expect(await outcome(admin, 'PUT', path, links)).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(admin, 'GET', v1('auth_providers/nobody/users/x'))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'PUT', path, links)).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'GET', v1('auth_providers/nobody/users/x'))).toEqual([404, 'M_NOT_FOUND'])
   })
 
   test('is created by one of two simultaneous PUTs, and changed by the other', async () => {
@@ -117,7 +122,7 @@ describe('an account', () => {
     const path = v2(`users/${of(user)}`)
     await admin.post(v1(`deactivate/${of(user)}`))
     const threepids = [{ medium: 'email', address: `${uniqueName()}@example.org` }]
-    expect(await outcome(admin, 'PUT', path, { threepids, displayname: 'Half' })).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'PUT', path, { threepids, displayname: 'Half' })).toEqual([400, 'M_INVALID_PARAM'])
     expect(await admin.get(path)).toMatchObject({ threepids: [], displayname: localpart(user) })
     const renamed = await admin.ask('PUT', path, { displayname: '', threepids: [], external_ids: [] })
     expect([renamed.status, renamed.body]).toMatchObject([200, { displayname: null, deactivated: true }])
@@ -134,7 +139,7 @@ describe('an account', () => {
     await admin.post(v1(`reset_password/${of(user)}`), { new_password: 'third horse battery', logout_devices: true })
     expect((await whoami(user.accessToken)).status).toBe(401)
     expect(await tryLogIn(user.userId, 'third horse battery')).toBe(200)
-    expect(await outcome(admin, 'POST', v1(`reset_password/${of(user)}`), { new_password: 'x' })).toEqual([
+    expect(await outcomeOf(admin, 'POST', v1(`reset_password/${of(user)}`), { new_password: 'x' })).toEqual([
       ...[400, 'M_WEAK_PASSWORD'],
     ])
   })
@@ -147,12 +152,12 @@ describe('an account', () => {
       password: 'another horse battery',
       threepids: [{ medium: 'email', address: 'x' }],
     }
-    expect(await outcome(admin, 'PUT', path, change)).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'PUT', path, change)).toEqual([400, 'M_INVALID_PARAM'])
     expect(await admin.get(path)).toEqual(described(user.userId))
     expect((await whoami(user.accessToken)).status).toBe(200)
     const nobody = `@${uniqueName('never')}:${server}`
     expect((await admin.ask('PUT', v2(`users/${encodeURIComponent(nobody)}`), change)).status).toBe(400)
-    expect(await outcome(admin, 'GET', v2(`users/${encodeURIComponent(nobody)}`))).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'GET', v2(`users/${encodeURIComponent(nobody)}`))).toEqual([404, 'M_NOT_FOUND'])
   })
 
   test('is deactivated, erased, and reactivated with a new password', async () => {
@@ -175,8 +180,8 @@ describe('an account', () => {
     const seen = async () => (await late.get(roomPath(roomId, `event/${encodeURIComponent(eventId)}`))).content
     expect(await seen()).toEqual({})
     const path = v2(`users/${of(user)}`)
-    expect(await outcome(admin, 'PUT', path, { deactivated: false })).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(admin, 'PUT', path, { deactivated: true, locked: true })).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'PUT', path, { deactivated: false })).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'PUT', path, { deactivated: true, locked: true })).toEqual([400, 'M_INVALID_PARAM'])
     expect(await admin.put(path, { deactivated: false, password })).toMatchObject({ deactivated: false, erased: false })
     const again = await logIn(url, localpart(user), 'again')
     await joinRoom(roomId, again)
@@ -201,10 +206,10 @@ describe('an account', () => {
       [v1(`users/${of(user)}/admin`), {}],
       [v2(`users/${of(user)}`), { locked: false }],
     ] as const)
-      expect(await outcome(user, 'PUT', path, { admin: false, ...body })).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(admin, 'PUT', v2(`users/${of(user)}`), { locked: true })).toEqual([403, 'M_FORBIDDEN'])
+      expect(await outcomeOf(user, 'PUT', path, { admin: false, ...body })).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'PUT', v2(`users/${of(user)}`), { locked: true })).toEqual([403, 'M_FORBIDDEN'])
     await admin.put(v1(`users/${of(user)}/admin`), { admin: false })
-    expect(await outcome(user, 'GET', v1(`users/${of(user)}/admin`))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(user, 'GET', v1(`users/${of(user)}/admin`))).toEqual([403, 'M_FORBIDDEN'])
   })
 
   test('can be used by an administrator, until a time', async () => {
@@ -215,8 +220,8 @@ describe('an account', () => {
     const brief = await admin.post(path, { valid_until_ms: Date.now() + 1500 })
     await pollUntil('the token ends', async () => (await whoami(brief.access_token)).status === 401)
     await admin.post(path, { valid_until_ms: null })
-    expect(await outcome(admin, 'POST', path, { valid_until_ms: 1 })).toEqual([400, 'M_INVALID_PARAM'])
-    expect(await outcome(admin, 'POST', v1(`users/${of(admin)}/login`))).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'POST', path, { valid_until_ms: 1 })).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'POST', v1(`users/${of(admin)}/login`))).toEqual([400, 'M_INVALID_PARAM'])
     await user.post('/_matrix/client/v3/logout/all')
     expect((await whoami(token)).status).toBe(401)
   })
@@ -240,7 +245,7 @@ describe('an account', () => {
     await admin.put(`${path}/NEW`, { display_name: 'New' })
     expect(await admin.get(`${path}/NEW`)).toMatchObject({ device_id: 'NEW', display_name: 'New' })
     await admin.ask('DELETE', `${path}/NEW`)
-    expect(await outcome(admin, 'GET', `${path}/NEW`)).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'GET', `${path}/NEW`)).toEqual([404, 'M_NOT_FOUND'])
     const connection = { ip: expect.any(String), last_seen: expect.any(Number), user_agent: expect.any(String) }
     const whois = { user_id: user.userId, devices: { '': { sessions: [{ connections: [connection] }] } } }
     expect(await admin.get(v1(`whois/${of(user)}`))).toEqual(whois)
@@ -289,12 +294,12 @@ describe('an account', () => {
     expect(await admin.get(path)).toEqual(limit)
     await admin.ask('DELETE', path)
     expect(await admin.get(path)).toEqual({})
-    expect(await outcome(admin, 'POST', path, { messages_per_second: -1 })).toEqual([400, expect.any(String)])
+    expect(await outcomeOf(admin, 'POST', path, { messages_per_second: -1 })).toEqual([400, expect.any(String)])
     const features = v1(`experimental_features/${of(user)}`)
     expect((await admin.get(features)).features).toMatchObject({ msc3575: true })
-    expect(await outcome(admin, 'PUT', features, { features: { msc1: true } })).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(admin, 'PUT', features, { features: { msc1: true } })).toEqual([400, 'M_INVALID_PARAM'])
     const reset = v1(`users/${of(user)}/_allow_cross_signing_replacement_without_uia`)
-    expect(await outcome(admin, 'POST', reset)).toEqual([404, 'M_NOT_FOUND'])
+    expect(await outcomeOf(admin, 'POST', reset)).toEqual([404, 'M_NOT_FOUND'])
   })
 })
 
@@ -332,12 +337,12 @@ describe('every endpoint about a user', () => {
     const remote = encodeURIComponent('@someone:elsewhere.example')
     for (const [method, pathOf, body] of paths) {
       const what = `${method} ${pathOf(':userId')}`
-      expect([what, ...(await outcome(user, method, pathOf(of(user)), body))]).toEqual([what, 403, 'M_FORBIDDEN'])
-      expect([what, ...(await outcome(admin, method, pathOf(remote), body))]).toEqual([what, 400, 'M_INVALID_PARAM'])
-      expect([what, ...(await outcome(admin, method, pathOf(unknown), body))]).toEqual([what, 404, 'M_NOT_FOUND'])
+      expect([what, ...(await outcomeOf(user, method, pathOf(of(user)), body))]).toEqual([what, 403, 'M_FORBIDDEN'])
+      expect([what, ...(await outcomeOf(admin, method, pathOf(remote), body))]).toEqual([what, 400, 'M_INVALID_PARAM'])
+      expect([what, ...(await outcomeOf(admin, method, pathOf(unknown), body))]).toEqual([what, 404, 'M_NOT_FOUND'])
     }
-    expect(await outcome(user, 'GET', v2('users'))).toEqual([403, 'M_FORBIDDEN'])
-    expect(await outcome(user, 'PUT', v2(`users/${unknown}`), {})).toEqual([403, 'M_FORBIDDEN'])
-    expect(await outcome(admin, 'PUT', v2(`users/${remote}`), {})).toEqual([400, 'M_INVALID_PARAM'])
+    expect(await outcomeOf(user, 'GET', v2('users'))).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(user, 'PUT', v2(`users/${unknown}`), {})).toEqual([403, 'M_FORBIDDEN'])
+    expect(await outcomeOf(admin, 'PUT', v2(`users/${remote}`), {})).toEqual([400, 'M_INVALID_PARAM'])
   })
 })

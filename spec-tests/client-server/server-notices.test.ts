@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
+import { outcomeOf, registerAdmin, registerUser, type TestUser, uniqueName } from '../harness/client.ts'
 import { bodiesOf } from '../harness/rooms.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#server-notices, sent by the endpoint of Synapse's admin API. */
@@ -92,10 +92,7 @@ describe('server notices', () => {
 
   test('are for administrators to send, to users of this server', async () => {
     const alice = await registerUser(url)
-    const outcome = async (user: TestUser, body: unknown) => {
-      const answer = await user.ask('POST', SEND, body)
-      return [answer.status, answer.body.errcode]
-    }
+    const outcome = (user: TestUser, body: unknown) => outcomeOf(user, 'POST', SEND, body)
     const [, server] = alice.userId.split(':')
     expect(await outcome(alice, noticeFor(alice))).toEqual([403, 'M_FORBIDDEN'])
     expect(await outcome(admin, noticeFor({ userId: '@alice:elsewhere.example' }))).toEqual([400, 'M_UNKNOWN'])

@@ -123,6 +123,17 @@ export function asUser(url: string, login: { user_id: string; device_id: string;
 
 let transactions = 0
 
+/** Returns the status of a request, and the errcode if it is refused. */
+export async function outcomeOf(
+  user: TestUser,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<[status: number, errcode: string | undefined]> {
+  const answer = await user.ask(method, path, body)
+  return [answer.status, answer.body?.errcode]
+}
+
 /** Sends a text message, and returns its event ID. */
 export async function sendText(
   user: TestUser,

@@ -1,5 +1,5 @@
 import { pollUntil } from '../../testing/poll-until.ts'
-import { registerUser, sendText, type TestUser } from './client.ts'
+import { outcomeOf, registerUser, sendText, type TestUser } from './client.ts'
 
 export const v1 = '/_matrix/client/v1'
 export const v3 = '/_matrix/client/v3'
@@ -129,6 +129,5 @@ export async function refusal(
   path: string,
   body?: object,
 ): Promise<[number, string | undefined]> {
-  const answer = await user.ask(method, path, body ?? (method === 'GET' ? undefined : {}))
-  return [answer.status, answer.body?.errcode]
+  return outcomeOf(user, method, path, body ?? (method === 'GET' ? undefined : {}))
 }

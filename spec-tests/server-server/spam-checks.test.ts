@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { pollUntil } from '../../testing/poll-until.ts'
-import { ask, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
+import { ask, outcomeOf, registerUser, sendText, type TestUser, uniqueName } from '../harness/client.ts'
 import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { createRoom, joinRoom, roomPath, v3 } from '../harness/rooms.ts'
@@ -243,10 +243,7 @@ describe('a server that denies others', () => {
     guest = await registerUser(guarded.url)
     roomId = await createRoom(guest, { preset: 'public_chat' })
   })
-  const outcome = async (user: TestUser, path: string, body: object = {}) => {
-    const { status, body: answer } = await user.ask('POST', path, body)
-    return [status, answer.errcode]
-  }
+  const outcome = (user: TestUser, path: string, body: object = {}) => outcomeOf(user, 'POST', path, body)
 
   test('exchanges no invites and joins with them', async () => {
     const refused = [403, 'M_FORBIDDEN']

@@ -103,6 +103,21 @@ test('an alert begins once, and ends once', async () => {
   expect(await alerts()).toEqual(['disk holds', 'disk over'])
 })
 
+test('an alert does not end because no process has run', async () => {
+  app.config.alerts.queue_age = 0
+  values = FULL
+  await run(2)
+  app.clock.advance(60 * MINUTE)
+  await run(2)
+  expect(await alerts()).toEqual(['disk holds'])
+  app.clock.advance(60 * MINUTE)
+  values = FINE
+  await run(8)
+  expect(await alerts()).toEqual(['disk holds'])
+  await run(4)
+  expect(await alerts()).toEqual(['disk over'])
+})
+
 test('an alert of a time when the clock was wrong ends', async () => {
   app.config.alerts.queue_age = 0
   const collection = createCollection({ ...app, metrics })

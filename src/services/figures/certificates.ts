@@ -1,9 +1,7 @@
 import type { App } from '../../app.ts'
-import { noLoad } from '../../core/figures/load.ts'
 import { stepAt, TIERS } from '../../core/figures/tiers.ts'
 import { addressExpiry, fileExpiry } from '../../infra/http/certificate-expiry.ts'
-import { insertFigures } from '../../storage/figures/figure-steps.ts'
-import { stepRow } from './step-texts.ts'
+import { storeServerStep } from './server-step.ts'
 
 /** Adds to the figures when the certificates expire with which this process listens, as it has loaded them. */
 export function watchListenerCertificates({ config, clock, metrics }: Pick<App, 'config' | 'clock' | 'metrics'>): void {
@@ -27,7 +25,5 @@ export async function checkPublicCertificates(
   if (expiries.length === 0) return
   const now = app.clock.now()
   const values = { public_certificate_left: (Math.min(...expiries) - now) / 1000 }
-  const tier = TIERS[0]!
-  const key = { resolution: tier.resolution, step_ts: stepAt(tier, now), process: 0 }
-  await app.database.write((tx) => insertFigures(tx, [stepRow({ load: { ...noLoad(), values } }, key)]))
+  await app.database.write((tx) => storeServerStep(tx, stepAt(TIERS[0]!, now), values))
 }

@@ -4,6 +4,7 @@ import { NotFoundError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import {
+  deferAlerts,
   deleteOldAlerts,
   endAlerts,
   findAlert,
@@ -29,17 +30,25 @@ export type AlertingApp = Pick<App, 'config' | 'database' | 'serverName' | 'mail
 
 /** A condition that is not seen any more may come back; until then the alert holds. */
 const RECOVERED_MS = 10 * 60_000
+/** Figures of a minute are kept up this much later on a busy machine. */
+const LATE_MS = 60_000
 const MOST_ALERTS = 1000
 const MOST_ADMINS = 50
 const WEBHOOK_TIMEOUT_MS = 10_000
 
 /**
- * Begins alerts for conditions that hold, and ends those whose condition has not held for ten minutes. Their messages
- * are jobs of the same transaction: each is sent once, whatever dies.
+ * Begins alerts for conditions that hold, and ends those whose condition has not held for ten minutes, without counting
+ * the time (`gapMs`) that this is late because no process ran. Their messages are jobs of the same transaction: each is
+ * sent once, whatever dies.
  */
-export async function keepAlerts(app: AlertingApp, tx: Tx, now: number): Promise<void> {
+export async function keepAlerts(
+  app: AlertingApp,
+  tx: Tx,
+  { now, gapMs }: { now: number; gapMs: number },
+): Promise<void> {
   const { alerts } = app.config
   if (!alerts.enabled) return
+  if (gapMs > LATE_MS) await deferAlerts(tx, gapMs)
   const begun = await recordConditions(tx, await findConditions(tx, alerts, now), now)
   const ended = await endAlerts(tx, { now, before: now - RECOVERED_MS, after: now + RECOVERED_MS })
   for (const alert of [...begun, ...ended]) await announce(app, tx, alert)

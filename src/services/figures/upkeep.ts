@@ -1,7 +1,5 @@
-import { noLoad } from '../../core/figures/load.ts'
 import { stepAt, stepMs, TIERS } from '../../core/figures/tiers.ts'
 import type { Tx } from '../../storage/engine/database.ts'
-import { insertFigures } from '../../storage/figures/figure-steps.ts'
 import { storeUpkeep, takeUpkeep } from '../../storage/figures/figure-upkeep.ts'
 import {
   countMediaAndUsers,
@@ -14,8 +12,9 @@ import {
 import { checkPublicCertificates } from './certificates.ts'
 import { type AlertingApp, keepAlerts } from './keep-alerts.ts'
 import { rollUp } from './roll-up.ts'
-import { stepRow } from './step-texts.ts'
+import { storeServerStep } from './server-step.ts'
 
+const SHORTEST = TIERS[0]!
 const MINUTE = { resolution: 60 }
 const TEN_MINUTES = { resolution: 600 }
 const DAY_MS = 86_400_000
@@ -35,10 +34,13 @@ export async function keepUpFigures(app: AlertingApp): Promise<void> {
     const upkeep = await takeUpkeep(tx, { now, next: stepAt(MINUTE, now) + stepMs(MINUTE), latest })
     if (!upkeep) return false
     const isSlowDue = upkeep.slowDueTs <= now || upkeep.slowDueTs > latest
-    await storeServerStep(tx, now, { ...(await usualValues(tx, now)), ...(isSlowDue && (await slowValues(tx, now))) })
+    await storeServerStep(tx, stepAt(SHORTEST, now) - stepMs(SHORTEST), {
+      ...(await usualValues(tx, now)),
+      ...(isSlowDue && (await slowValues(tx, now))),
+    })
     const slowDueTs = isSlowDue ? stepAt(TEN_MINUTES, now) + stepMs(TEN_MINUTES) : upkeep.slowDueTs
     await storeUpkeep(tx, { done: await rollUp(tx, now, upkeep.done), slowDueTs })
-    await keepAlerts(app, tx, now)
+    await keepAlerts(app, tx, { now, gapMs: now - upkeep.dueTs })
     return isSlowDue
   })
   if (hasCounted) await checkPublicCertificates(app)
@@ -56,10 +58,4 @@ async function usualValues(tx: Tx, now: number): Promise<ServerValues> {
 
 function slowValues(tx: Tx, now: number): Promise<ServerValues> {
   return countMediaAndUsers(tx, { day: now - (now % DAY_MS), month: now - 30 * DAY_MS })
-}
-
-async function storeServerStep(tx: Tx, now: number, values: ServerValues): Promise<void> {
-  const tier = TIERS[0]!
-  const key = { resolution: tier.resolution, step_ts: stepAt(tier, now) - stepMs(tier), process: 0 }
-  await insertFigures(tx, [stepRow({ load: { ...noLoad(), values } }, key)])
 }

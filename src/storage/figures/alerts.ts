@@ -32,6 +32,11 @@ export async function endAlerts(
   return rows
 }
 
+/** Moves the time when the conditions of alerts were last seen by a time in which nobody looked. */
+export async function deferAlerts(tx: Tx, by: number): Promise<void> {
+  await sql`update alerts set seen_ts = seen_ts + ${by}::bigint where ended_ts is null`.execute(tx.sql)
+}
+
 /** Deletes all but the newest alerts that have ended. */
 export async function deleteOldAlerts(tx: Tx, keep: number): Promise<void> {
   await sql`delete from alerts where ended_ts is not null and alert_nid <= (

@@ -16,7 +16,8 @@ type ReportTable = {
   state: Generated<ReportState>
 }
 
-export type ReportState = 'open' | 'resolved' | 'dismissed'
+export const REPORT_STATES = ['open', 'resolved', 'dismissed'] as const
+export type ReportState = (typeof REPORT_STATES)[number]
 
 export type ReportNoteRow = {
   note_nid: number

@@ -7,13 +7,14 @@ import {
   showReport,
 } from '../../../services/rooms/directory/handle-reports.ts'
 import type { ReportRow } from '../../../storage/rooms/handled-reports.ts'
+import { REPORT_STATES } from '../../../storage/schema/reports.ts'
 import { direction } from '../../client/rooms/pagination-fields.ts'
 import { queryInteger, roomId, userId } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { hearthV1, listPage } from '../admin-fields.ts'
 
 const MAX_NOTE = 10_000
-const state = z.enum(['open', 'resolved', 'dismissed'])
+const state = z.enum(REPORT_STATES)
 const ofReport = z.object({ reportId: queryInteger })
 
 const getReports = route({

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Html, html } from '../../../core/text/html.ts'
 import { type ReportDetails, showReport } from '../../../services/rooms/directory/handle-reports.ts'
+import { REPORT_STATES } from '../../../storage/schema/reports.ts'
 import { deleteReportOfAnyKind, putReport } from '../../admin/server/handle-reports.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { select, textarea } from '../form.ts'
@@ -15,7 +16,6 @@ import { performAct } from './perform-act.ts'
 import { reportBadge, reportedOf, userLink } from './reports.ts'
 
 const MAX_NOTE = 10_000
-const STATES = ['open', 'resolved', 'dismissed'] as const
 const ofReport = z.object({ reportId: queryInteger })
 type OfReport = z.output<typeof ofReport>
 
@@ -91,7 +91,7 @@ const handle = actPage({
   async fields(app, { texts, params }, filled) {
     const { reports: words } = texts.admin
     const { report } = await showReport(app, params.reportId)
-    const options = STATES.map((value) => ({ value, text: words.states[value] }))
+    const options = REPORT_STATES.map((value) => ({ value, text: words.states[value] }))
     const proposed = report.state === 'open' ? 'resolved' : report.state
     return [
       select(words.state, { name: 'state', options, value: filled?.get('state') ?? proposed }),
@@ -102,7 +102,7 @@ const handle = actPage({
     performAct(app, visit, putReport, {
       params: visit.params,
       body: {
-        state: z.enum(STATES).nullable().catch(null).parse(visit.form.get('state')),
+        state: z.enum(REPORT_STATES).nullable().catch(null).parse(visit.form.get('state')),
         note: visit.form.get('note') || null,
       },
     }),

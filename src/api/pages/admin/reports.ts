@@ -3,6 +3,7 @@ import { isRoomId, isUserId } from '../../../core/ids.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { pageOfReports } from '../../../services/rooms/directory/handle-reports.ts'
 import type { ReportRow } from '../../../storage/rooms/handled-reports.ts'
+import { REPORT_STATES } from '../../../storage/schema/reports.ts'
 import { moment } from '../moment.ts'
 import type { Texts } from '../texts/en.ts'
 import { doneNotice } from './act-page.ts'
@@ -12,7 +13,7 @@ import { REPORTS_PATH, userPath } from './paths.ts'
 import { roomLink } from './rooms.ts'
 
 const KINDS = ['all', 'event', 'room', 'user'] as const
-const STATES = ['open', 'all', 'resolved', 'dismissed'] as const
+const STATES = ['all', ...REPORT_STATES] as const
 
 /** Reports of events, rooms and users, the newest first. */
 export const getReportsPage = adminPage({
