@@ -37,6 +37,14 @@ test('the flows', async () => {
   expect(body.flows).toContainEqual({ type: 'm.login.token', get_login_token: true })
 })
 
+test('null counts as absent in fields about the new session, as some clients send it', async () => {
+  const absent = { device_id: null, initial_device_display_name: null, refresh_token: null }
+  const { status, body } = await logIn(localpart(), absent)
+  expect([status, body.refresh_token]).toEqual([200, undefined])
+  const registered = { username: uniqueName(), password, auth: { type: 'm.login.dummy' }, ...absent }
+  expect((await post(`${v3}/register`, registered)).status).toBe(200)
+})
+
 test('a user id, a localpart and the old way of writing it log in', async () => {
   for (const answer of [
     await logIn(alice.userId),

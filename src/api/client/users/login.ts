@@ -7,8 +7,8 @@ import { logInWithPassword, logInWithToken } from '../../../services/users/log-i
 import { JWT_LOGIN, logInWithJwt } from '../../../services/users/log-in-with-jwt.ts'
 import { APPSERVICE_LOGIN, logInAppserviceUser } from '../../../services/users/registration/appservice-users.ts'
 import { v3 } from '../../http/client-paths.ts'
-import { deviceId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
+import { newSession } from './new-session.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3login */
 export const getLogin = route({
@@ -40,7 +40,7 @@ function shownProvider({ id, name, icon, brand }: ProviderConfig): Record<string
   return { id, name, ...(icon !== undefined && { icon }), ...(brand !== undefined && { brand }) }
 }
 
-const loginBody = z.object({
+const loginBody = newSession.extend({
   type: z.string(),
   identifier: z
     .looseObject({
@@ -57,9 +57,6 @@ const loginBody = z.object({
   user: z.string().optional(),
   password: z.string().optional(),
   token: z.string().optional(),
-  device_id: deviceId.optional(),
-  initial_device_display_name: z.string().max(255).optional(),
-  refresh_token: z.boolean().optional(),
 })
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3login */

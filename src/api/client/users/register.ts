@@ -4,9 +4,9 @@ import { registerGuest, registerUser, requestedDevice } from '../../../services/
 import { requireChoosable } from '../../../services/users/reserved-names.ts'
 import { requireAvailable, userIdForNewName } from '../../../services/users/user-names.ts'
 import { v3 } from '../../http/client-paths.ts'
-import { deviceId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
 import { authData } from './auth-data.ts'
+import { newSession } from './new-session.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3register */
 export const postRegister = route({
@@ -16,15 +16,12 @@ export const postRegister = route({
   appservices: true,
   rateLimit: 'registration',
   query: z.object({ kind: z.enum(['user', 'guest']).default('user') }),
-  body: z.object({
+  body: newSession.extend({
     type: z.string().optional(),
     auth: authData.optional(),
     username: z.string().optional(),
     password: z.string().optional(),
-    device_id: deviceId.optional(),
-    initial_device_display_name: z.string().max(255).optional(),
     inhibit_login: z.boolean().optional(),
-    refresh_token: z.boolean().optional(),
     guest_access_token: z.string().optional(),
   }),
   handle({ query, body: { type, auth, ...request }, appservice }, app) {
