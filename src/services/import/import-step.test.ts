@@ -170,6 +170,8 @@ test('thread subscriptions and delayed events of known users continue', async ()
 
 test.each([
   ['an event is gone', sql`delete from events where event_id = '$2:other.test'`, /is missing/],
+  ['events are missing', sql`delete from events where event_id = '$2:other.test'`, /1 of 1 events are missing/],
+  ['the state has another event', sql`update events set event_id = '$3:other.test'`, /current state has 1 events/],
   ['an event is in another room', sql`update events set room_id = '!x:other.test'`, /is in another room/],
   ['an event has another content', sql`update events set json = replace(json, '@a:', '@b:')`, /\$2:other.test differs/],
   ['the state is another', sql`update room_heads set state_root = 0`, /current state has 0 events/],

@@ -4,6 +4,7 @@ import { eventIdOf } from '../../core/events/reference-hash.ts'
 import type { EventId, RoomId } from '../../core/ids.ts'
 import type { Pdu } from '../../core/pdu.ts'
 import { ROOM_VERSIONS } from '../../core/room-versions.ts'
+import type { Database } from '../../storage/engine/database.ts'
 import { type ImportedRoomState, loadImportedRooms } from '../../storage/import/imported-state.ts'
 import { findImport, loadImportSteps } from '../../storage/import/imports.ts'
 import { findEventNids } from '../../storage/rooms/timeline/event-nids.ts'
@@ -18,6 +19,7 @@ export type Verification = { rooms: number; events: number; differences: string[
 const ROOMS_AT_ONCE = 100
 /** Events of a room that are compared, chosen at random. */
 const EVENTS_OF_ROOM = 100
+const IDS_AT_ONCE = 10_000
 
 /**
  * Compares an import with Synapse: the number of rows, and of each room the current state, the forward extremities and
@@ -75,7 +77,7 @@ async function verifyRoom(context: ImportContext, room: ImportedRoomState, found
   // Synapse forgets the current state of rooms that it has left.
   if (
     current.length > 0 &&
-    (current.length !== here.size || [...nids.values()].some(({ event_nid }) => !here.has(event_nid)))
+    (current.length !== here.size || current.some(({ event_id }) => !here.has(nids.get(event_id)?.event_nid ?? 0)))
   )
     differs(`the current state has ${here.size} events, Synapse's has ${current.length}, and they differ`)
   const extremities = await main.query<{ event_id: EventId }>(
@@ -93,7 +95,13 @@ async function verifyEvents(
   { room_id: roomId, room_version }: ImportedRoomState,
   differs: (what: string) => void,
 ): Promise<number> {
-  const all = await main.query<{ event_id: EventId }>('select event_id from events where room_id = $1', [roomId])
+  const all = await main.query<{ event_id: EventId }>(
+    `select events.event_id from events join event_json on event_json.event_id = events.event_id
+      where events.room_id = $1`,
+    [roomId],
+  )
+  const stored = await countStoredEvents(database, all)
+  if (stored < all.length) differs(`${all.length - stored} of ${all.length} events are missing`)
   const chosen = shuffled(all, random.bytes(EVENTS_OF_ROOM * 4)).slice(0, EVENTS_OF_ROOM)
   const ids = chosen.map(({ event_id }) => event_id)
   const texts = await main.query<{ event_id: EventId; json: string }>(
@@ -101,9 +109,9 @@ async function verifyEvents(
     [ids],
   )
   const version = ROOM_VERSIONS.get(room_version)!
-  const stored = new Map((await loadEventsById(database, ids)).map((event) => [event.event_id, event]))
+  const loaded = new Map((await loadEventsById(database, ids)).map((event) => [event.event_id, event]))
   for (const { event_id, json } of texts) {
-    const event = stored.get(event_id)
+    const event = loaded.get(event_id)
     const { unsigned: _unsigned, ...pdu } = JSON.parse(json) as Pdu
     if (!event) differs(`${event_id} is missing`)
     else if (event.room_id !== (roomId as RoomId)) differs(`${event_id} is in another room`)
@@ -112,6 +120,15 @@ async function verifyEvents(
       differs(`${event_id} differs`)
   }
   return ids.length
+}
+
+async function countStoredEvents(database: Database, events: readonly { event_id: EventId }[]): Promise<number> {
+  let stored = 0
+  for (let from = 0; from < events.length; from += IDS_AT_ONCE) {
+    const ids = events.slice(from, from + IDS_AT_ONCE).map(({ event_id }) => event_id)
+    stored += (await findEventNids(database, ids)).size
+  }
+  return stored
 }
 
 /** Moves random elements to the front: each draw uses four of the bytes. */
