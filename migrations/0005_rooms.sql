@@ -148,8 +148,11 @@ create index missing_prev_events_order on missing_prev_events (room_id, referrer
 create table early_redactions (
   redacts text not null,
   event_id text not null,
+  -- of the redaction
+  room_id text not null,
   primary key (redacts, event_id)
 );
+create index early_redactions_room on early_redactions (room_id, event_id);
 
 -- Events of the current state that were redacted. The state's event ids stay the same, so that only these rows tell a
 -- client which knows the room that their contents changed.

@@ -3,7 +3,13 @@ import type { RoomId, UserId } from '../core/ids.ts'
 import { loadLostPositions } from '../storage/backup/after-restore.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { loadPresenceChanges } from '../storage/presence/presence.ts'
-import { forgetEvent, forgetIfElsewhere, forgetNid, forgetRoomEvents } from '../storage/rooms/timeline/events.ts'
+import {
+  forgetEvent,
+  forgetIfElsewhere,
+  forgetNid,
+  forgetRemovedRoom,
+  forgetRoomEvents,
+} from '../storage/rooms/timeline/events.ts'
 import type { StreamRow } from '../storage/schema/stream.ts'
 import { loadErasedUsers } from '../storage/users/erasures.ts'
 import type { Logger } from './logger.ts'
@@ -217,7 +223,8 @@ function forgetWhatChanged(database: Database, { kind, room_id, ref, detail }: S
   if (kind === 'erasure') database.caches.erasedUsers.add(detail as UserId)
   if (kind === 'erasure_ended') database.caches.erasedUsers.delete(detail as UserId)
   if (kind === 'room_complete' && room_id !== null) forgetRoomEvents(database, room_id)
-  if (kind === 'room_removed' || kind === 'history_purged') forgetRoomEvents(database, detail as RoomId)
+  if (kind === 'room_removed') forgetRemovedRoom(database, detail as RoomId)
+  if (kind === 'history_purged') forgetRoomEvents(database, detail as RoomId)
   const isEvent = kind === 'event' || kind === 'history'
   if (isEvent && detail?.startsWith('redacts ')) forgetEvent(database, detail.slice('redacts '.length))
   // It was an outlier, rejected or withheld when it was cached.

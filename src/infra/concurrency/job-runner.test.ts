@@ -136,3 +136,32 @@ test('when the server stops, a job goes to another process at once', async () =>
   await startRunner({ count: async (payload) => void done.push(payload) }).attend(job)
   expect(done).toEqual([1])
 })
+
+test('of many jobs that are begun together when there is capacity, four run at once; others do not wait for them', async () => {
+  const { promise: opened, resolve: open } = gate()
+  let running = 0
+  let most = 0
+  const done: unknown[] = []
+  const handlers: JobHandlers = {
+    async count(payload) {
+      most = Math.max(most, ++running)
+      if (payload !== 'short') await opened
+      running--
+      done.push(payload)
+    },
+  }
+  const runner = startRunner(handlers)
+  const long = await Promise.all(Array.from({ length: 10 }, (_, number) => enqueue(`long ${number}`, number)))
+  for (const job of long) runner.begin(job, { whenFree: true })
+  await pollUntil('the first run', () => running === 4)
+  const short = await database.write((tx) =>
+    enqueueJob(tx, { kind: 'count', key: 'x', payload: 'short', now: clock.now() }),
+  )
+  runner.begin(short)
+  await pollUntil('the other has run', () => done.length === 1)
+  expect(done).toEqual(['short'])
+  expect(most).toBe(5)
+  open()
+  await pollUntil('all have run', () => done.length === 11)
+  expect(most).toBe(5)
+})

@@ -26,8 +26,11 @@ export type JobRunner = {
    * after that it continues in the background.
    */
   attend(jobNid: number): Promise<void>
-  /** Starts a job that has just been committed, without waiting for it. */
-  begin(jobNid: number): void
+  /**
+   * Starts a job that has just been committed, without waiting for it. `whenFree`: only if fewer jobs run than a process
+   * runs at once, otherwise when one of them ends; for long jobs, of which somebody may request many together.
+   */
+  begin(jobNid: number, options?: { whenFree: boolean }): void
   /** Waits for running jobs; `app.stopping` tells handlers to give up, and another process continues. */
   stop(): Promise<void>
 }
@@ -74,8 +77,16 @@ export function createJobRunner(app: Capabilities): JobRunner {
     if (app.stopping.aborted || !worker || (free <= 0 && only === undefined)) return
     const lease = { ...leases.next(), limit: Math.max(1, free), only }
     const jobs = await app.database.write((tx) => leaseJobs(tx, lease))
-    for (const job of jobs) active.begin(job.job_nid, undefined, () => runJob(app, handlers, job))
+    for (const job of jobs) active.begin(job.job_nid, undefined, () => runJob(app, handlers, job).finally(turns.next))
   }
+
+  const turns = createTurns({
+    isFull: (acquiring) => active.size + acquiring >= AT_ONCE,
+    take,
+    wait: (jobNid) => begun?.add(jobNid),
+    // The job that has ended counts as active for another moment.
+    lookAgain: () => worker?.within(0),
+  })
 
   return {
     start(given, { onlyBegun = false } = {}) {
@@ -85,30 +96,75 @@ export function createJobRunner(app: Capabilities): JobRunner {
         failure: FAILURE,
         lookEvery: LOOK_MS,
         firstLook: LOOK_MS,
-        look: () => (begun ? Promise.all([...begun].map(take)) : take()),
+        look: () => (begun ? Promise.all([...begun].map(turns.take)) : take()),
         renew: { leaseMs: leases.ms, run: () => renew(app, leases, active.keys()) },
         active,
       })
     },
-    begin(jobNid) {
-      take(jobNid).catch((error) => app.logger.warn({ err: error }, FAILURE))
+    begin(jobNid, { whenFree } = { whenFree: false }) {
+      const taken = whenFree ? turns.take(jobNid) : take(jobNid)
+      taken.catch((error) => app.logger.warn({ err: error }, FAILURE))
     },
-    async attend(jobNid) {
-      await take(jobNid)
-      const patience = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), app.stopping])
-      while (worker && !patience.aborted) {
-        const own = active.ended(jobNid)
-        if (own) await Promise.race([own, pause(PATIENCE_MS, undefined, { signal: patience }).catch(() => {})])
-        if (!(await isJobPending(app.database, jobNid))) return
-        await pause(ATTENDING_PAUSE_MS)
-        await take(jobNid)
-      }
-    },
+    attend: (jobNid) => attendJob(app, { take, ended: active.ended, isRunning: () => worker !== undefined }, jobNid),
     async stop() {
       const stopped = worker
       worker = undefined
       await Promise.allSettled(looks)
       await stopped?.stop()
+    },
+  }
+}
+
+type Attending = {
+  take(jobNid: number): Promise<void>
+  /** As `ActiveWork.ended`. */
+  ended(jobNid: number): Promise<void> | undefined
+  isRunning(): boolean
+}
+
+async function attendJob(app: Capabilities, { take, ended, isRunning }: Attending, jobNid: number): Promise<void> {
+  await take(jobNid)
+  const patience = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), app.stopping])
+  while (isRunning() && !patience.aborted) {
+    const own = ended(jobNid)
+    if (own) await Promise.race([own, pause(PATIENCE_MS, undefined, { signal: patience }).catch(() => {})])
+    if (!(await isJobPending(app.database, jobNid))) return
+    await pause(ATTENDING_PAUSE_MS)
+    await take(jobNid)
+  }
+}
+
+/** Keeps jobs that may wait within the capacity of the process. */
+function createTurns({
+  isFull,
+  take,
+  wait,
+  lookAgain,
+}: {
+  isFull(acquiring: number): boolean
+  take(jobNid: number): Promise<void>
+  /** Notes a job that waits. */
+  wait(jobNid: number): void
+  lookAgain(): void
+}) {
+  let acquiring = 0
+  let isWaiting = false
+  return {
+    /** Takes a job, unless the process is full: then one that ends has others looked for. */
+    async take(jobNid: number): Promise<void> {
+      if (isFull(acquiring)) {
+        isWaiting = true
+        wait(jobNid)
+        return
+      }
+      acquiring++
+      await take(jobNid).finally(() => acquiring--)
+    },
+    /** A job has ended. */
+    next(): void {
+      if (!isWaiting) return
+      isWaiting = false
+      lookAgain()
     },
   }
 }

@@ -14,7 +14,7 @@ export function newTaskId({ random }: { random: Random }): string {
 type Capabilities = { database: Database; clock: Clock; random: Random; jobs: Pick<JobRunner, 'begin'> }
 
 /**
- * Stores a task and starts its job without waiting for it. `before` runs first in the same transaction; if it throws,
+ * Stores a task and starts its job without waiting for it, when this process has capacity. `before` runs first in the same transaction; if it throws,
  * there is no task. Returns the ID of the task, and the job.
  */
 export async function startTask(
@@ -28,6 +28,6 @@ export async function startTask(
     await before(tx, now)
     return beginTask(tx, { ...task, taskId, now })
   })
-  app.jobs.begin(job)
+  app.jobs.begin(job, { whenFree: true })
   return { taskId, job }
 }

@@ -43,7 +43,7 @@ type Page = {
   rows: PlacedStreamRow[]
   history: { room_id: RoomId; event_nid: number; redacts: string | null }[]
   gaps: ImportedGap[]
-  unknownRedacted: { redacts: EventId; event_id: EventId }[]
+  unknownRedacted: { redacts: EventId; event_id: EventId; room_id: RoomId }[]
 }
 
 type Work = {
@@ -154,7 +154,9 @@ async function placeEvent(work: Work, event: SynapseEvent, changes: readonly Del
     }),
   )
   if (event.redactsUnknown !== null)
-    page.unknownRedacted.push({ redacts: event.redactsUnknown, event_id: planned.event_id })
+    page.unknownRedacted.push({
+      ...{ redacts: event.redactsUnknown, event_id: planned.event_id, room_id: planned.room_id },
+    })
   if (event.softFailed) return
   noteGaps(work, event, { gaps, order })
   page.rows.push(streamRow(context, event))

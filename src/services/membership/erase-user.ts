@@ -42,7 +42,8 @@ type Report = {
 
 /**
  * Runs the job of an erasure: redacts the user's events if that is wanted, deletes the files, and then has all rooms
- * left. A job that runs again goes on where it was. An account that is active again keeps what it still has.
+ * left. A job that runs again goes on where it was. If the account is active again, the task is cancelled: the account
+ * keeps what it still has, and what it gets from then on.
  */
 export async function runErasure(app: App, job: Json): Promise<void> {
   const wanted = payload.parse(job)
@@ -50,44 +51,57 @@ export async function runErasure(app: App, job: Json): Promise<void> {
   const before = JSON.parse(task?.result ?? '{}') as Partial<Report>
   const begin = { media_deleted: 0, media_kept: 0, redacted: 0, failed_redactions: {}, rooms_left: 0, ...before }
   const report: Report = { ...begin, deleted: [...DELETED] }
-  const save = (status: TaskStatus) => app.database.write((tx) => store(tx, status, report))
   const store = (tx: Tx, status: TaskStatus, result: Report) =>
     updateTask(tx, { taskId: wanted.task_id, status, result, now: app.clock.now() })
-  if (await isActive(app, wanted.user_id)) return save('cancelled')
-  await save('active')
-  if (wanted.redaction) await redactAll(app, wanted.user_id, { ...wanted.redaction, report, save })
-  await deleteAllMedia(app, wanted.user_id, { report, store })
-  report.media_kept = await countQuarantinedOfUser(app.database, wanted.user_id)
+  const storeUnlessActive = async (tx: Tx, status: TaskStatus, result: Report) => {
+    if ((await findUser(tx, wanted.user_id))?.deactivated_ts === null) throw new ReactivatedError()
+    await store(tx, status, result)
+  }
+  try {
+    await eraseRest(app, wanted, { report, store: storeUnlessActive })
+  } catch (error) {
+    if (!(error instanceof ReactivatedError)) throw error
+    await app.database.write((tx) => store(tx, 'cancelled', report))
+  }
+}
+
+/** Ends an erasure in the middle: the account is active again. Never leaves this file. */
+class ReactivatedError extends Error {}
+
+type Store = (tx: Tx, status: TaskStatus, result: Report) => Promise<void>
+type Erasing = { report: Report; store: Store }
+
+/** Throws ReactivatedError, from the transaction of each step, if the account is active again. */
+async function eraseRest(
+  app: App,
+  { user_id: id, redaction }: z.output<typeof payload>,
+  { report, store }: Erasing,
+): Promise<void> {
+  const save = () => app.database.write((tx) => store(tx, 'active', report))
+  await save()
+  if (redaction) await redactAll(app, id, { ...redaction, report, save })
+  await deleteAllMedia(app, id, { report, store })
+  report.media_kept = await countQuarantinedOfUser(app.database, id)
   await app.database.write(async (tx) => {
-    await leaveLater(tx, wanted.user_id, app.clock.now())
+    await leaveLater(tx, id, app.clock.now())
     await store(tx, 'complete', report)
   })
 }
 
-async function isActive({ database }: App, id: UserId): Promise<boolean> {
-  return (await findUser(database, id))?.deactivated_ts === null
-}
-
-type Save = (status: TaskStatus) => Promise<void>
-
 async function redactAll(
   app: App,
   id: UserId,
-  { by, reason, report, save }: ErasingRedaction & { report: Report; save: Save },
+  { by, reason, report, save }: ErasingRedaction & { report: Report; save: () => Promise<void> },
 ): Promise<void> {
   const memberships = await loadUserMemberships(app.database, id, ['join', 'ban'])
   const rooms = memberships.map(({ room_id }) => room_id)
   report.rooms_left = rooms.length
   const how = { by, rooms, reason, limit: MOST_EVENTS, as_admin: false, before_ts: null, after_ts: null }
-  await redactInRooms(app, { wanted: { user_id: id, ...how }, progress: report, save: () => save('active') })
+  await redactInRooms(app, { wanted: { user_id: id, ...how }, progress: report, save })
 }
 
 /** Counted in the transaction of the deletion: the process may die at any time. */
-async function deleteAllMedia(
-  app: App,
-  id: UserId,
-  { report, store }: { report: Report; store: (tx: Tx, status: TaskStatus, result: Report) => Promise<void> },
-): Promise<void> {
+async function deleteAllMedia(app: App, id: UserId, { report, store }: Erasing): Promise<void> {
   for (;;) {
     app.stopping.throwIfAborted()
     const ids = await findMediaToErase(app.database, id, MEDIA_AT_ONCE)

@@ -10,7 +10,7 @@ export type RoomTables = {
   room_memberships: RoomMembershipRow
   room_blocks: { room_id: RoomId; blocked_by: UserId; blocked_ts: number }
   missing_prev_events: { room_id: RoomId; event_id: EventId; referrer_order: number }
-  early_redactions: { redacts: string; event_id: EventId }
+  early_redactions: { redacts: string; event_id: EventId; room_id: RoomId }
   redacted_state: { room_id: RoomId; event_order: number; event_nid: number }
   room_aliases: { room_alias: RoomAlias; room_id: RoomId; creator: UserId }
   thread_subscriptions: ThreadSubscriptionRow

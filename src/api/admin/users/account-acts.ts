@@ -45,7 +45,7 @@ const postErase = route({
     await findLocalUser(app, userId)
     const redaction = redact_events ? { by: administratorOf(session), reason } : null
     const { taskId, job } = await eraseUser(app, { userId, redaction })
-    app.jobs.begin(job)
+    app.jobs.begin(job, { whenFree: true })
     return { task_id: taskId }
   },
 })

@@ -42,7 +42,7 @@ export async function beginWhenDue(app: App): Promise<void> {
     if (await hasBegunSince(tx, CLEAN_ROOMS, now - interval)) return undefined
     return beginTask(tx, { taskId, action: CLEAN_ROOMS, resourceId: null, payload: {}, now })
   })
-  if (job !== undefined) app.jobs.begin(job)
+  if (job !== undefined) app.jobs.begin(job, { whenFree: true })
 }
 
 const payload = z.object({ task_id: z.string() })

@@ -7,6 +7,7 @@ import type { TestClient } from '../../../testing/client-api.ts'
 import { act, send, setAccountData, startSyncApi, sync, syncSince, tokenOf } from '../../../testing/sync-requests.ts'
 import { catchUpIndex } from '../../search/index-stream.ts'
 import { DELETE_ROOM, deleteRoom, deleteRoomNow, findDeletion, listDeletions, runRoomDeletion } from './delete-room.ts'
+import { type Shutdown, shutDownRoom } from './shut-down-room.ts'
 
 let api: Awaited<ReturnType<typeof startSyncApi>>
 let alice: TestClient
@@ -129,6 +130,7 @@ test('no table keeps a row of a deleted room, however often the deletion is inte
     shutdown_room: { kicked_users: [alice.userId, bob.userId], failed_to_kick_users: [] },
   })
   expect(others.length).toBeGreaterThan(5)
+  expect(app.database.caches.roomVersions.has(roomId)).toBe(false)
 })
 
 function stoppingAfter(app: App, transactions: number): App {
@@ -243,4 +245,26 @@ test('a room that nobody here knows can be blocked, and two deletions of a room 
   await expect(deleteRoom(waiting, { roomId: second, ...HOW })).rejects.toMatchObject({ errcode: 'M_UNKNOWN' })
   const tasks = { action: DELETE_ROOM, resourceId: second, statuses: null, until: null }
   expect(await listTasks(app.database, tasks, 10)).toHaveLength(1)
+})
+
+test('the list of removed users is written rarely, so that large rooms are not slow', async () => {
+  const { app } = api
+  const roomId = await sharedRoom()
+  const count = 400
+  // They cannot leave: the state of the room does not have them.
+  await sql`insert into users (user_id, created_ts) select '@many' || n || ':hearth.test', 0
+    from generate_series(1, ${count}::int) as n`.execute(app.database.sql)
+  await sql`insert into room_memberships (room_id, user_id, membership, event_nid)
+    select ${roomId}, '@many' || n || ':hearth.test', 'join', -1 from generate_series(1, ${count}::int) as n`.execute(
+    app.database.sql,
+  )
+  const shutdown: Shutdown = { kicked_users: [], failed_to_kick_users: [], local_aliases: [], new_room_id: null }
+  let written = 0
+  const save = async () => {
+    written += shutdown.kicked_users.length + shutdown.failed_to_kick_users.length
+  }
+  await shutDownRoom(app, roomId, { replacement: undefined, shutdown, save })
+  expect(shutdown.kicked_users).toEqual([alice.userId, bob.userId])
+  expect(shutdown.failed_to_kick_users).toHaveLength(count)
+  expect(written).toBeLessThan(14 * count)
 })

@@ -24,6 +24,10 @@ export type Replacement = { creator: UserId; name: string; message: string; key:
 
 /** Users removed at once: enough to share transactions, few enough to leave capacity for others. */
 const BATCH = 16
+/**
+ * The list of users is written each time that it has grown by this part. So the writes of a large room are not quadratic.
+ */
+const NAMED_SHARE = 4
 
 type Work = {
   replacement: Replacement | undefined
@@ -40,15 +44,11 @@ export async function shutDownRoom(app: App, roomId: RoomId, work: Work): Promis
   const members = await loadLocalMembers(app.database, roomId)
   if (members.length === 0) return
   if (work.replacement) await createReplacement(app, work.replacement, work)
-  const present = members.filter(({ membership }) => isPresent(membership))
-  for (let start = 0; start < present.length; start += BATCH) {
-    app.stopping.throwIfAborted()
-    await removeMembers(
-      app,
-      roomId,
-      present.slice(start, start + BATCH).map(({ user_id }) => user_id),
-      work,
-    )
+  const present = members.filter(({ membership }) => isPresent(membership)).map(({ user_id }) => user_id)
+  for (let start = 0; start < present.length; ) {
+    const share = Math.max(BATCH, Math.floor(start / NAMED_SHARE))
+    await removeMembers(app, roomId, present.slice(start, start + share), work)
+    start += share
   }
   const { shutdown, save } = work
   const to = shutdown.new_room_id
@@ -84,13 +84,19 @@ async function createReplacement(
 /** The list names the users before they leave, so that it is complete even if the process dies in between. */
 async function removeMembers(app: App, roomId: RoomId, users: readonly UserId[], work: Work): Promise<void> {
   const { shutdown, save } = work
-  shutdown.failed_to_kick_users = shutdown.failed_to_kick_users.filter((user) => !users.includes(user))
+  const named = new Set(users)
+  shutdown.failed_to_kick_users = shutdown.failed_to_kick_users.filter((user) => !named.has(user))
   shutdown.kicked_users = [...new Set([...shutdown.kicked_users, ...users])]
   await app.database.write(save)
-  const removed = await Promise.all(users.map((userId) => removeMember(app, roomId, userId, work)))
-  const failed = users.filter((_, place) => !removed[place])
-  if (failed.length === 0) return
-  shutdown.kicked_users = shutdown.kicked_users.filter((user) => !failed.includes(user))
+  const failed = new Set<UserId>()
+  for (let start = 0; start < users.length; start += BATCH) {
+    app.stopping.throwIfAborted()
+    const some = users.slice(start, start + BATCH)
+    const removed = await Promise.all(some.map((userId) => removeMember(app, roomId, userId, work)))
+    for (const [place, userId] of some.entries()) if (!removed[place]) failed.add(userId)
+  }
+  if (failed.size === 0) return
+  shutdown.kicked_users = shutdown.kicked_users.filter((user) => !failed.has(user))
   shutdown.failed_to_kick_users.push(...failed)
   await app.database.write(save)
 }

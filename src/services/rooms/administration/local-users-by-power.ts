@@ -30,7 +30,10 @@ export async function readRoomPower(app: Pick<App, 'database'>, roomId: RoomId):
   return { version, levels: powerLevels(version, create!, powerLevelsEvent), create: create!, powerLevelsEvent }
 }
 
-/** Returns local users who have joined a room, those with most power first. Throws M_NOT_FOUND for unknown rooms. */
+/**
+ * Returns local users who have joined a room, those with most power first; without locked, suspended and deactivated
+ * ones, in whose names nothing is done. Throws M_NOT_FOUND for unknown rooms.
+ */
 export async function localUsersByPower(app: Pick<App, 'database'>, roomId: RoomId): Promise<PowerfulUser[]> {
   const { version, levels, create, powerLevelsEvent } = await readRoomPower(app, roomId)
   const named = [

@@ -30,7 +30,9 @@ test('an event that becomes known outside of the timeline is emptied by what had
   const redaction = await room.redact(ALICE, message.event_id)
   await sql`update events set soft_failed = true where event_id = ${redaction.event_id}`.execute(app.database.sql)
   app.database.caches.events.clear()
-  await app.database.write((tx) => noteEarlyRedaction(tx, { redacts: event_id, event_id: redaction.event_id }))
+  await app.database.write((tx) =>
+    noteEarlyRedaction(tx, { redacts: event_id, event_id: redaction.event_id, room_id: room.roomId }),
+  )
   const late = testEvent({
     event_id,
     room_id: room.roomId,

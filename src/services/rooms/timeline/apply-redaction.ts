@@ -1,7 +1,7 @@
 import { ForbiddenError, InvalidParamError, NotFoundError } from '../../../core/errors.ts'
 import { redactedEventId } from '../../../core/events/client-event.ts'
 import { redact } from '../../../core/events/redaction.ts'
-import { domainOf } from '../../../core/ids.ts'
+import { domainOf, type RoomId } from '../../../core/ids.ts'
 import type { RoomVersion } from '../../../core/room-versions.ts'
 import { powerLevels } from '../../../core/rooms/power-levels.ts'
 import {
@@ -65,7 +65,8 @@ export async function applyRemoteRedaction(
   if (targetId === undefined) return false
   const [target] = await findLockedEvents(room, [targetId])
   if (target && !target.rejected) return settle(room, version, { target, redaction })
-  room.writes.push((tx) => noteEarlyRedaction(tx, { redacts: targetId, event_id: redaction.event_id }))
+  const { event_id, room_id } = redaction
+  room.writes.push((tx) => noteEarlyRedaction(tx, { redacts: targetId, event_id, room_id: room_id as RoomId }))
   return false
 }
 

@@ -79,6 +79,8 @@ async function deleteEvents(tx: Tx, roomId: RoomId, events: readonly Found[]): P
     and event_order = any(${orders}::bigint[])`.execute(tx.sql)
   await sql`delete from missing_prev_events where room_id = ${roomId}
     and referrer_order = any(${orders}::bigint[])`.execute(tx.sql)
+  await sql`delete from early_redactions where room_id = ${roomId}
+    and event_id = any(${events.map(({ event_id }) => event_id)}::text[])`.execute(tx.sql)
   await sql`delete from events where event_nid = any(${nids}::bigint[])`.execute(tx.sql)
 }
 

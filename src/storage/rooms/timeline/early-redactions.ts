@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { EventId } from '../../../core/ids.ts'
+import type { EventId, RoomId } from '../../../core/ids.ts'
 import type { Db, Tx } from '../../engine/database.ts'
 
 /** The job that applies redactions that arrived before their event. */
@@ -8,8 +8,11 @@ export const APPLY_EARLY_REDACTIONS = 'apply_early_redactions'
 type EarlyRedaction = { redacts: EventId; event_id: EventId }
 
 /** Stores a redaction of an event that has not arrived. */
-export async function noteEarlyRedaction(tx: Tx, { redacts, event_id }: EarlyRedaction): Promise<void> {
-  await sql`insert into early_redactions (redacts, event_id) values (${redacts}, ${event_id})
+export async function noteEarlyRedaction(
+  tx: Tx,
+  { redacts, event_id, room_id }: EarlyRedaction & { room_id: RoomId },
+): Promise<void> {
+  await sql`insert into early_redactions (redacts, event_id, room_id) values (${redacts}, ${event_id}, ${room_id})
     on conflict do nothing`.execute(tx.sql)
 }
 

@@ -91,6 +91,14 @@ export function forgetRoomEvents(db: Db, roomId: RoomId): void {
   for (const [nid, event] of db.caches.events.entries()) if (event.room_id === roomId) db.caches.events.delete(nid)
 }
 
+/** Evicts all that the caches have of a room, after its deletion. */
+export function forgetRemovedRoom(db: Db, roomId: RoomId): void {
+  forgetRoomEvents(db, roomId)
+  db.caches.roomVersions.delete(roomId)
+  // A room that is entered again counts from 0.
+  db.caches.recomputations.delete(roomId)
+}
+
 /** Like `forgetRoomEvents`, unless that was done for this count of `recomputations` in the room's locked head. */
 export function forgetIfRecomputed(db: Db, roomId: RoomId, recomputations: number): void {
   if (recomputations === 0 || db.caches.recomputations.get(roomId) === recomputations) return
