@@ -79,7 +79,7 @@ async function* counted(
   let count = 0
   for await (const group of groups) {
     // Only white space between the parts of a JSON text can be a line break: within strings it is escaped.
-    yield group.map((text) => `${text.replaceAll(/[\r\n]/g, ' ')}\n`).join('')
+    yield `${group.map((text) => (/[\r\n]/.test(text) ? text.replaceAll(/[\r\n]/g, ' ') : text)).join('\n')}\n`
     count += group.length
     source.report(kind, count)
   }
