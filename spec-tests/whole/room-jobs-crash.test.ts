@@ -6,12 +6,14 @@ import { bodiesOf, createRoom, historyOf, joinRoom, refusal, roomPath, sendState
 
 /** Long work of administrators is completed, even if the process dies in the middle. */
 const v1 = '/_synapse/admin/v1'
+const hearthV1 = '/_hearth/admin/v1'
 const MESSAGES = 60
+const INVITES = 20
 
 let hearth: TestHearth | undefined
 afterEach(() => hearth?.dispose())
 
-type Task = { action: string; status: string }
+type Task = { action: string; status: string; result: unknown }
 const tasksOf = async (admin: TestUser): Promise<Task[]> => (await admin.get(`${v1}/scheduled_tasks`)).scheduled_tasks
 
 /** Creates a room of Alice with Bob, and many messages of Alice. */
@@ -28,10 +30,12 @@ async function upload({ url, accessToken }: TestUser): Promise<string> {
   return ((await answer.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
 }
 
-test('deletion, purge, retention, redaction and deletion of files are completed after a kill and a start', async () => {
+test('deletion, purge, retention, redaction, counts, checks and rejections are completed after a kill and a start', async () => {
   hearth = await startHearth({ config: { retention: { enabled: true, min_lifetime: '0s', interval: '1s' } } })
   const { url } = hearth
   const [admin, alice, bob] = await Promise.all([registerAdmin(url), registerUser(url), registerUser(url)])
+  const carol = await registerUser(url)
+  await Promise.all(Array.from({ length: INVITES }, () => alice.post(`${v3}/createRoom`, { invite: [carol.userId] })))
   const [deleted, purged, redacted] = [
     await busyRoom(alice, bob),
     await busyRoom(alice, bob),
@@ -51,8 +55,14 @@ test('deletion, purge, retention, redaction and deletion of files are completed 
     admin.post(`${v1}/purge_history/${encodeURIComponent(purged)}`, purge),
     admin.ask('DELETE', `/_synapse/admin/v2/rooms/${encodeURIComponent(deleted)}`, {}),
     admin.post(deletionOfFiles),
+    admin.post(`${hearthV1}/users/${encodeURIComponent(carol.userId)}/reject_invites`),
+    admin.post(`${hearthV1}/rooms/${encodeURIComponent(redacted)}/check_state`, { repair: true }),
+    admin.post(`${v1}/background_updates/start_job`, { job_name: 'populate_stats_process_rooms' }),
   ])
-  const actions = ['clean_rooms', 'media_work', 'purge_history', 'redact_user', 'shutdown_and_purge_room']
+  const actions = [
+    ...['clean_rooms', 'media_work', 'purge_history', 'redact_user', 'shutdown_and_purge_room'],
+    ...['reject_invites', 'check_room_state', 'populate_stats_process_rooms'],
+  ]
   await pollUntil('all have begun', async () => {
     const tasks = await tasksOf(admin)
     return actions.every((wanted) => tasks.some(({ action }) => action === wanted))
@@ -76,6 +86,12 @@ test('deletion, purge, retention, redaction and deletion of files are completed 
   expect(bodiesOf(await historyOf(bob, purged))).toEqual(['last'])
   expect(bodiesOf(await historyOf(bob, redacted))).toEqual([])
   expect(bodiesOf(await historyOf(alice, expiring))).toEqual([])
+  expect((await carol.get(`${v3}/sync`)).rooms?.invite ?? {}).toEqual({})
+  const tasks = await tasksOf(admin)
+  const resultOf = (wanted: string) => tasks.find(({ action }) => action === wanted)?.result
+  expect(resultOf('check_room_state')).toMatchObject({ is_right: true, is_repaired: false })
+  expect(resultOf('reject_invites')).toMatchObject({ total: INVITES, rejected: INVITES, left: 0 })
+  expect(resultOf('populate_stats_process_rooms')).toMatchObject({ recounted: expect.any(Number) })
   for (const file of files.slice(0, 5)) {
     const path = `/_matrix/client/v1/media/download/${file}`
     expect((await ask(url, { method: 'GET', path, token: alice.accessToken })).status).toBe(404)
