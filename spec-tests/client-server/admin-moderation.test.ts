@@ -214,12 +214,35 @@ describe('a shadow ban', () => {
     ]
     for (const [method, to, body, answer] of answers)
       expect([to, (await alice.ask(method, to, body)).body]).toEqual([to, answer])
+    const again = () => alice.put(path('send/m.room.message/1'), message)
+    expect(await again()).toEqual(await again())
+    expect(await alice.put(path('send/m.room.message/3'), message)).not.toEqual(await again())
+    const own = { [alice.userId]: { '*': { own: true } } }
+    const messages = { ...own, [bob.userId]: { '*': { spam: true } } }
+    await alice.put('/_matrix/client/v3/sendToDevice/org.example.spam/1', { messages })
+    await alice.post(path(`receipt/m.read/${encodeURIComponent(before)}`))
+    await alice.post(path('read_markers'), { 'm.read': before, 'm.fully_read': before })
+    await alice.put(`/_matrix/client/v3/profile/${of(alice)}/org.example.mood`, { 'org.example.mood': 'spam' })
+    const followed = { 'org.matrix.msc4429.profile_fields': { ids: ['org.example.mood'] } }
+    const sync = (user: TestUser) =>
+      user.get(`/_matrix/client/v3/sync?filter=${encodeURIComponent(JSON.stringify(followed))}`)
+    const toOwnDevices = expect.objectContaining({ type: 'org.example.spam', content: { own: true } })
+    const ofAlice = await sync(alice)
+    expect(ofAlice.to_device.events).toEqual([toOwnDevices])
+    expect(ofAlice['org.matrix.msc4429.users']).toHaveProperty([alice.userId])
+    expect(JSON.stringify(ofAlice.rooms.join[roomId])).toContain('m.read.private')
+    const ofBob = await sync(bob)
+    expect(ofBob).not.toHaveProperty('to_device')
+    expect(ofBob['org.matrix.msc4429.users'] ?? {}).not.toHaveProperty([alice.userId])
+    expect(JSON.stringify(ofBob.rooms.join[roomId].ephemeral)).not.toContain(alice.userId)
+    const status = await bob.get(`/_matrix/client/v3/presence/${of(alice)}/status`)
+    expect(status.presence).not.toBe('online')
     await alice.put(`/_matrix/client/v3/profile/${of(alice)}/displayname`, { displayname: 'Nasty' })
     expect(await outcomeOf(alice, 'PUT', member(alice.userId), { membership: 'join', displayname: 'Nasty' })).toEqual([
       ...[200, undefined],
     ])
-    const own = await createRoom(alice, { preset: 'private_chat', invite: [carol.userId] })
-    expect(await outcomeOf(carol, 'POST', `/_matrix/client/v3/join/${encodeURIComponent(own)}`, {})).toEqual([
+    const room = await createRoom(alice, { preset: 'private_chat', invite: [carol.userId] })
+    expect(await outcomeOf(carol, 'POST', `/_matrix/client/v3/join/${encodeURIComponent(room)}`, {})).toEqual([
       ...[403, 'M_FORBIDDEN'],
     ])
 

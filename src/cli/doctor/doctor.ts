@@ -11,6 +11,7 @@ import { checkListeners } from './listeners.ts'
 import { checkMachine } from './machine.ts'
 import { checkMedia } from './media.ts'
 import { checkScanner } from './scanner.ts'
+import { checkSpamService } from './spam-checks.ts'
 
 const MARKS = { good: '✓', warning: '!', problem: '✗' }
 
@@ -82,7 +83,7 @@ async function* examine({ configFile, peer, calls }: Wanted): AsyncGenerator<{ t
   yield { title: 'Listeners', findings }
   yield { title: 'Database', findings: await checkDatabase(config, running) }
   yield { title: 'Media', findings: [...(await checkMedia(config, running)), ...(await checkScanner(config, running))] }
-  yield { title: 'Clients', findings: await checkClients(config, running) }
+  yield { title: 'Clients', findings: [...(await checkClients(config, running)), ...(await checkSpamService(config))] }
   yield { title: 'Federation', findings: await checkFederation(config, running) }
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { compilePolicyRules } from './policy-rules.ts'
+import { compilePolicyRules, createPolicyRules } from './policy-rules.ts'
 
 const rule = (subject: string, entity: unknown, more: object = {}) => ({
   type: `m.policy.rule.${subject}`,
@@ -41,4 +41,12 @@ test('many rules and hostile globs are quick', () => {
   for (let again = 0; again < 1000; again++) findBan('user', `@${'a'.repeat(250)}:x`)
   const { user } = process.cpuUsage(began)
   expect(user / 1000).toBeLessThan(5000)
+})
+
+test('what rules keep in memory is bounded, however long their reasons are', () => {
+  const { add, rules } = createPolicyRules()
+  for (let place = 0; place < 150_000; place++) add(rule('user', `@s${place}:x`, { reason: 'y'.repeat(1000) }))
+  expect(rules.size + rules.ignored).toBe(150_000)
+  expect(rules.ignored).toBeGreaterThan(10_000)
+  expect(rules.findBan('user', '@s1:x')).toHaveLength(500)
 })

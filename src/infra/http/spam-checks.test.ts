@@ -64,6 +64,8 @@ test.each([
   ['null', null, 400],
   ['no JSON', undefined, 404],
   ['a failure', { errcode: 'M_FORBIDDEN' }, 500],
+  ['a missing right', { errcode: 'M_FORBIDDEN', error: 'Wrong token' }, 401],
+  ['a wrong token', { errcode: 'M_UNKNOWN_TOKEN' }, 403],
 ])('an answer of %s fails closed or open', async (_name, body, status) => {
   const { check } = checking(said(status, body))
   await expect(check('create', () => ({}))).rejects.toMatchObject({ status: 503, errcode: 'M_UNKNOWN' })

@@ -21,7 +21,7 @@ export type SpamChecks<Name extends string = string> = {
   has(name: Name): boolean
   /**
    * Sends a check, if the configuration has it. `describe` returns the body of the request. Throws the refusal of the
-   * service, and M_UNKNOWN (503) if it does not answer and the check does not fail open.
+   * service. Throws M_UNKNOWN (503) if it does not answer or refuses the token, and the check does not fail open.
    */
   check(name: Name, describe: () => object | Promise<object>): Promise<void>
 }
@@ -30,6 +30,8 @@ export type SpamChecks<Name extends string = string> = {
 const MOST_WAITING = 1000
 const MAX_ANSWER_BYTES = 16 * 1024
 const MAX_MESSAGE = 1000
+/** These errors are about the token that this server sends, not about what a user does. */
+const OF_TOKEN: readonly unknown[] = ['M_UNKNOWN_TOKEN', 'M_MISSING_TOKEN', 'M_UNAUTHORIZED']
 
 const refusal = z.looseObject({ errcode: z.unknown().optional(), error: z.unknown().optional() })
 
@@ -59,6 +61,9 @@ export function createSpamChecks<Name extends string>(
       const { status, body: said } = await ask(name, body)
       if (status >= 200 && status < 300) return undefined
       const refused = refusal.safeParse(said)
+      if (status === 401 || (refused.success && OF_TOKEN.includes(refused.data.errcode))) {
+        throw new Error('the service does not accept the token: correct spam_checks.token')
+      }
       if (status < 500 && refused.success) return refusalOf(refused.data)
       throw new Error(`the service answered with status ${status}, without a refusal`)
     } catch (error) {

@@ -3,6 +3,7 @@ import { rightsOf, withoutAdmin } from '../../core/oauth-scope.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import { deleteOldDevicelessSessions, insertOAuthSession } from '../../storage/oauth/oauth-sessions.ts'
 import { findUser, lockUser } from '../../storage/users/users.ts'
+import { isUsableAccount } from '../users/account-validity.ts'
 import { type DeviceLoginCapabilities, noticeSignIn, type SignInOrigin, takeDevice } from '../users/device-login.ts'
 import { issueTokenPair, type RefreshableTokens } from '../users/issue-tokens.ts'
 import { OAuthError } from './oauth-error.ts'
@@ -36,7 +37,7 @@ export async function openOAuthSession(
 ): Promise<OpenedSession> {
   await lockUser(tx, userId)
   const user = await findUser(tx, userId)
-  if (!user || user.deactivated_ts !== null || user.locked) {
+  if (!user || !isUsableAccount(app, user)) {
     throw new OAuthError('invalid_grant', 'The user cannot sign in')
   }
   const scope = user.is_admin ? consented : withoutAdmin(consented)

@@ -6,6 +6,7 @@ import { encodeBase64 } from '../../core/text/base64.ts'
 import { findPartialRoom } from '../../storage/rooms/membership/partial-rooms.ts'
 import { findMembership } from '../../storage/rooms/membership/room-memberships.ts'
 import { isServerInRoom } from '../../storage/rooms/membership/room-servers.ts'
+import { findUser } from '../../storage/users/users.ts'
 import { type Livekit, requireLivekit } from './livekit.ts'
 import { type LivekitApp, requestLivekit, signLivekitToken } from './livekit-api.ts'
 
@@ -38,10 +39,12 @@ export function hashedIdentity(userId: UserId, deviceId: string | null, memberId
 export async function issueLivekitToken(
   app: LivekitApp & Pick<App, 'config' | 'database' | 'serverName'>,
   { userId, roomId, slotId, identity }: Participant,
-  { canPublish }: { canPublish: boolean },
+  rights: { canPublish: boolean },
 ): Promise<string> {
   const livekit = requireLivekit(app)
   await requireInCallRoom(app, roomId, userId)
+  // Nobody hears and sees shadow-banned users.
+  const canPublish = rights.canPublish && !(await findUser(app.database, userId))?.shadow_banned
   const room = livekitRoomOf(roomId, slotId)
   if (serverNameOf(userId) === app.serverName) await createLivekitRoom(app, livekit, room)
   const video = { roomJoin: true, roomCreate: false, canPublish, canSubscribe: true, room }

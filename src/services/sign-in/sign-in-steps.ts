@@ -1,5 +1,5 @@
 import type { App } from '../../app.ts'
-import { ForbiddenError, MatrixError } from '../../core/errors.ts'
+import { ForbiddenError } from '../../core/errors.ts'
 import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../../storage/engine/database.ts'
 import type { UserRow } from '../../storage/schema/users.ts'
@@ -7,7 +7,7 @@ import { moveUpstreamRequests } from '../../storage/sign-in/upstream-requests.ts
 import { insertUpstreamSession } from '../../storage/sign-in/upstream-sessions.ts'
 import { insertWebSession, takePendingSession, takeWebSession } from '../../storage/sign-in/web-sessions.ts'
 import { findUser, lockUser, updateLanguage } from '../../storage/users/users.ts'
-import { ExpiredAccountError, isExpiredAccount, mailRenewalLink } from '../users/account-validity.ts'
+import { ExpiredAccountError, mailRenewalLink, requireNotBarred } from '../users/account-validity.ts'
 import { checkSignIn } from '../users/check-for-spam.ts'
 import { checkPassword, type PasswordCapabilities } from '../users/check-password.ts'
 import { signInNotice } from '../users/device-login.ts'
@@ -177,8 +177,7 @@ function requireUsable(
   { passwordHash }: Pick<FirstStep, 'userId' | 'passwordHash'>,
 ): UserRow {
   if (!user || user.deactivated_ts !== null) throw new ForbiddenError('This account does not exist any more')
-  if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
-  if (isExpiredAccount(app, user)) throw new ExpiredAccountError()
+  requireNotBarred(app, user)
   if (passwordHash !== undefined && user.password_hash !== passwordHash) {
     throw new ForbiddenError('The account has changed since it was checked')
   }

@@ -98,6 +98,11 @@ function noteLastSeen(
   )
 }
 
+/** Whether the account of a browser may be used. */
+export function isUsableSession({ isExpired, isLocked }: WebSession): boolean {
+  return !isExpired && !isLocked
+}
+
 /** Throws ExpiredAccountError, and 403 M_USER_LOCKED. */
 export function requireUsableAccount({ isExpired, isLocked }: WebSession): void {
   if (isExpired) throw new ExpiredAccountError()

@@ -3,6 +3,7 @@ import type { UserId } from '../../core/ids.ts'
 import { createTestApp, START, type TestApp } from '../../testing/create-test-app.ts'
 import {
   findRenewable,
+  isUsableAccount,
   mailRenewalLink,
   renewByLink,
   setAccountValidity,
@@ -134,4 +135,11 @@ test('without mails only administrators renew', async () => {
   await sweepAccountValidity(app)
   await expect(logIn()).rejects.toThrow('expired')
   expect(await mails()).toEqual([])
+})
+
+test('an account may be used unless it is locked, deactivated or expired', async () => {
+  const now = app.clock.now()
+  const account = { deactivated_ts: null, locked: false, valid_until_ts: now + DAY, is_admin: false }
+  const changes = [{}, { locked: true }, { deactivated_ts: now }, { valid_until_ts: now }]
+  expect(changes.map((change) => isUsableAccount(app, { ...account, ...change }))).toEqual([true, false, false, false])
 })

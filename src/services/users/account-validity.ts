@@ -47,6 +47,23 @@ export function isExpiredAccount(
   return valid_until_ts <= clock.now()
 }
 
+/** Whether an account may be used: it is neither deactivated nor locked, and has not expired. */
+export function isUsableAccount(
+  app: Pick<App, 'config' | 'clock'>,
+  user: Pick<UserRow, 'deactivated_ts' | 'locked' | 'valid_until_ts' | 'is_admin'>,
+): boolean {
+  return user.deactivated_ts === null && !user.locked && !isExpiredAccount(app, user)
+}
+
+/** Throws 401 M_USER_LOCKED for a locked account, and ExpiredAccountError. */
+export function requireNotBarred(
+  app: Pick<App, 'config' | 'clock'>,
+  user: Pick<UserRow, 'locked' | 'valid_until_ts' | 'is_admin'>,
+): void {
+  if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
+  if (isExpiredAccount(app, user)) throw new ExpiredAccountError()
+}
+
 /** Returns the end of the validity of an account that is created or renewed now; null: it has none. */
 export function validFromNow({ config, clock }: Pick<App, 'config' | 'clock'>): number | null {
   const { period } = config.account_validity

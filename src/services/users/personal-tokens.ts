@@ -99,12 +99,12 @@ export async function revokePersonalToken(
 }
 
 /**
- * Gives a personal token a new secret and a new end; the old secret ends. Returns the new secret. Throws M_NOT_FOUND, and
- * M_INVALID_PARAM for a lifetime that is too long.
+ * Gives a personal token a new secret and a new end; the old secret ends, and the user is notified by mail. Returns the
+ * new secret. Throws M_NOT_FOUND, and M_INVALID_PARAM for a lifetime that is too long.
  */
 export async function renewPersonalToken(
   app: DeviceLoginCapabilities & Pick<App, 'database'>,
-  { tokenId, lifetimeMs }: { tokenId: string; lifetimeMs: number | undefined },
+  { tokenId, lifetimeMs, from }: { tokenId: string; lifetimeMs: number | undefined; from: SignInOrigin },
 ): Promise<string> {
   const expiresTs = expiryOf(app, { lifetimeMs }, { now: app.clock.now(), byOperator: true })
   const secret = newToken(app, 'personal')
@@ -114,6 +114,7 @@ export async function renewPersonalToken(
     const token = await findPersonalToken(tx, tokenId)
     if (!token) throw new NotFoundError('There is no such personal token')
     await replacePersonalSecret(tx, { tokenId, tokenHash: token.token_hash, newHash: hashToken(secret), expiresTs })
+    await noteCreation(app, tx, { userId: token.user_id, name: token.name }, from)
   })
   return secret
 }
@@ -174,7 +175,7 @@ async function prepareDevice(
 async function noteCreation(
   app: DeviceLoginCapabilities,
   tx: Tx,
-  { userId, name }: PersonalTokenRequest,
+  { userId, name }: Pick<PersonalTokenRequest, 'userId' | 'name'>,
   { ip, userAgent }: SignInOrigin,
 ): Promise<void> {
   await enqueueNotice(app, tx, { userId, notice: { kind: 'sign_in', device: name, client: userAgent, address: ip } })

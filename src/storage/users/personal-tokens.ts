@@ -42,9 +42,10 @@ export async function loadPersonalTokens(db: Db, userId: UserId): Promise<Person
 export async function findPersonalToken(
   db: Db,
   tokenId: string,
-): Promise<Pick<AccessTokenRow, 'token_hash' | 'user_id' | 'device_id'> | undefined> {
-  const { rows } = await sql<Pick<AccessTokenRow, 'token_hash' | 'user_id' | 'device_id'>>`select personal.token_hash,
-      personal.user_id, device_id
+): Promise<(Pick<AccessTokenRow, 'token_hash' | 'user_id' | 'device_id'> & { name: string }) | undefined> {
+  const { rows } = await sql<
+    Pick<AccessTokenRow, 'token_hash' | 'user_id' | 'device_id'> & { name: string }
+  >`select personal.token_hash, personal.user_id, device_id, personal.name
     from personal_tokens personal join access_tokens using (token_hash) where token_id = ${tokenId}`.execute(db.sql)
   return rows[0]
 }

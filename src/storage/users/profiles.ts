@@ -23,8 +23,18 @@ export async function loadProfiles(db: Db, userIds: readonly UserId[]): Promise<
   return new Map(rows.map((row) => [row.user_id, profileOf(row)]))
 }
 
+/** A profile as others get it by their syncs. `isHidden`: they do not, as the user is shadow-banned. */
+export type FollowedProfile = { profile: Profile; isHidden: boolean }
+
 /** As `loadProfiles`; shared, because all users who share a room with a user request a changed profile at once. */
-export const loadChangedProfiles = sharedLoads<UserId, Profile>(loadProfiles, { whileReading: false })
+export const loadFollowedProfiles = sharedLoads<UserId, FollowedProfile>(
+  async (db, userIds) => {
+    const { rows } = await sql<ProfileRow & { shadow_banned: boolean }>`select profiles.*, shadow_banned from profiles
+      join users using (user_id) where user_id = any(${userIds}::text[])`.execute(db.sql)
+    return new Map(rows.map((row) => [row.user_id, { profile: profileOf(row), isHidden: row.shadow_banned }]))
+  },
+  { whileReading: false },
+)
 
 /** Replaces a profile, in which `changedField` changed, and appends to the stream. */
 export async function storeProfile(

@@ -123,9 +123,10 @@ const postRegenerate = masRoute({
   params: ofId,
   body: z.object({ expires_in: lifetime }),
   auditTarget: nameOwner,
-  async handle({ params: { id }, body }, app) {
+  async handle({ params: { id }, body, request: { ip, userAgent } }, app) {
     const { token_id: tokenId } = await required(app, id)
-    const secret = await renewPersonalToken(app, { tokenId, lifetimeMs: lifetimeOf(body.expires_in) })
+    const from = { ip, userAgent }
+    const secret = await renewPersonalToken(app, { tokenId, lifetimeMs: lifetimeOf(body.expires_in), from })
     return new Reply(201, single(KIND, describe(await required(app, id), secret), 'regenerate'))
   },
 })

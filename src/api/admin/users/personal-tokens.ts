@@ -36,10 +36,11 @@ const postToken = route({
     lifetime_ms: z.int().positive().optional(),
     device_id: deviceId.optional(),
   }),
-  async handle({ params: { userId }, body }, app) {
+  async handle({ params: { userId }, body, request: { ip, userAgent } }, app) {
     await findLocalUser(app, userId)
-    const { name, scope, lifetime_ms: lifetimeMs, device_id } = body
-    return createPersonalToken(app, { userId, name, scope, lifetimeMs, deviceId: device_id }, { byOperator: true })
+    const { name, scope, lifetime_ms: lifetimeMs, device_id: deviceId } = body
+    const from = { ip, userAgent }
+    return createPersonalToken(app, { userId, name, scope, lifetimeMs, deviceId, from }, { byOperator: true })
   },
 })
 

@@ -25,11 +25,16 @@ export const putSendToDevice = route({
       deviceId: transactionDevice(session),
       type: params.eventType,
       txnId: params.txnId,
-      messages: body.messages,
+      messages: session.isShadowBanned ? toOwnDevices(session.userId, body.messages) : body.messages,
     })
     return {}
   },
 })
+
+/** Messages of shadow-banned users to others are dropped. */
+function toOwnDevices<Messages>(userId: UserId, messages: ReadonlyMap<UserId, Messages>): Map<UserId, Messages> {
+  return new Map([...messages].filter(([recipient]) => recipient === userId))
+}
 
 /** Suspended users may send to their own devices, to verify them and share keys, but to nobody else. */
 function requireOwnDevices(userId: UserId, messages: ReadonlyMap<UserId, unknown>): void {

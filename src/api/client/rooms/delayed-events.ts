@@ -37,7 +37,7 @@ const putDelayedEvent = route({
       content: jsonObject,
     })
     .refine((body) => body.delay_ms ?? body.delay, { path: ['delay_ms'], error: 'is missing' }),
-  pretend: (_call, app) => pretendedEvent(app, { 'org.matrix.msc4140.delay': 1 }),
+  pretend: (call, app) => pretendedEvent(app, call, { 'org.matrix.msc4140.delay': 1 }),
   async handle({ params: { eventType: type, ...at }, query, body, session }, app) {
     const { content, state_key: stateKey, delay_ms: delayMs, delay: olderName } = body
     const { userId: sender, isAdmin } = session

@@ -1,18 +1,36 @@
+import { hash } from 'node:crypto'
 import type { App } from '../../../app.ts'
+import type { RoomId } from '../../../core/ids.ts'
+import { signText } from '../../../core/signing/sign-json.ts'
+import { transactionDevice } from '../../../services/users/session.ts'
+import type { Session } from '../../http/route.ts'
 
 /** The length of the hash in an event ID. */
 const HASH_BYTES = 32
 const DELAY_ID_LENGTH = 32
 
-type Random = Pick<App, 'random'>
+type Random = Pick<App, 'random' | 'signingKeys'>
+/** `params.txnId`: the transaction ID, if the request has one. */
+type PretendedCall = { params: object & { txnId?: string; roomId?: RoomId }; session: Session }
 
-/** Returns what a shadow-banned user is told about an event that is not sent, or not scheduled. */
+/**
+ * Returns what a shadow-banned user is told about an event that is not sent, or not scheduled (`delay`). A repeated
+ * transaction gets the same answer: clients would show another event beside the first one.
+ */
 export function pretendedEvent(
-  { random }: Random,
+  app: Random,
+  call: PretendedCall,
   { 'org.matrix.msc4140.delay': delay }: { 'org.matrix.msc4140.delay'?: number | undefined } = {},
 ): object {
-  if (delay !== undefined) return { delay_id: random.token(DELAY_ID_LENGTH) }
-  return { event_id: `$${random.bytes(HASH_BYTES).toString('base64url')}` }
+  const id = pretendedId(app, call)
+  return delay === undefined ? { event_id: `$${id}` } : { delay_id: id.slice(0, DELAY_ID_LENGTH) }
+}
+
+function pretendedId({ random, signingKeys }: Random, { params, session }: PretendedCall): string {
+  if (params.txnId === undefined) return random.bytes(HASH_BYTES).toString('base64url')
+  // Signed, so that users cannot compute it and find out that they are shadow-banned.
+  const transaction = JSON.stringify(['pretended', session.userId, transactionDevice(session), params])
+  return hash('sha256', signText(transaction, signingKeys.current.privateKey), 'base64url')
 }
 
 /** Changes of the user's own membership that reach the room. A join by this way may be a change of the name. */
@@ -21,9 +39,13 @@ const SENT: readonly unknown[] = ['leave', 'knock']
 /** As `pretendedEvent`, for state; undefined: it is sent. */
 export function pretendedState(
   app: Random,
-  event: { type: string; isOwn: boolean; membership: unknown; delay?: number | undefined },
+  {
+    params: { eventType: type, stateKey },
+    session,
+  }: PretendedCall & { params: { eventType: string; stateKey: string } },
+  { membership, delay }: { membership: unknown; delay: number | undefined },
 ): object | undefined {
-  const isSent = event.type === 'm.room.member' && event.isOwn && SENT.includes(event.membership)
-  if (isSent && event.delay === undefined) return undefined
-  return pretendedEvent(app, { 'org.matrix.msc4140.delay': event.delay })
+  const isSent = type === 'm.room.member' && stateKey === session.userId && SENT.includes(membership)
+  if (isSent && delay === undefined) return undefined
+  return pretendedEvent(app, { params: {}, session }, { 'org.matrix.msc4140.delay': delay })
 }

@@ -1,9 +1,8 @@
 import { z } from 'zod'
-import { noteActivity } from '../../../services/presence/note-activity.ts'
-import { setMarkers } from '../../../services/rooms/sending/receipts.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { eventId, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
+import { setOwnMarkers } from './own-markers.ts'
 
 const MARKERS = ['m.fully_read', 'm.read', 'm.read.private'] as const
 
@@ -24,8 +23,7 @@ export const postReadMarkers = route({
       const eventId = body[type]
       return eventId === undefined ? [] : { type, eventId }
     })
-    await setMarkers(app, { roomId, userId: session.userId, markers })
-    noteActivity(app, session.userId)
+    await setOwnMarkers(app, session, { roomId, markers })
     return {}
   },
 })

@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import { InvalidParamError } from '../../../core/errors.ts'
-import { noteActivity } from '../../../services/presence/note-activity.ts'
-import { setMarkers } from '../../../services/rooms/sending/receipts.ts'
 import { v3 } from '../../http/client-paths.ts'
 import { eventId, roomId } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
+import { setOwnMarkers } from './own-markers.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3roomsroomidreceiptreceipttypeeventid */
 export const postReceipt = route({
@@ -16,8 +15,7 @@ export const postReceipt = route({
   body: z.object({ thread_id: z.unknown().optional() }),
   async handle({ params: { roomId, receiptType, eventId }, body, session }, app) {
     const threadId = threadIdOf(body.thread_id)
-    await setMarkers(app, { roomId, userId: session.userId, markers: [{ type: receiptType, eventId, threadId }] })
-    noteActivity(app, session.userId)
+    await setOwnMarkers(app, session, { roomId, markers: [{ type: receiptType, eventId, threadId }] })
     return {}
   },
 })

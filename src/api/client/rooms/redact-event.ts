@@ -27,7 +27,7 @@ export const putRoomRedact = route({
   ...who,
   params: z.object({ ...place, txnId: opaqueText }),
   body,
-  pretend: (_call, app) => pretendedEvent(app),
+  pretend: (call, app) => pretendedEvent(app, call),
   handle: redact,
 })
 
@@ -38,7 +38,7 @@ export const postRoomRedact = route({
   ...who,
   params: z.object(place),
   body,
-  pretend: (_call, app) => pretendedEvent(app),
+  pretend: (call, app) => pretendedEvent(app, call),
   handle: redact,
 })
 

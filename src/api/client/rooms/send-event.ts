@@ -26,7 +26,7 @@ export const putRoomSend = route({
   params: z.object({ ...place, txnId: opaqueText }),
   query,
   body: jsonObject,
-  pretend: ({ query: asked }, app) => pretendedEvent(app, asked),
+  pretend: (call, app) => pretendedEvent(app, call, call.query),
   handle: send,
 })
 
@@ -38,7 +38,7 @@ export const postRoomSend = route({
   params: z.object(place),
   query,
   body: jsonObject,
-  pretend: ({ query: asked }, app) => pretendedEvent(app, asked),
+  pretend: (call, app) => pretendedEvent(app, call, call.query),
   handle: send,
 })
 

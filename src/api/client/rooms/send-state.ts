@@ -21,8 +21,8 @@ export const putRoomState = route({
   params: z.object({ roomId, eventType: z.string(), stateKey: z.string().default('') }),
   query: delayQuery.extend(timestampQuery.shape),
   body: jsonObject,
-  pretend: ({ params: { eventType: type, stateKey }, query, body: { membership }, session: { userId } }, app) =>
-    pretendedState(app, { type, isOwn: stateKey === userId, membership, delay: query['org.matrix.msc4140.delay'] }),
+  pretend: (call, app) =>
+    pretendedState(app, call, { membership: call.body.membership, delay: call.query['org.matrix.msc4140.delay'] }),
   async handle({ params, query, body, session }, app) {
     const { 'org.matrix.msc4140.delay': delay } = query
     if (delay !== undefined) {

@@ -20,6 +20,7 @@ import {
   windowSchema,
 } from './sliding-sync-fields.ts'
 import { stableReply, unstableReply } from './sliding-sync-reply.ts'
+import { presenceSetBy } from './sync-presence.ts'
 
 const PRESENCES = ['offline', 'online', 'unavailable'] as const
 const invalid = { params: { errcode: 'M_INVALID_PARAM' } }
@@ -112,7 +113,7 @@ function unstableRequest(
     lists: new Map(lists),
     subscriptions: subscriptionsOf(body.room_subscriptions, configOf),
     extensions: slidingExtensions(body.extensions),
-    presence: call.set_presence ?? 'online',
+    presence: presenceSetBy(session, call.set_presence),
     signal,
   })
 }
@@ -165,7 +166,7 @@ export const postSlidingSync = route({
 /** Converts a body of the merged form into the request of the services. */
 export function stableRequest(
   body: z.output<typeof stableBody>,
-  { session, signal }: { session: Pick<Session, 'userId' | 'deviceId'>; signal: AbortSignal },
+  { session, signal }: { session: Pick<Session, 'userId' | 'deviceId' | 'isShadowBanned'>; signal: AbortSignal },
 ): SlidingRequest {
   const configOf = (given: z.output<z.ZodObject<typeof stableConfig>>): RoomConfig => ({
     timelineLimit: given.timeline_limit,
@@ -184,7 +185,7 @@ export function stableRequest(
     lists: new Map(lists),
     subscriptions: subscriptionsOf(body.room_subscriptions, configOf),
     extensions: slidingExtensions(body.extensions),
-    presence: body.set_presence ?? 'online',
+    presence: presenceSetBy(session, body.set_presence),
     signal,
   })
 }

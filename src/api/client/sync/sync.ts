@@ -7,6 +7,7 @@ import { sync } from '../../../services/sync/v3/sync.ts'
 import { getFilter } from '../../../services/users/settings/filters.ts'
 import { queryBoolean, queryInteger } from '../../http/fields.ts'
 import { route } from '../../http/route.ts'
+import { presenceSetBy } from './sync-presence.ts'
 
 /** https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync */
 export const getSync = route({
@@ -36,7 +37,7 @@ export const getSync = route({
         : query['org.matrix.msc4222.use_state_after']
           ? 'org.matrix.msc4222.state_after'
           : undefined,
-      presence: query.set_presence ?? 'online',
+      presence: presenceSetBy(session, query.set_presence),
       streamPosition: session.streamPosition,
       signal,
     })

@@ -9,7 +9,7 @@ import { IMAGE_TYPES } from '../../../infra/media/thumbnails.ts'
 import { findMedia } from '../../../services/lookup/find-media.ts'
 import { thumbnailMedia } from '../../../services/media/thumbnail-media.ts'
 import { uploadMedia } from '../../../services/media/upload-media.ts'
-import { recognizeBrowser } from '../../../services/sign-in/web-sessions.ts'
+import { isUsableSession, recognizeBrowser } from '../../../services/sign-in/web-sessions.ts'
 import { getProfile, setProfileField } from '../../../services/users/profile.ts'
 import type { Profile } from '../../../storage/users/profiles.ts'
 import { route } from '../../http/route.ts'
@@ -63,7 +63,8 @@ export const getAvatar = route({
     const { request, signal } = call
     const { ip, userAgent, raw } = request
     const { session } = await recognizeBrowser(app, { cookie: readCookie(app, raw) ?? '', ip, userAgent })
-    const name = session && !session.isLocked && parseContentUri((await getProfile(app, session.userId)).avatar_url)
+    const name =
+      session && isUsableSession(session) && parseContentUri((await getProfile(app, session.userId)).avatar_url)
     if (!name) throw new NotFoundError('There is no picture')
     const { file } = await findMedia(app, name, { timeoutMs: TIMEOUT_MS, signal })
     const { contentType, ...content } = await thumbnailMedia(app, file, {

@@ -156,6 +156,12 @@ test('a revoked registration token is shown as revoked', async () => {
   expect((await send('/admin/tokens')).text).toContain('Revoked')
 })
 
+test('the page of a remote user leads to what there is about them', async () => {
+  const { send } = await enter({ admin: true })
+  const { status, text } = await send(`/admin/users/${encodeURIComponent('@far:remote.example')}`)
+  expect([status, text]).toEqual([200, expect.stringContaining('/admin/federation?q=remote.example')])
+})
+
 test('an operator, who has no page, is named without a link', () => {
   expect(userLink('command line: root').text).toBe('<span class="id">command line: root</span>')
   expect(userLink('@a:hearth.test').text).toContain('href="/admin/users/%40a%3Ahearth.test"')
@@ -198,6 +204,20 @@ describe('acts', () => {
     expect(entry).toMatchObject({ action, target: userId })
     expect(user).toMatchObject(changed)
     expect((await send(answer.location!)).text).toContain('role="status"')
+  })
+
+  test('a type of user that this page does not know stays as it is', async () => {
+    const by = await enter({ admin: true })
+    const { userId } = await enter()
+    await api.app.database.sql.updateTable('users').set({ user_type: 'tool' }).where('user_id', '=', userId).execute()
+    const path = `/admin/users/${encodeURIComponent(userId)}/edit`
+    expect((await by.send(path)).text).toMatch(/<option value="tool" selected/)
+    const userType = async (fields: Record<string, string>) => {
+      expect((await by.send(path, { csrf: by.csrf, ...fields })).status).toBe(303)
+      return (await findUser(api.app.database, userId))!.user_type
+    }
+    expect(await userType({ name: 'New', type: 'tool' })).toBe('tool')
+    expect(await userType({ name: 'New', type: '' })).toBeNull()
   })
 
   test('what is refused is shown, with what was entered, and not recorded', async () => {

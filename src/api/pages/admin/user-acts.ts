@@ -186,11 +186,13 @@ const edit = actPage({
     const { name, type, types, mails, mailsHint } = texts.admin.user
     const user = await describeUser(app, params.userId)
     const known = user.threepids.flatMap(({ medium, address }) => (medium === 'email' ? [address] : []))
-    const options = Object.entries(types).map(([value, text]) => ({ value, text }))
+    const kinds = Object.entries(types).map(([value, text]) => ({ value, text }))
+    const kind = user.user_type ?? ''
+    const options = Object.hasOwn(types, kind) ? kinds : [...kinds, { value: kind, text: kind }]
     return [
       field(name, { name: 'name', maxlength: 256, value: filled?.get('name') ?? displayNameOf(user) }),
       textarea(mails, { name: 'mails', rows: 3 }, { value: filled?.get('mails') ?? known.join('\n'), hint: mailsHint }),
-      select(type, { name: 'type', options, value: filled?.get('type') ?? user.user_type ?? '' }),
+      select(type, { name: 'type', options, value: filled?.get('type') ?? kind }),
     ]
   },
   async perform(app, visit) {
@@ -198,6 +200,7 @@ const edit = actPage({
     const user = await describeUser(app, params.userId)
     const { threepids } = user
     const displayname = form.get('name') ?? ''
+    const type = form.get('type') ?? ''
     const mails = (form.get('mails') ?? '').split(/\s+/).filter((address) => address !== '')
     const kept = threepids.filter(({ medium, address }) => medium !== 'email' || mails.includes(address))
     const added = mails.filter((mail) => !kept.some(({ address }) => address === mail))
@@ -212,7 +215,8 @@ const edit = actPage({
             ...added.map((address) => ({ medium: 'email', address })),
           ],
         }),
-        user_type: userType.parse(form.get('type')),
+        // Types of other tools stay as they are.
+        ...(type !== (user.user_type ?? '') && { user_type: userType.parse(type) }),
       },
     })
   },

@@ -1,5 +1,5 @@
 import type { App } from '../../../app.ts'
-import type { UserId } from '../../../core/ids.ts'
+import { serverNameOf, type UserId } from '../../../core/ids.ts'
 import { type Html, html } from '../../../core/text/html.ts'
 import { describeUser } from '../../../services/users/administration/describe-user.ts'
 import { findMessageLimit } from '../../../services/users/administration/message-limits.ts'
@@ -10,12 +10,13 @@ import type { RoomMembershipRow } from '../../../storage/schema/rooms.ts'
 import type { DeviceRow } from '../../../storage/schema/users.ts'
 import { ofUser } from '../../admin/admin-fields.ts'
 import { seenText } from '../account/account-page.ts'
+import type { Page } from '../layout.ts'
 import { moment, momentText } from '../moment.ts'
 import { actLinks, doneNotice } from './act-page.ts'
 import { type AdminVisit, adminPage } from './admin-page.ts'
 import { facts, listQuery, numberText, table } from './list.ts'
 import { filesPath } from './media.ts'
-import { auditPath, NOTICES_PATH, REPORTS_PATH, USERS_PATH, userPath } from './paths.ts'
+import { auditPath, FEDERATION_PATH, NOTICES_PATH, REPORTS_PATH, USERS_PATH, userPath } from './paths.ts'
 import { roomLink } from './rooms.ts'
 import { userBadges } from './users.ts'
 
@@ -38,6 +39,7 @@ export const getUserPage = adminPage({
   async handle(visit, app) {
     const { texts, query } = visit
     const { userId } = visit.params
+    if (serverNameOf(userId) !== app.serverName) return remoteUserPage(visit, userId)
     const [user, devices, memberships, limit] = await Promise.all([
       describeUser(app, userId),
       loadDevices(app.database, userId),
@@ -55,6 +57,17 @@ ${await roomsOf(app, visit, memberships)}`
     return { title: displayNameOf(user) || userId, body, back }
   },
 })
+
+/** A user of another server, whose account is there. */
+function remoteUserPage(visit: AdminVisit, userId: UserId): Page {
+  const { sections } = visit.texts.admin
+  const query = `?user=${encodeURIComponent(userId)}`
+  const server = `${FEDERATION_PATH}?q=${encodeURIComponent(serverNameOf(userId))}`
+  const body = html`<p class="id">${userId}</p>
+<p><a href="${server}">${sections.federation}</a> · <a href="${REPORTS_PATH}${query}">${sections.reports}</a> ·
+<a href="${auditPath(userId)}">${sections.audit}</a></p>`
+  return { title: userId, body, back: { path: USERS_PATH, label: sections.users } }
+}
 
 function factsOf(visit: AdminVisit, user: User, rate: string | undefined): Html {
   const { users: words, user: more, sections } = visit.texts.admin

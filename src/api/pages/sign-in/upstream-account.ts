@@ -11,7 +11,7 @@ import {
   registerPerson,
   type UnlinkedPerson,
 } from '../../../services/sign-in/upstream-sign-in.ts'
-import { isRecent } from '../../../services/sign-in/web-sessions.ts'
+import { isRecent, isUsableSession } from '../../../services/sign-in/web-sessions.ts'
 import { alert, field, form } from '../form.ts'
 import { type Page, serviceName } from '../layout.ts'
 import { withContinue } from '../own-path.ts'
@@ -93,7 +93,7 @@ function chosenName({ config }: UpstreamProvider, plan: AccountPlan, name: strin
 
 /** Returns who may link the person to their account: whoever signed in recently, and wanted it if it was said before. */
 function linkableUser(app: App, { session }: AccountVisit, { request }: UnlinkedPerson): UserId | undefined {
-  if (!session || session.isLocked || !isRecent(app, session)) return undefined
+  if (!session || !isUsableSession(session) || !isRecent(app, session)) return undefined
   return request.link_to === null || request.link_to === session.userId ? session.userId : undefined
 }
 

@@ -1,7 +1,11 @@
 import type { Config } from '../../../config.ts'
 import type { RoomId } from '../../../core/ids.ts'
-import type { JsonObject } from '../../../core/pdu.ts'
-import { compilePolicyRules, type PolicyRules, policySubjectOf } from '../../../core/rooms/policy-rules.ts'
+import {
+  compilePolicyRules,
+  createPolicyRules,
+  type PolicyRules,
+  policySubjectOf,
+} from '../../../core/rooms/policy-rules.ts'
 import type { Clock } from '../../../infra/clock.ts'
 import type { Logger } from '../../../infra/logger.ts'
 import type { StreamTail } from '../../../infra/stream-tail.ts'
@@ -37,7 +41,8 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
   if (rooms.length === 0) return { rules: async () => NO_RULES }
   const watched = new Set<string>(rooms)
   let isStale = true
-  let rules: Promise<PolicyRules> | undefined
+  let rules: PolicyRules | undefined
+  let loading: Promise<PolicyRules> | undefined
   let last = { loaded: 0, pause: 0 }
 
   app.stream.subscribe((rows) => {
@@ -47,14 +52,17 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
 
   async function load(): Promise<PolicyRules> {
     const began = app.clock.now()
+    isStale = false
     try {
-      const loaded = await loadRules(app, rooms)
+      rules = await loadRules(app, rooms)
       const now = app.clock.now()
       last = { loaded: now, pause: Math.min(PAUSES * (now - began), LONGEST_PAUSE_MS) }
-      return loaded
+      return rules
     } catch (error) {
       isStale = true
       throw error
+    } finally {
+      loading = undefined
     }
   }
 
@@ -64,38 +72,44 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
   }
 
   return {
-    rules() {
+    async rules() {
       if (rules && (!isStale || isPaused())) return rules
-      isStale = false
-      const loading = load()
-      rules = loading
-      loading.catch(() => {
-        if (rules === loading) rules = undefined
-      })
-      return loading
+      loading ??= load()
+      if (!rules) return loading
+      // Large lists take seconds to load: in the meantime, the rules from before the change hold.
+      loading.catch((error: unknown) => app.logger.warn({ err: error }, 'reload of policy rooms failed, will retry'))
+      return rules
     },
   }
 }
 
 async function loadRules({ database, logger }: Capabilities, rooms: readonly RoomId[]): Promise<PolicyRules> {
-  const found: Rule[] = []
+  const { add, rules } = createPolicyRules()
+  let left = MOST_RULES
   for (const roomId of rooms) {
     const head = await findRoomHead(database, roomId)
-    if (head) await addRulesOf(database, head.state_root, found)
+    if (head) left -= await addRulesOf(database, head.state_root, { add, most: left })
     else logger.warn({ room_id: roomId }, 'policy room unknown: no user of this server has joined it')
   }
-  if (found.length >= MOST_RULES) logger.warn({ most: MOST_RULES }, 'policy rooms have too many rules')
-  const rules = compilePolicyRules(found)
-  if (rules.ignored > 0) logger.warn({ ignored: rules.ignored }, 'policy rules ignored, they have too many wildcards')
+  if (left <= 0) logger.warn({ most: MOST_RULES }, 'policy rooms have too many rules')
+  if (rules.ignored > 0) logger.warn({ ignored: rules.ignored }, 'policy rules ignored, they are too long or too many')
   return rules
 }
 
-type Rule = { type: string; content: JsonObject }
-
-async function addRulesOf(db: Db, root: number, found: Rule[]): Promise<void> {
+/** Adds the rules of a room's state, and returns their number. */
+async function addRulesOf(
+  db: Db,
+  root: number,
+  { add, most }: Pick<ReturnType<typeof createPolicyRules>, 'add'> & { most: number },
+): Promise<number> {
+  let added = 0
   for await (const events of readStateInPieces(db, root, 'rest')) {
-    const rules = events.filter(({ pdu }) => policySubjectOf(pdu.type))
-    found.push(...rules.slice(0, MOST_RULES - found.length).map(({ pdu: { type, content } }) => ({ type, content })))
-    if (found.length >= MOST_RULES) return
+    for (const { pdu } of events) {
+      if (!policySubjectOf(pdu.type)) continue
+      if (added >= most) return added
+      add(pdu)
+      added++
+    }
   }
+  return added
 }

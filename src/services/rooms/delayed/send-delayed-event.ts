@@ -1,5 +1,5 @@
 import type { App } from '../../../app.ts'
-import { MatrixError, NotFoundError, SuspendedError } from '../../../core/errors.ts'
+import { NotFoundError, SuspendedError } from '../../../core/errors.ts'
 import type { EventId } from '../../../core/ids.ts'
 import type { JsonObject } from '../../../core/pdu.ts'
 import { claimDelayedEvent, finaliseDelayedEvent, markDelayedEvent } from '../../../storage/rooms/delayed-events.ts'
@@ -8,7 +8,7 @@ import { findNoticesRoom } from '../../../storage/rooms/server-notices.ts'
 import type { LockedRoom } from '../../../storage/rooms/timeline/locked-room.ts'
 import type { DelayedEventRow } from '../../../storage/schema/delayed-events.ts'
 import { findUser } from '../../../storage/users/users.ts'
-import { ExpiredAccountError, isExpiredAccount } from '../../users/account-validity.ts'
+import { requireNotBarred } from '../../users/account-validity.ts'
 import { sendEvent } from '../sending/send-event.ts'
 import { sendStateLocally } from '../sending/send-state-locally.ts'
 
@@ -40,8 +40,7 @@ export async function sendDelayedEvent(app: App, event: DelayedEventRow, dueBy: 
 async function requireActive(app: App, { user_id: userId, room_id: roomId }: DelayedEventRow) {
   const user = await findUser(app.database, userId)
   if (!user || user.deactivated_ts !== null) throw new NotFoundError('The account does not exist any longer')
-  if (user.locked) throw new MatrixError(401, 'M_USER_LOCKED', 'This account has been locked')
-  if (isExpiredAccount(app, user)) throw new ExpiredAccountError()
+  requireNotBarred(app, user)
   if (user.suspended && (await findNoticesRoom(app.database, userId)) !== roomId) throw new SuspendedError()
   return user
 }

@@ -2,7 +2,7 @@ import type { App } from '../../../app.ts'
 import { isUserId, type RoomId, serverNameOf, type UserId } from '../../../core/ids.ts'
 import { loadMembersWithProfiles } from '../../../storage/rooms/membership/member-profiles.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
-import { loadChangedProfiles, type Profile } from '../../../storage/users/profiles.ts'
+import { type FollowedProfile, loadFollowedProfiles, type Profile } from '../../../storage/users/profiles.ts'
 import { roomMateChanges } from './room-mates.ts'
 import type { SyncViewer } from './sync-room.ts'
 
@@ -38,7 +38,7 @@ export async function allProfiles(
   const mates = await roomMateChanges(app, viewer.userId, { rows: [], joined: new Set(joined), to: 0, others })
   const members = await loadMembersWithProfiles(app.database, whole.roomIds)
   const users = new Set([viewer.userId, ...mates.present, ...members.filter(isWanted)])
-  return readProfiles(app, { fields, changed: new Map(), whole: users })
+  return readProfiles(app, viewer.userId, { fields, changed: new Map(), whole: users })
 }
 
 /**
@@ -71,7 +71,7 @@ export async function profileChanges(
   for (const user of changed.keys()) if (user !== viewer.userId && !mates.present.has(user)) changed.delete(user)
   const users = new Set([...members.filter(isWanted), ...shown.filter((user) => mates.present.has(user))])
   if (!isLazy) for (const user of mates.met) users.add(user)
-  const profiles = await readProfiles(app, { fields, changed, whole: users })
+  const profiles = await readProfiles(app, viewer.userId, { fields, changed, whole: users })
   for (const user of mates.parted) profiles.set(user, null)
   return profiles
 }
@@ -109,6 +109,7 @@ function changedFields(
 /** Reads profiles up to the limit of a response. Instead of changes beyond it, the client forgets what it knows. */
 async function readProfiles(
   app: Reading,
+  own: UserId,
   { fields, changed, whole }: { fields: ProfileFields; changed: ChangedFields; whole: ReadonlySet<UserId> },
 ): Promise<ProfilesNews> {
   const news: ProfilesNews = new Map()
@@ -116,10 +117,12 @@ async function readProfiles(
   let left = app.config.limits.answers.profiles
   for (let start = 0; start < users.length; start += PROFILES_AT_ONCE) {
     const some = users.slice(start, start + PROFILES_AT_ONCE)
-    const profiles = left > 0 ? await loadChangedProfiles(app.database, some) : new Map<UserId, Profile>()
+    const profiles = left > 0 ? await loadFollowedProfiles(app.database, some) : new Map<UserId, FollowedProfile>()
     for (const user of some) {
+      const followed = profiles.get(user)
+      if (followed?.isHidden && user !== own) continue
       const isChanged = changed.has(user)
-      const ofUser = newsOf(profiles.get(user), {
+      const ofUser = newsOf(followed?.profile, {
         fields,
         isWhole: whole.has(user),
         isChanged,
@@ -127,7 +130,7 @@ async function readProfiles(
       })
       left -= ofUser ? JSON.stringify(ofUser).length : 0
       if (left > 0 && ofUser) news.set(user, ofUser)
-      else if (isChanged && (left <= 0 || !profiles.has(user))) news.set(user, null)
+      else if (isChanged && (left <= 0 || !followed)) news.set(user, null)
     }
   }
   return news

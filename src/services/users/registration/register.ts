@@ -5,6 +5,7 @@ import type { EmailAddress } from '../../../core/text/email-address.ts'
 import type { Tx } from '../../../storage/engine/database.ts'
 import { findTokenHolder } from '../../../storage/users/access-tokens.ts'
 import { findUser, lockUser } from '../../../storage/users/users.ts'
+import { isUsableAccount } from '../account-validity.ts'
 import { checkRegistration } from '../check-for-spam.ts'
 import { createUser } from '../create-user.ts'
 import { type LoginDevice, logInDevice } from '../device-login.ts'
@@ -112,7 +113,7 @@ async function answerAgain(
   const tokens = await app.database.write(async (tx) => {
     await lockUser(tx, userId)
     const user = await findUser(tx, userId)
-    const isUnchanged = user?.deactivated_ts === null && !user.locked && user.password_hash === secretHash
+    const isUnchanged = user && isUsableAccount(app, user) && user.password_hash === secretHash
     if (!isUnchanged) throw new ForbiddenError('The account has changed since it was registered')
     return logInDevice(app, tx, { userId, device })
   })
