@@ -16,6 +16,7 @@ import type { ImportContext } from '../services/import/import-step.ts'
 import { checkMas, type MasSource } from '../services/import/mas-source.ts'
 import { ChangedSourceError, runImport, type StepProgress } from '../services/import/run-import.ts'
 import { readExtent } from '../services/import/synapse-extent.ts'
+import { checkProviders } from '../services/import/synapse-providers.ts'
 import { verifyImport } from '../services/import/verify-import.ts'
 import type { Database } from '../storage/engine/database.ts'
 import { migrate } from '../storage/engine/migrate.ts'
@@ -128,7 +129,9 @@ async function act(action: Action, config: Config, source: Source): Promise<numb
   const findings = [
     ...(await checkSynapse(source.databases.main)),
     ...checkTarget(config, source),
-    ...(source.mas ? await checkMas(source.mas) : []),
+    ...(source.mas
+      ? await checkMas(source.mas)
+      : await checkProviders(source.databases.main, config.identity_providers)),
   ]
   if (action !== 'verify') {
     const severity = action === 'import' ? 'error' : 'warning'
@@ -201,7 +204,7 @@ async function tryOut(config: Config, source: Source): Promise<number> {
       target,
       async (database) => {
         await migrate(database)
-        const context = await contextOf(database, source, undefined)
+        const context = await contextOf(config, source, { database, stores: undefined })
         await importAll(context)
         return verifyAll(context)
       },
@@ -215,7 +218,8 @@ async function tryOut(config: Config, source: Source): Promise<number> {
 function withTarget(config: Config, source: Source, action: 'import' | 'verify'): Promise<number> {
   const work = async (database: Database) => {
     await migrate(database)
-    const context = await contextOf(database, source, await openObjectStores(config.media, createLogger(config.log)))
+    const stores = await openObjectStores(config.media, createLogger(config.log))
+    const context = await contextOf(config, source, { database, stores })
     const known = await findImport(database)
     if (action === 'verify') {
       if (known?.finished_ts == null)
@@ -242,9 +246,9 @@ function withTarget(config: Config, source: Source, action: 'import' | 'verify')
 }
 
 async function contextOf(
-  database: Database,
+  { identity_providers: providers }: Config,
   { synapse, databases, mas }: Source,
-  stores: ImportContext['stores'],
+  { database, stores }: Pick<ImportContext, 'database' | 'stores'>,
 ): Promise<ImportContext> {
   let lines = 0
   return {
@@ -255,6 +259,7 @@ async function contextOf(
     synapse,
     ...databases,
     mas,
+    providers,
     extent: await readExtent(databases.main),
     stores,
     now: systemClock.now(),

@@ -2,6 +2,7 @@ import type { UserId } from '../../core/ids.ts'
 import type { JsonObject } from '../../core/pdu.ts'
 import { insertRows } from '../../storage/import/insert-rows.ts'
 import { type ImportStep, rowStep, textOf } from './import-step.ts'
+import { configuredId } from './synapse-providers.ts'
 
 type UserRow = {
   name: UserId
@@ -21,6 +22,7 @@ type UserRow = {
 
 const users = rowStep<UserRow>({
   name: 'users',
+  table: 'users',
   columns: `users.name, password_hash, creation_ts, admin, is_guest, deactivated, user_type, locked, suspended,
     shadow_banned, erased_users.user_id is not null as is_erased, messages_per_second, burst_count`,
   from: `users left join erased_users on erased_users.user_id = users.name
@@ -64,6 +66,7 @@ const profiles = rowStep<{
   fields: string | null
 }>({
   name: 'profiles',
+  table: 'profiles',
   columns: 'users.name as user_id, profiles.displayname, profiles.avatar_url, cast(profiles.fields as text) as fields',
   from: 'profiles join users on users.name = profiles.full_user_id',
   key: ['users.name'],
@@ -83,6 +86,7 @@ const profiles = rowStep<{
 const addresses = rowStep<{ user_id: UserId; medium: string; address: string; validated_at: number; added_at: number }>(
   {
     name: 'addresses',
+    table: 'threepids',
     columns: 'user_id, medium, address, validated_at, added_at',
     from: 'user_threepids join users on users.name = user_id',
     key: ['medium', 'address'],
@@ -103,15 +107,16 @@ const addresses = rowStep<{ user_id: UserId; medium: string; address: string; va
 
 const links = rowStep<{ auth_provider: string; external_id: string; user_id: UserId }>({
   name: 'links to identity providers',
+  table: 'upstream_links',
   columns: 'auth_provider, external_id, user_id',
   from: 'user_external_ids join users on users.name = user_id',
   key: ['auth_provider', 'external_id'],
-  store: (tx, rows, { now }) =>
+  store: (tx, rows, { now, providers }) =>
     insertRows(
       tx,
       'upstream_links',
       rows.map(({ auth_provider, external_id, user_id }) => ({
-        provider_id: providerId(auth_provider),
+        provider_id: configuredId(providers, auth_provider) ?? auth_provider,
         subject: external_id,
         user_id,
         label: external_id,
@@ -120,13 +125,9 @@ const links = rowStep<{ auth_provider: string; external_id: string; user_id: Use
     ),
 })
 
-/** Synapse puts `oidc-` before the `idp_id` of its configuration. */
-function providerId(authProvider: string): string {
-  return authProvider.startsWith('oidc-') ? authProvider.slice('oidc-'.length) : authProvider
-}
-
 const filters = rowStep<{ user_id: UserId; filter_id: number; filter_json: string | Uint8Array }>({
   name: 'filters',
+  table: 'filters',
   columns: 'users.name as user_id, filter_id, filter_json',
   from: 'user_filters join users on users.name = full_user_id',
   key: ['users.name', 'filter_id'],
@@ -146,6 +147,7 @@ type DataRow = { user_id: UserId; type: string; content: string }
 
 const accountData = rowStep<DataRow>({
   name: 'account data',
+  table: 'account_data',
   columns: 'user_id, account_data_type as type, content',
   from: 'account_data join users on users.name = user_id',
   where: "account_data_type <> 'm.push_rules'",
@@ -160,8 +162,11 @@ const accountData = rowStep<DataRow>({
 
 const roomAccountData = rowStep<DataRow & { room_id: string }>({
   name: 'account data of rooms',
+  table: 'account_data',
   columns: 'user_id, room_id, account_data_type as type, content',
   from: 'room_account_data join users on users.name = user_id',
+  // Tags are in a table of their own.
+  where: "account_data_type <> 'm.tag'",
   key: ['user_id', 'room_id', 'account_data_type'],
   store: (tx, rows) =>
     insertRows(
@@ -180,6 +185,7 @@ type TagRow = { user_id: UserId; room_id: string; tag: string; content: string }
 /** The key is that of the rooms: a room's tags are one entry of account data. */
 const tags = rowStep<{ user_id: UserId; room_id: string }>({
   name: 'tagged rooms',
+  table: 'account_data',
   columns: 'user_id, room_id',
   from: '(select distinct user_id, room_id from room_tags join users on users.name = user_id) as tagged',
   key: ['user_id', 'room_id'],
@@ -208,6 +214,7 @@ function tagsOf(rows: readonly TagRow[]): JsonObject {
 
 const noticeRooms = rowStep<{ user_id: UserId; room_id: string }>({
   name: 'rooms of server notices',
+  table: 'server_notice_rooms',
   columns: 'user_id, room_id',
   from: 'room_tags join users on users.name = user_id',
   where: "tag = 'm.server_notice'",
@@ -229,6 +236,7 @@ type RegistrationTokenRow = {
 
 const registrationTokens = rowStep<RegistrationTokenRow>({
   name: 'registration tokens',
+  table: 'registration_tokens',
   columns: 'token, uses_allowed, completed, expiry_time',
   from: 'registration_tokens',
   key: ['token'],

@@ -59,6 +59,7 @@ function destinationsOf(rows: readonly { destination: ServerName }[]) {
 /** A room of which another server has not received the last events, also if it is down: it gets the newest ones. */
 const catchUp = rowStep<{ destination: ServerName; room_id: RoomId }>({
   name: 'rooms that other servers have missed events of',
+  table: 'federation_room_notes',
   columns: 'missed.destination, missed.room_id',
   from: `destination_rooms as missed join destinations on destinations.destination = missed.destination`,
   where: 'missed.stream_ordering > coalesce(last_successful_stream_ordering, 0)',
@@ -119,6 +120,7 @@ const remoteDevices = rowStep<{ user_id: UserId; device_id: DeviceId; content: s
 /** The last change of each user's devices that other servers may have received. */
 const deviceListStreams = rowStep<{ user_id: UserId; stream_id: number }>({
   name: 'positions of device lists',
+  table: 'device_list_streams',
   columns: 'changes.user_id, changes.stream_id',
   from: '(select user_id, max(stream_id) as stream_id from device_lists_outbound_last_success group by user_id) as changes',
   key: ['changes.user_id'],
@@ -168,6 +170,7 @@ type AppserviceRow = { as_id: string; position: number | null }
 /** An application service continues at Synapse's place, or at its first undelivered transaction. */
 const appservices = rowStep<AppserviceRow>({
   name: 'application services',
+  table: 'appservices',
   columns: `states.as_id, (select stream_ordering from appservice_stream_position) as position`,
   from: 'application_services_state as states',
   key: ['states.as_id'],

@@ -21,6 +21,7 @@ const OF_DEVICE = 'join devices on devices.user_id = keys.user_id and devices.de
 
 const devices = rowStep<DeviceRow>({
   name: 'devices',
+  table: 'devices',
   columns: 'devices.user_id, device_id, display_name, creation_ts, last_seen, ip, user_agent',
   from: 'devices join users on users.name = devices.user_id',
   where: OWN_DEVICE,
@@ -45,6 +46,7 @@ const devices = rowStep<DeviceRow>({
 /** Tokens that were replaced are left out: their client has the next one. */
 const refreshTokens = rowStep<{ user_id: UserId; device_id: DeviceId; token: string }>({
   name: 'refresh tokens',
+  table: 'refresh_tokens',
   columns: 'keys.user_id, keys.device_id, keys.token',
   from: `refresh_tokens as keys ${OF_DEVICE}`,
   where: `next_token_id is null and ${OWN_DEVICE}`,
@@ -75,6 +77,7 @@ type TokenRow = {
 /** Tokens with which an administrator acts as another user are left out. */
 const accessTokens = rowStep<TokenRow>({
   name: 'access tokens',
+  table: 'access_tokens',
   columns: `keys.user_id, devices.device_id, keys.token, valid_until_ms,
     case when refresh_tokens.next_token_id is null and devices.device_id is not null then refresh_tokens.token end as refresh_token`,
   from: `access_tokens as keys join users on users.name = keys.user_id
@@ -100,6 +103,7 @@ type KeyRow = { user_id: UserId; device_id: DeviceId; key_json: string }
 
 const deviceKeys = rowStep<KeyRow>({
   name: 'device keys',
+  table: 'device_keys',
   columns: 'keys.user_id, keys.device_id, key_json',
   from: `e2e_device_keys_json as keys ${OF_DEVICE}`,
   where: OWN_DEVICE,
@@ -121,6 +125,7 @@ type OneTimeKeyRow = KeyRow & { algorithm: string; key_id: string }
 
 const oneTimeKeys = rowStep<OneTimeKeyRow>({
   name: 'one-time keys',
+  table: 'one_time_keys',
   columns: 'keys.user_id, keys.device_id, algorithm, key_id, key_json',
   from: `e2e_one_time_keys_json as keys ${OF_DEVICE}`,
   where: OWN_DEVICE,
@@ -131,6 +136,7 @@ const oneTimeKeys = rowStep<OneTimeKeyRow>({
 
 const fallbackKeys = rowStep<OneTimeKeyRow & { used: unknown }>({
   name: 'fallback keys',
+  table: 'fallback_keys',
   columns: 'keys.user_id, keys.device_id, algorithm, key_id, key_json, used',
   from: `e2e_fallback_keys_json as keys ${OF_DEVICE}`,
   where: OWN_DEVICE,
@@ -150,6 +156,7 @@ function oneTimeKey({ user_id, device_id, algorithm, key_id, key_json }: OneTime
 /** Of several keys of a type, the last one counts. */
 const crossSigningKeys = rowStep<{ user_id: UserId; keytype: string; keydata: string }>({
   name: 'cross-signing keys',
+  table: 'cross_signing_keys',
   columns: 'keys.user_id, keytype, keydata',
   from: 'e2e_cross_signing_keys as keys',
   where: `keytype in ('master', 'self_signing', 'user_signing') and stream_id = (select max(stream_id)
@@ -210,6 +217,7 @@ const BACKUP_BYTES = 'length(session_data) + length(room_id) + length(session_id
 
 const keyBackups = rowStep<BackupRow>({
   name: 'key backups',
+  table: 'key_backups',
   columns: `user_id, version, algorithm, auth_data, deleted, etag,
     (select count(*) from e2e_room_keys as keys where keys.user_id = backups.user_id and keys.version = backups.version) as key_count,
     (select cast(sum(${BACKUP_BYTES}) as bigint) from e2e_room_keys as keys
@@ -246,6 +254,7 @@ type BackedUpKeyRow = {
 
 const backedUpKeys = rowStep<BackedUpKeyRow>({
   name: 'backed-up keys',
+  table: 'key_backup_sessions',
   columns: `keys.user_id, keys.version, room_id, session_id, first_message_index, forwarded_count, is_verified,
     session_data`,
   from: `e2e_room_keys as keys join e2e_room_keys_versions as backups
@@ -271,6 +280,7 @@ const backedUpKeys = rowStep<BackedUpKeyRow>({
 
 const dehydratedDevices = rowStep<{ user_id: UserId; device_id: DeviceId; device_data: string | Uint8Array }>({
   name: 'dehydrated devices',
+  table: 'dehydrated_devices',
   columns: 'keys.user_id, keys.device_id, device_data',
   from: `dehydrated_devices as keys ${OF_DEVICE}`,
   where: OWN_DEVICE,

@@ -246,7 +246,7 @@ test('addresses, links to identity providers and registration tokens are those o
     app.database.sql,
   )
   expect(links.rows).toEqual([
-    { provider_id: 'corporate', subject: 's30', label: 'Bob' },
+    { provider_id: 'oidc-corporate', subject: 's30', label: 'Bob' },
     { provider_id: 'other', subject: 's31', label: 'Bob' },
     { provider_id: ulidOfUuid(uuid(32)), subject: 's32', label: 'Bob' },
   ])
@@ -293,7 +293,7 @@ test('personal tokens stay valid, and are listed by their names', async () => {
 test('the check says what is lost, and refuses another or an old database', async () => {
   const texts = (await checkMas(mas)).map(({ text }) => text).join('\n')
   expect(texts).toMatch(/1 users have a password of version 3/)
-  expect(texts).toMatch(/through x\. Add it .* id corporate/)
+  expect(texts).toMatch(/through x\. Add it .* id oidc-corporate/)
   expect(texts).toMatch(/unknown\.test\. Add it/)
   expect(texts).toMatch(/1 OAuth clients authenticate with a secret/)
   await source.query('update _sqlx_migrations set version = 20240101000000')

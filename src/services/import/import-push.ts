@@ -19,6 +19,7 @@ type EnabledRow = { user_name: UserId; rule_id: string; enabled: number }
 
 const pushRules = rowStep<{ user_name: UserId }>({
   name: 'users with push rules',
+  table: 'push_rules',
   columns: 'user_name',
   from: `(select user_name from push_rules union select user_name from push_rules_enable) as concerned
     join users on users.name = user_name`,

@@ -9,6 +9,7 @@ import { type ImportStep, integerOf, rowStep, textOf } from './import-step.ts'
 
 const aliases = rowStep<{ room_alias: string; room_id: RoomId; creator: UserId | null }>({
   name: 'room aliases',
+  table: 'room_aliases',
   columns: 'room_alias, room_id, creator',
   from: 'room_aliases',
   key: ['room_alias'],
@@ -59,6 +60,7 @@ const receipts = rowStep<SynapseReceipt>({
 
 const blocks = rowStep<{ room_id: RoomId; user_id: string }>({
   name: 'blocked rooms',
+  table: 'room_blocks',
   columns: 'room_id, user_id',
   from: 'blocked_rooms',
   key: ['room_id'],
@@ -82,6 +84,7 @@ type ReportRow = {
 
 const eventReports = rowStep<ReportRow>({
   name: 'reports of events',
+  table: 'reports',
   columns: 'received_ts, room_id, event_id, null as target_user_id, user_id, reason, content',
   from: 'event_reports',
   key: ['id'],
@@ -90,6 +93,7 @@ const eventReports = rowStep<ReportRow>({
 
 const roomReports = rowStep<ReportRow>({
   name: 'reports of rooms',
+  table: 'reports',
   columns: 'received_ts, room_id, null as event_id, null as target_user_id, user_id, reason, null as content',
   from: 'room_reports',
   key: ['id'],
@@ -98,6 +102,7 @@ const roomReports = rowStep<ReportRow>({
 
 const userReports = rowStep<ReportRow>({
   name: 'reports of users',
+  table: 'reports',
   columns: 'received_ts, null as room_id, null as event_id, target_user_id, user_id, reason, null as content',
   from: 'user_reports',
   key: ['id'],
@@ -119,6 +124,7 @@ function report(row: ReportRow) {
 
 const directory = rowStep<{ room_id: RoomId; appservice_id: string; network_id: string }>({
   name: 'rooms in directories of third-party networks',
+  table: 'appservice_directory',
   columns: 'room_id, appservice_id, network_id',
   from: 'appservice_room_list',
   key: ['appservice_id', 'network_id', 'room_id'],
@@ -140,6 +146,7 @@ type SubscriptionRow = {
 
 const threadSubscriptions = rowStep<SubscriptionRow>({
   name: 'thread subscriptions',
+  table: 'thread_subscriptions',
   columns: 'user_id, room_id, event_id, subscribed, automatic',
   from: 'thread_subscriptions join users on users.name = user_id',
   key: ['stream_id'],

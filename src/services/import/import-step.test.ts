@@ -9,15 +9,17 @@ import { openSynapseDatabase, type SynapseDatabase } from '../../infra/synapse/s
 import type { Database } from '../../storage/engine/database.ts'
 import { createNidSource } from '../../storage/engine/nids.ts'
 import { continueNumbers } from '../../storage/import/continue-numbers.ts'
+import { moveBookmark } from '../../storage/import/imports.ts'
 import { forgetEvent } from '../../storage/rooms/timeline/events.ts'
 import { createTestDatabase } from '../../testing/test-database.ts'
-import { SIGN_IN_STEPS } from './import-accounts.ts'
+import { ACCOUNT_STEPS, SIGN_IN_STEPS } from './import-accounts.ts'
 import { DELIVERY_STEPS } from './import-delivery.ts'
 import { createRoomStep } from './import-rooms.ts'
 import { ROOM_STEPS } from './import-rooms-beside.ts'
 import { SERVER_STEPS } from './import-server.ts'
 import type { ImportContext, ImportStep } from './import-step.ts'
-import { verifyRooms } from './verify-import.ts'
+import { checkProviders } from './synapse-providers.ts'
+import { compareCounts, verifyRooms } from './verify-import.ts'
 
 /** The columns of Synapse's tables that the steps in these tests read. */
 const SCHEMA = `
@@ -41,6 +43,9 @@ const SCHEMA = `
   create table server_keys_json (server_name text, key_id text, from_server text, ts_added_ms integer,
     ts_valid_until_ms integer, key_json text);
   create table users (name text);
+  create table room_account_data (user_id text, room_id text, account_data_type text, content text);
+  create table room_tags (user_id text, room_id text, tag text, content text);
+  create table user_external_ids (auth_provider text, external_id text, user_id text);
   create table thread_subscriptions (stream_id integer, user_id text, room_id text, event_id text, subscribed, automatic);
   create table delayed_events (delay_id text, user_localpart text, device_id text, delay integer, send_ts integer,
     room_id text, event_type text, state_key text, content text, sticky_duration_ms integer, is_processed);
@@ -91,6 +96,12 @@ beforeAll(async () => {
   add('current_state_events', state)
   add('event_forward_extremities', { event_id: '$2:other.test', room_id: '!old:other.test' })
   add('users', { name: USER })
+  for (const auth_provider of ['oidc-exact', 'oidc-short', 'oidc-absent', 'cas', 'saml'])
+    add('user_external_ids', { auth_provider, external_id: 'x', user_id: USER })
+  const ofRoom = { user_id: USER, room_id: '!old:other.test' }
+  for (const account_data_type of ['m.fully_read', 'm.tag'])
+    add('room_account_data', { ...ofRoom, account_data_type, content: '{}' })
+  add('room_tags', { ...ofRoom, tag: 'u.work', content: '{"order":0.5}' })
   const thread = { user_id: USER, room_id: '!old:other.test', event_id: '$2:other.test' }
   add('thread_subscriptions', { ...thread, stream_id: 1, subscribed: 1, automatic: 0 })
   const delayed = { delay: 5, send_ts: 7, room_id: '!old:other.test', event_type: 'm.x', content: '{}' }
@@ -103,7 +114,15 @@ beforeAll(async () => {
   const extent = { lastOrdering: 2, nidShift: 1, lastPosition: 2 }
   await sql`insert into users (user_id, created_ts) values (${USER}, 0)`.execute(database.sql)
   const numbers = { database, takeNids: createNidSource(), random: systemRandom, extent, now: 0 }
-  context = { ...numbers, main, state: main, serverName: 'hearth.test', note: () => {} } as unknown as ImportContext
+  const providers = ['short', 'oidc-exact', 'exact', 'cas'].map((id) => ({ id }))
+  context = {
+    ...numbers,
+    providers,
+    main,
+    state: main,
+    serverName: 'hearth.test',
+    note: () => {},
+  } as unknown as ImportContext
 })
 afterAll(async () => {
   await main?.close()
@@ -157,6 +176,27 @@ test('registration tokens count as created now', async () => {
   expect(rows).toEqual([{ token: 'a', uses_allowed: 3, uses_completed: 1, created_ts: 0, expires_ts: null }])
 })
 
+test('tags of rooms are not hidden by account data of the same type', async () => {
+  await run(named(ACCOUNT_STEPS, 'account data of rooms'))
+  await run(named(ACCOUNT_STEPS, 'tagged rooms'))
+  const { rows } = await sql`select type, content from account_data order by type`.execute(database.sql)
+  expect(rows).toEqual([
+    { type: 'm.fully_read', content: '{}' },
+    { type: 'm.tag', content: '{"tags":{"u.work":{"order":0.5}}}' },
+  ])
+})
+
+test('links have the id of the configured provider, with or without the prefix of Synapse', async () => {
+  await run(named(SIGN_IN_STEPS, 'links to identity providers'))
+  const { rows } = await sql<{ id: string }>`select provider_id as id from upstream_links order by provider_id`.execute(
+    database.sql,
+  )
+  expect(rows.map(({ id }) => id)).toEqual(['cas', 'oidc-absent', 'oidc-exact', 'saml', 'short'])
+  expect(await checkProviders(main, context.providers)).toEqual([
+    { severity: 'warning', text: expect.stringMatching(/^1 accounts sign in through oidc-absent\. Add it/) },
+  ])
+})
+
 test('thread subscriptions and delayed events of known users continue', async () => {
   await run(named(ROOM_STEPS, 'thread subscriptions'))
   const { rows } = await sql`select user_id, thread_id, subscribed from thread_subscriptions`.execute(database.sql)
@@ -166,6 +206,26 @@ test('thread subscriptions and delayed events of known users continue', async ()
     database.sql,
   )
   expect(delayed.rows).toEqual([{ delay_id: 'user', user_id: USER, device_id: '', since_ts: 2, ready_ts: 7 }])
+})
+
+test('verification counts the stored rows', async () => {
+  const steps = [named(SIGN_IN_STEPS, 'registration tokens'), named(ROOM_STEPS, 'delayed events')]
+  for (const step of steps) {
+    await run(step)
+    const progress = { step: step.name, bookmark: '', is_done: true, rows_stored: 0 }
+    await database.write(async (tx) => moveBookmark(tx, { ...progress, rows_read: await step.count!(context) }))
+  }
+  expect(await compareCounts(context, steps)).toEqual([])
+  await sql`delete from registration_tokens`.execute(database.sql)
+  expect(await compareCounts(context, steps)).toEqual(['table registration_tokens: 1 of 1 rows are missing'])
+})
+
+test('verification accepts computed extremities where Synapse has none', async () => {
+  const none: SynapseDatabase = {
+    ...main,
+    query: async (text, values) => (text.includes('event_forward_extremities') ? [] : main.query(text, values)),
+  }
+  expect((await verifyRooms({ ...context, main: none })).differences).toEqual([])
 })
 
 test.each([

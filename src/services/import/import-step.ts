@@ -1,3 +1,4 @@
+import type { Config } from '../../config.ts'
 import type { ServerName } from '../../core/ids.ts'
 import type { ObjectStores } from '../../infra/object-store/object-stores.ts'
 import type { Random } from '../../infra/random.ts'
@@ -5,6 +6,7 @@ import type { SynapseConfig } from '../../infra/synapse/synapse-config.ts'
 import type { SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
 import type { Database, Tx } from '../../storage/engine/database.ts'
 import type { TakeNids } from '../../storage/engine/nids.ts'
+import type { Tables } from '../../storage/schema/tables.ts'
 import type { MasSource } from './mas-source.ts'
 
 /** The ranges of numbers in Synapse's database. */
@@ -28,6 +30,8 @@ export type ImportContext = {
   state: SynapseDatabase
   /** The Matrix Authentication Service that has the sign-in of users; undefined: Synapse has it, or it is left out. */
   mas: MasSource | undefined
+  /** The identity providers of Hearth's configuration. */
+  providers: Config['identity_providers']
   extent: SynapseExtent
   /** Where files are stored; undefined: they are left out. */
   stores: ObjectStores | undefined
@@ -54,6 +58,8 @@ export type ImportStep = {
   next(context: ImportContext, bookmark: unknown): Promise<ImportBatch | undefined>
   /** Counts the rows of the source; absent: the step has none of its own. */
   count?(context: ImportContext): Promise<number>
+  /** The table of which each row of the source becomes a row; undefined: rows may be left out, or are merged. */
+  table?: keyof Tables | undefined
 }
 
 /** A step that reads rows in order of a unique key. */
@@ -67,6 +73,8 @@ type RowStep<Row, Prepared> = {
   /** Columns of the unique key, none of them null. */
   key: readonly string[]
   size?: number
+  /** As in ImportStep. */
+  table?: keyof Tables
   /** Runs before the transaction, for what it must not wait for. */
   prepare?(rows: Row[], context: ImportContext): Promise<Prepared[]>
   store(tx: Tx, rows: readonly Prepared[], context: ImportContext): Promise<number>
@@ -88,7 +96,7 @@ function pagedStep<Row, Prepared>(
   step: RowStep<Row, Prepared>,
   sourceOf: (context: ImportContext) => SynapseDatabase,
 ): ImportStep {
-  const { name, columns, from, where = 'true', key, size = SIZE, prepare, store } = step
+  const { name, columns, from, where = 'true', key, size = SIZE, table, prepare, store } = step
   const order = key.join(', ')
   const selected = key.map((column, place) => `${column} as bookmark_${place}`).join(', ')
   const after = `(${order}) > (${key.map((_, place) => `$${place + 1}`).join(', ')})`
@@ -96,6 +104,7 @@ function pagedStep<Row, Prepared>(
     `select ${columns}, ${selected} from ${from} where ${condition} order by ${order} limit ${size}`
   return {
     name,
+    table,
     async next(context, bookmark) {
       const source = sourceOf(context)
       const rows =

@@ -4,6 +4,7 @@ import type { MasConfig } from '../../infra/synapse/mas-config.ts'
 import type { SynapseDatabase } from '../../infra/synapse/synapse-database.ts'
 import { hashWithSecret } from '../../infra/users/password-hasher.ts'
 import type { CheckFinding } from './check-synapse.ts'
+import { configuredId } from './synapse-providers.ts'
 
 /** The Matrix Authentication Service (MAS) to which Synapse has delegated sign-in. */
 export type MasSource = {
@@ -99,11 +100,12 @@ export function providerIdOf(
   { id: uuid, issuer, client_id }: MasProvider,
 ): { id: string; isConfigured: boolean } {
   const ulid = ulidOfUuid(uuid)
-  const ofSynapse = config.synapseProviders.get(ulid)?.replace(/^oidc-/, '')
+  const ofSynapse = config.synapseProviders.get(ulid)
   const known =
-    providers.find(({ id }) => id.toUpperCase() === ulid || id === ofSynapse) ??
-    providers.find((each) => each.kind === 'oidc' && each.client_id === client_id && isSame(each.issuer, issuer))
-  return { id: known?.id ?? ofSynapse ?? ulid, isConfigured: known !== undefined }
+    providers.find(({ id }) => id.toUpperCase() === ulid)?.id ??
+    (ofSynapse === undefined ? undefined : configuredId(providers, ofSynapse)) ??
+    providers.find((each) => each.kind === 'oidc' && each.client_id === client_id && isSame(each.issuer, issuer))?.id
+  return { id: known ?? ofSynapse ?? ulid, isConfigured: known !== undefined }
 }
 
 function isSame(one: string, other: string | null): boolean {
