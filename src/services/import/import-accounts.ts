@@ -214,7 +214,6 @@ function tagsOf(rows: readonly TagRow[]): JsonObject {
 
 const noticeRooms = rowStep<{ user_id: UserId; room_id: string }>({
   name: 'rooms of server notices',
-  table: 'server_notice_rooms',
   columns: 'user_id, room_id',
   from: 'room_tags join users on users.name = user_id',
   where: "tag = 'm.server_notice'",
