@@ -168,17 +168,20 @@ function keyIn(text: string): string {
   return `${keyId} ${publicKey}`
 }
 
-/** Returns what shows that Synapse runs. */
-async function signsOfLife({ synapse, databases: { main } }: Source): Promise<string[]> {
+/** Returns what shows that Synapse or MAS runs. */
+export async function signsOfLife({ synapse, databases: { main }, mas }: Source): Promise<string[]> {
   const signs: string[] = []
   for (const { host, port } of synapse.listeners)
     if (await answers(host, port))
       signs.push(`Port ${port} of ${host} answers, on which Synapse listens. Stop Synapse before the import.`)
-  const sessions = await main.countSessions()
-  if (sessions > 0)
-    signs.push(
-      `${sessions} other sessions of Synapse's database user are open. Stop Synapse and all its workers, wherever they run, and other programs that sign in as this user.`,
-    )
+  const servers = [{ name: 'Synapse', database: main }, ...(mas ? [{ name: 'MAS', database: mas.database }] : [])]
+  for (const { name, database } of servers) {
+    const sessions = await database.countSessions()
+    if (sessions > 0)
+      signs.push(
+        `${sessions} other sessions of ${name}'s database user are open. Stop ${name} and all its workers, wherever they run, and other programs that sign in as this user.`,
+      )
+  }
   return signs
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { CommandError } from '../command.ts'
+import { onInterruption } from './on-interruption.ts'
 
 /** Throws CommandError if a file or folder exists already. */
 function requireNew(path: string): void {
@@ -45,19 +46,4 @@ async function createExclusively(partial: string, kind: 'file' | 'folder'): Prom
       `${partial} exists: another command is writing it, or was killed. Wait for it, or delete ${partial}.`,
     )
   }
-}
-
-/** Runs `clean` when the process is told to end, which it then does. Returns a function that takes this back. */
-function onInterruption(clean: () => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  const end = (signal: NodeJS.Signals) => {
-    clean()
-    forget()
-    process.kill(process.pid, signal)
-  }
-  const forget = () => {
-    for (const signal of signals) process.off(signal, end)
-  }
-  for (const signal of signals) process.on(signal, end)
-  return forget
 }

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
 import { hearthV1 } from '../../api/admin/admin-fields.ts'
 import type { Config } from '../../config.ts'
 import { systemClock } from '../../infra/clock.ts'
@@ -8,6 +8,7 @@ import { DataFolderLockedError } from '../../storage/engine/data-folder-lock.ts'
 import type { Database } from '../../storage/engine/database.ts'
 import { withConfiguredDatabase } from '../open-configured.ts'
 import { withRunningServer } from './admin-api.ts'
+import { onInterruption } from './on-interruption.ts'
 
 /**
  * Runs `work`, which reads the whole database, whether or not the server runs, and records `act`. A running server holds
@@ -28,9 +29,12 @@ export async function readDatabase<Result>(
   const folder = copyFolder(config)
   // Refused while another command reads the copy, which therefore stays.
   await withRunningServer(config, ({ request }) => request('POST', hearthV1('/database/copy')))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  const forget = onInterruption(remove)
   try {
     return await withConfiguredDatabase({ ...config, data_dir: folder }, work)
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    remove()
+    forget()
   }
 }

@@ -2,9 +2,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { startClientApi, type TestClient } from '../../testing/client-api.ts'
+import { createTestDatabase } from '../../testing/test-database.ts'
 import { uploadMedia } from '../media/upload-media.ts'
+import { BackupError } from './backup-format.ts'
 import { type Exported, exportServer } from './export-server.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'hearth-export-server-'))
@@ -109,4 +111,17 @@ test('has the hashes of passwords if they are asked for', async () => {
   const { lines } = await exported(true)
   const hashes = lines.filter(({ kind }) => kind === 'password_hash')
   expect(hashes.map(({ password_hash }) => password_hash)).toContain(`phc of ${alice.userId}`)
+})
+
+test('a database that is not of this version is refused before anything is written', async () => {
+  const database = await createTestDatabase()
+  onTestFinished(() => database.close())
+  await sql`delete from kysely_migration where name = (select max(name) from kysely_migration)`.execute(database.sql)
+  const write = vi.fn(async () => {})
+  const exporting = exportServer({
+    ...{ serverName: 'hearth.test', database, clock: api.app.clock, withPasswordHashes: false, media: undefined },
+    ...{ write, report: () => {} },
+  })
+  await expect(exporting).rejects.toThrow(BackupError)
+  expect(write).not.toHaveBeenCalled()
 })

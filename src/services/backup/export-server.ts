@@ -10,8 +10,10 @@ import { EXPORTED_KINDS, readExported, readRoomRoots } from '../../storage/backu
 import { type KeptFile, listFiles } from '../../storage/backup/media-files.ts'
 import { withSnapshot } from '../../storage/backup/snapshot.ts'
 import type { Database, Db } from '../../storage/engine/database.ts'
+import { pendingMigrations } from '../../storage/engine/migrate.ts'
 import { readStateNids } from '../../storage/rooms/timeline/room-state.ts'
 import { loadStateEntries } from '../../storage/rooms/timeline/state-entries.ts'
+import { BackupError } from './backup-format.ts'
 import { spoolLines } from './spool-lines.ts'
 
 /** Where the files of the media are written: a folder, with a name for each that is its SHA-256. */
@@ -45,11 +47,16 @@ const STATE_PIECE = 1000
 
 /**
  * Exports one state of the whole database as lines of JSON, while the server runs, and then the files of the media in
- * it. docs/export.md has the format.
+ * it. docs/export.md has the format. Throws BackupError if the database is empty, or of an older version, and
+ * IncompatibleDatabaseError if it is of a newer one.
  */
 export async function exportServer(source: ExportSource): Promise<Exported> {
   const { database, media, write } = source
   const lines: Exported['lines'] = {}
+  if ((await pendingMigrations(database)).length > 0)
+    throw new BackupError(
+      'The database is empty, or of an older version of Hearth. Start the server once, which upgrades it.',
+    )
   const spooled = await withSnapshot(database, async (db) => {
     await write(allLines(db, source, lines))
     return media && spoolLines(join(media.folder, 'list'), listFiles(db))
