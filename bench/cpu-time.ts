@@ -6,35 +6,49 @@ const TICKS_PER_SECOND = 100
  * Returns the CPU time of some processes and all their descendants so far, in milliseconds, including dead children.
  */
 export function cpuMilliseconds(pids: readonly number[]): number {
-  const parents = new Map<number, number[]>()
-  const own = new Map<number, number>()
+  const ticks = [...withDescendants(pids).values()].reduce((sum, own) => sum + own, 0)
+  return (ticks * 1000) / TICKS_PER_SECOND
+}
+
+/**
+ * Returns the memory of some processes and all their descendants in MiB. What several share, such as the buffers of
+ * PostgreSQL, counts once.
+ */
+export function proportionalMiB(pids: readonly number[]): number {
+  return [...withDescendants(pids).keys()].reduce((sum, pid) => sum + procMiB(`${pid}/smaps_rollup`, 'Pss'), 0)
+}
+
+/** Finds processes and all their descendants, each with its CPU time in ticks. */
+function withDescendants(pids: readonly number[]): Map<number, number> {
+  const children = new Map<number, number[]>()
+  const ticks = new Map<number, number>()
   for (const entry of readdirSync('/proc')) {
     const stat = /^\d+$/.test(entry) && readStat(entry)
     if (!stat) continue
-    own.set(Number(entry), stat.ticks)
-    parents.set(stat.parent, [...(parents.get(stat.parent) ?? []), Number(entry)])
+    ticks.set(Number(entry), stat.ticks)
+    children.set(stat.parent, [...(children.get(stat.parent) ?? []), Number(entry)])
   }
+  const found = new Map<number, number>()
   const pending = [...pids]
-  let ticks = 0
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
-    ticks += own.get(pid) ?? 0
-    pending.push(...(parents.get(pid) ?? []))
+    found.set(pid, ticks.get(pid) ?? 0)
+    pending.push(...(children.get(pid) ?? []))
   }
-  return (ticks * 1000) / TICKS_PER_SECOND
+  return found
 }
 
 /** Returns the resident memory of a process in MiB. */
 export function residentMiB(pid: number): number {
-  return statusMiB(pid, 'VmRSS')
+  return procMiB(`${pid}/status`, 'VmRSS')
 }
 
 /** Returns the peak resident memory of a process in MiB. */
 export function peakMiB(pid: number): number {
-  return statusMiB(pid, 'VmHWM')
+  return procMiB(`${pid}/status`, 'VmHWM')
 }
 
-function statusMiB(pid: number, field: string): number {
-  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+function procMiB(file: string, field: string): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${file}`, 'utf8'))
   return Number(line?.[1] ?? 0) / 1024
 }
 

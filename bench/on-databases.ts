@@ -1,25 +1,23 @@
-import { startHearth } from '../spec-tests/harness/hearth.ts'
-import { startPostgres } from '../testing/postgres.ts'
 import type { Target } from './measure.ts'
+import { type Server, startOnPglite, startOnPostgresql } from './servers.ts'
+
+type MeasureOn<Result> = (target: Target) => Promise<Result>
 
 /** Measures a Hearth of its own on the embedded database. */
-export async function onPglite<Result>(measureOn: (target: Target) => Promise<Result>): Promise<Result> {
-  const hearth = await startHearth()
-  try {
-    return await measureOn({ url: hearth.url, pids: [hearth.pid] })
-  } finally {
-    await hearth.dispose()
-  }
+export function onPglite<Result>(measureOn: MeasureOn<Result>): Promise<Result> {
+  return measured(startOnPglite, measureOn)
 }
 
 /** Measures a Hearth of its own on a PostgreSQL of its own, whose CPU time counts too. */
-export async function onPostgresql<Result>(measureOn: (target: Target) => Promise<Result>): Promise<Result> {
-  const postgres = await startPostgres()
-  const hearth = await startHearth({ databaseUrl: await postgres.createDatabase() })
+export function onPostgresql<Result>(measureOn: MeasureOn<Result>): Promise<Result> {
+  return measured(startOnPostgresql, measureOn)
+}
+
+async function measured<Result>(start: () => Promise<Server>, measureOn: MeasureOn<Result>): Promise<Result> {
+  const server = await start()
   try {
-    return await measureOn({ url: hearth.url, pids: [hearth.pid, postgres.pid] })
+    return await measureOn(server)
   } finally {
-    await hearth.dispose()
-    await postgres.stop()
+    await server.stop()
   }
 }

@@ -11,7 +11,9 @@ import { START_MS } from './hearth.ts'
 
 /** The version that the tests are written against; `setup/install.sh` installs it. */
 const VERSION = '1.163.0'
-const PYTHON = process.env.SYNAPSE_PYTHON ?? join(homedir(), '.cache', 'hearth', `synapse-${VERSION}`, 'bin', 'python')
+/** The Python that has it. */
+export const SYNAPSE_PYTHON =
+  process.env.SYNAPSE_PYTHON ?? join(homedir(), '.cache', 'hearth', `synapse-${VERSION}`, 'bin', 'python')
 
 /** A Synapse in a process of its own, with SQLite. */
 export type TestSynapse = {
@@ -55,7 +57,7 @@ export async function startSynapse(
   let output = ''
 
   async function start(): Promise<void> {
-    child = spawn(PYTHON, ['-m', 'synapse.app.homeserver', '--config-path', configFile], {
+    child = spawn(SYNAPSE_PYTHON, ['-m', 'synapse.app.homeserver', '--config-path', configFile], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -100,15 +102,17 @@ export async function startSynapse(
 }
 
 function requirePython(): void {
-  if (existsSync(PYTHON)) return
-  throw new Error(`There is no Synapse ${VERSION}: ${PYTHON} is missing. spec-tests/setup/install.sh installs it.`)
+  if (existsSync(SYNAPSE_PYTHON)) return
+  throw new Error(
+    `There is no Synapse ${VERSION}: ${SYNAPSE_PYTHON} is missing. spec-tests/setup/install.sh installs it.`,
+  )
 }
 
 /** Runs a script of this folder with Synapse's Python, and returns its output. */
 export function runWithSynapse(script: string, input: string): string {
   requirePython()
   const file = fileURLToPath(new URL(script, import.meta.url))
-  return execFileSync(PYTHON, [file], { input, encoding: 'utf8', maxBuffer: 2 ** 28 })
+  return execFileSync(SYNAPSE_PYTHON, [file], { input, encoding: 'utf8', maxBuffer: 2 ** 28 })
 }
 
 function databaseIn(folder: string): string {
