@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { Config } from '../../../config.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import {
@@ -24,6 +25,8 @@ const NO_RULES = compilePolicyRules([])
 const PAUSES = 10
 /** At most; the clock may be set while the rules are loaded. */
 const LONGEST_PAUSE_MS = 10 * 60_000
+/** How long a check waits for changed rules: the ban of a user who acts next is among them. */
+const WAIT_MS = 1000
 /** Rules of all lists together; further ones are ignored. */
 const MOST_RULES = 500_000
 
@@ -60,7 +63,9 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
       return rules
     } catch (error) {
       isStale = true
-      throw error
+      if (!rules) throw error
+      app.logger.warn({ err: error }, 'reload of policy rooms failed, will retry')
+      return rules
     } finally {
       loading = undefined
     }
@@ -73,12 +78,10 @@ export function createPolicyLists(app: Capabilities): PolicyLists {
 
   return {
     async rules() {
-      if (rules && (!isStale || isPaused())) return rules
+      if (rules && !loading && (!isStale || isPaused())) return rules
       loading ??= load()
-      if (!rules) return loading
       // Large lists take seconds to load: in the meantime, the rules from before the change hold.
-      loading.catch((error: unknown) => app.logger.warn({ err: error }, 'reload of policy rooms failed, will retry'))
-      return rules
+      return rules ? Promise.race([loading, setTimeout(WAIT_MS, rules, { ref: false })]) : loading
     },
   }
 }
