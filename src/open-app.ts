@@ -47,11 +47,11 @@ export type OpenApp = AsyncDisposable & { app: App; stop(): void }
 
 /**
  * Opens and migrates the database and creates the app, without listening. Throws if the data folder is in use or the
- * database is unreachable.
+ * database is unreachable. The log goes to `logOutput`.
  */
-export async function openApp(config: Config): Promise<OpenApp> {
+export async function openApp(config: Config, logOutput: NodeJS.WritableStream = process.stdout): Promise<OpenApp> {
   await using opened = new AsyncDisposableStack()
-  const logger = createLogger(config.log)
+  const logger = createLogger(config.log, logOutput)
   const metrics = createMetrics({
     figures: config.figures.enabled,
     folders: [config.data_dir, config.media.storage_dir],

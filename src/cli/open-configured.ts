@@ -38,13 +38,14 @@ export function actOfCommand({ command, target, details }: CommandAct): AdminAct
   return { actor: `command line: ${operatorName()}`, action: `hearth ${command}`, target, details, address: null }
 }
 
-/** Runs `work` with an App on the migrated database, which logs from `level` on. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */
+/** Runs `work` with an App on the migrated database, which logs to standard error, from `level` on. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */
 export async function withApp<Result>(
   config: Config,
   work: (app: App) => Promise<Result>,
   level: Config['log']['level'] = 'warn',
 ): Promise<Result> {
-  await using opened = await openApp({ ...config, log: { ...config.log, level } })
+  // Standard output has the result, which may be JSON.
+  await using opened = await openApp({ ...config, log: { ...config.log, level } }, process.stderr)
   try {
     return await work(opened.app)
   } catch (error) {
