@@ -6,7 +6,7 @@ import { KNOWN, type KnownRoom } from '../../../storage/schema/sliding-sync.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
 import { type ConnectionState, loadFlaggedRooms, loadKnownRooms } from '../../../storage/sync/sliding-connections.ts'
 import { removedRooms } from '../sections/removed-rooms.ts'
-import { membersIn } from '../sections/sync-profiles.ts'
+import { membersIn, type WholeProfiles } from '../sections/sync-profiles.ts'
 import type { SyncViewer } from '../sections/sync-room.ts'
 import { roomsRead } from '../sections/sync-unread.ts'
 import {
@@ -86,7 +86,7 @@ export async function slidingAnswer(
     ),
     hasLists: request.lists.size > 0,
     stickyRooms: roomsWithSticky(app, plans),
-    profilesOf: shownProfiles({ rooms, plans, flags, shapes: [connection?.shape ?? '', shape] }),
+    profilesOf: () => shownProfiles({ rooms, plans, flags, shapes: [connection?.shape ?? '', shape] }),
     isSent: ({ room_id, event_id }) =>
       rooms.get(room_id)?.timeline?.events.some((event) => event.event_id === event_id) ?? false,
   })
@@ -125,7 +125,7 @@ function shownProfiles({
   plans: readonly SlidingRoomPlan[]
   flags: Pick<ExtensionNews, 'fresh' | 'live'>
   shapes: [string, string]
-}): ExtensionNews['profilesOf'] {
+}): WholeProfiles {
   const areFieldsNew = profilesInShape(before) !== profilesInShape(now)
   const whole = new Set([...fresh(KNOWN.profiles), ...(areFieldsNew ? live(KNOWN.profiles) : [])])
   const isWhole = ({ room, config }: SlidingRoomPlan) =>

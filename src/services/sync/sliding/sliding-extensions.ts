@@ -55,7 +55,8 @@ export type ExtensionNews = {
   hasLists: boolean
   /** The rooms of the response that have sticky events. */
   stickyRooms: ReadonlySet<RoomId>
-  profilesOf: WholeProfiles
+  /** Only called for clients with the extension, as it reads all events of the response. */
+  profilesOf(): WholeProfiles
   /** Whether the timelines of the response have an event. */
   isSent(event: StoredEvent): boolean
 }
@@ -180,10 +181,11 @@ async function threadSubscriptionsResult(
 async function profilesResult(
   app: Reading,
   viewer: SyncViewer,
-  { extensions, from, to, rows, joined, profilesOf: whole }: ExtensionNews,
+  { extensions, from, to, rows, joined, profilesOf }: ExtensionNews,
 ): Promise<ProfilesNews | undefined> {
   if (!extensions.profiles) return undefined
   const fields = extensions.profiles.fields && new Set(extensions.profiles.fields)
+  const whole = profilesOf()
   const user = from === undefined ? await app.sync.connectedUsers.get(viewer.userId) : { joined }
   const profiles =
     from === undefined
