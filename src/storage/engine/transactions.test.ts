@@ -70,6 +70,20 @@ describe.each(['postgresql', 'pglite'])('on %s', (engine) => {
     expect(await kept()).toEqual([1, 2, 3])
   })
 
+  test('a statement sent with the commit that cannot be made takes the others with it', async () => {
+    const broken = async () => {
+      throw new Error('no statement')
+    }
+    const failing = database.write(async (tx) => {
+      tx.sendWithCommit(() => allOf([add(tx, 1), broken()]))
+      await add(tx, 2)
+    })
+    await expect(failing).rejects.toThrow('no statement')
+    expect(await kept()).toEqual([])
+    await database.write((tx) => add(tx, 3))
+    expect(await kept()).toEqual([3])
+  })
+
   test('a statement that starts after the commit was sent fails, and runs in no other transaction', async () => {
     const late = database.write(async (tx) => {
       tx.sendWithCommit(async () => {

@@ -16,8 +16,9 @@ export type Statements = {
   sql: Kysely<Tables>
   /**
    * Runs `work` in a transaction and commits. `last` starts its last statements, which are sent together with the
-   * commit; later ones fail. Within the transaction statements are pipelined: each is sent when it starts, in this order; see `allOf`. `isLazy`:
-   * the commit does not wait for the disk.
+   * commit; later ones fail. If one of them fails before it is sent, nothing is committed. Within the transaction
+   * statements are pipelined: each is sent when it starts, in this order; see `allOf`. `isLazy`: the commit does not
+   * wait for the disk.
    */
   transact<Result, Last>(transaction: {
     isLazy: boolean
@@ -57,16 +58,26 @@ export function onPool(pool: PostgresPool): Statements {
         // Handled below; otherwise the first statement fails with the same error.
         begun.catch(() => {})
         const { bound, end } = boundTo(connection)
-        const result = await work(bound).catch(async (error: unknown) => {
-          await driver.rollbackTransaction(connection).catch(() => {})
+        const undo = async (error: unknown) => {
+          const undone = driver.rollbackTransaction(connection).catch(() => {})
+          end()
+          await undone
           throw error
-        })
-        const sent = [begun, last(bound), driver.commitTransaction(connection)] as const
+        }
+        const result = await work(bound).catch(undo)
+        const lastSent = last(bound)
+        await requireSent(lastSent).catch(undo)
+        const sent = [begun, lastSent, driver.commitTransaction(connection)] as const
         end()
         const [, lastResult] = await allOf(sent)
         return [result, lastResult]
       }),
   }
+}
+
+/** Rejects if statements have failed before any answer can be here: not all were sent, so nothing may be committed. */
+async function requireSent(statements: Promise<unknown>): Promise<void> {
+  await Promise.race([statements, new Promise<void>((resolve) => process.nextTick(resolve))])
 }
 
 /**
@@ -96,13 +107,27 @@ class PromptExecutor extends DefaultQueryExecutor {
 
 /**
  * Waits for statements of a transaction that were pipelined. Throws the error of the first that failed, because later
- * ones fail only as a consequence. Each must start by sending: in an async function, only the part before its first
- * await is sent in order.
+ * ones fail only as a consequence; immediately, if one failed before it was sent. Each must start by sending: in an
+ * async function, only the part before its first await is sent in order.
  */
 export async function allOf<const Sent extends readonly unknown[]>(
   sent: Sent,
 ): Promise<{ -readonly [Place in keyof Sent]: Awaited<Sent[Place]> }> {
-  const answers = await Promise.allSettled(sent)
+  const answers = await Promise.race([Promise.allSettled(sent), unsentOf(sent)])
   for (const answer of answers) if (answer.status === 'rejected') throw answer.reason
   return answers.map((answer) => (answer as PromiseFulfilledResult<unknown>).value) as never
+}
+
+/** Rejects if one fails before any answer can be here; otherwise never settles. */
+function unsentOf(sent: readonly unknown[]): Promise<never> {
+  return new Promise((_, reject) => {
+    let isTurnOver = false
+    process.nextTick(() => {
+      isTurnOver = true
+    })
+    const onFailure = (error: unknown) => {
+      if (!isTurnOver) reject(error)
+    }
+    for (const statement of sent) if (statement instanceof Promise) statement.catch(onFailure)
+  })
 }
