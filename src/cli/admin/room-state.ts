@@ -33,7 +33,7 @@ export const checkStateCommand = defineCommand({
   ],
   async run({ config: configFile, json, peers = '', repair = false }, room) {
     const roomId = named(room, 'room check-state', 'ROOM_ID')
-    const body = { peers: peers.split(',').filter(Boolean), repair }
+    const body = { peers: peers.split(/[\s,]+/).filter(Boolean), repair }
     const check = await withAdminApi(loadConfig({ configFile }), ({ request }) => checkState(request, roomId, body))
     print(check, { json, describe })
     return check.is_right || check.is_repaired ? 0 : IS_WRONG

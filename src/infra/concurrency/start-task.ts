@@ -14,8 +14,8 @@ export function newTaskId({ random }: { random: Random }): string {
 type Capabilities = { database: Database; clock: Clock; random: Random; jobs: Pick<JobRunner, 'begin'> }
 
 /**
- * Stores a task and starts its job without waiting for it, when this process has capacity. `before` runs first in the same transaction; if it throws,
- * there is no task. Returns the ID of the task, and the job.
+ * Stores a task and starts its job without waiting for it, when this process has capacity. `before` runs first in the
+ * same transaction; if it throws, there is no task. Returns the ID of the task, and the job.
  */
 export async function startTask(
   app: Capabilities,

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { RoomId, ServerName } from '../../core/ids.ts'
 import type { Event } from '../../core/pdu.ts'
+import { DeniedServerError } from '../../infra/federation/federation-error.ts'
 import { findMembership, loadRoomMemberships } from '../../storage/rooms/membership/room-memberships.ts'
 import { findRoom } from '../../storage/rooms/room-summary.ts'
 import { loadEventsById } from '../../storage/rooms/timeline/events.ts'
@@ -17,6 +18,7 @@ import {
   REMOTE,
 } from '../../testing/remote-server.ts'
 import { clientOf } from '../../testing/sync-client.ts'
+import { appendEvent } from '../rooms/timeline/append-event.ts'
 import { beginStateCheck, CHECK_ROOM_STATE, findStateCheck, runStateCheck } from './check-room-state.ts'
 
 let app: AppWithRemote
@@ -156,6 +158,35 @@ test('stored members that are not those of the state are set right', async () =>
   expect(await check(roomId)).toMatchObject({ ...right, summary: [] })
 })
 
+test('a state event in the transaction of a repair is counted too', async () => {
+  const { roomId, state, message } = await createSharedRoom(app)
+  const old = await message(ALICE, 'before')
+  await state('m.room.topic', { topic: 'newest' })
+  await run(sql`update room_heads set state_root = ${old.state_after}::bigint where room_id = ${roomId}`)
+  const { other_state_events: counted } = (await findRoom(app.database, roomId))!
+  const later = { type: 'org.example.later', state_key: '', sender: ALICE, content: {} }
+  const { run: runCommand, ...others } = app.rooms
+  const busy: AppWithRemote = {
+    ...app,
+    rooms: {
+      ...others,
+      async run(id, command, options) {
+        const [result] = await Promise.all([
+          runCommand(id, command, options),
+          runCommand(id, (room) => appendEvent(app, room, later)),
+        ])
+        return result
+      },
+    },
+  }
+  const task_id = await beginStateCheck(app, { roomId, peers: [], repairs: true })
+  await runStateCheck(busy, { task_id, room_id: roomId, peers: [], repairs: true })
+  await run(sql`delete from jobs where kind = ${CHECK_ROOM_STATE}`)
+  expect(await findStateCheck(app, task_id)).toMatchObject({ is_repaired: true })
+  expect(await findRoom(app.database, roomId)).toMatchObject({ other_state_events: counted + 1 })
+  expect(await check(roomId)).toMatchObject({ ...right, summary: [] })
+})
+
 test('if no local member may send, the state is repaired without an event', async () => {
   const { roomId, state, message } = await createSharedRoom(app)
   const old = await message(ALICE, 'before')
@@ -198,6 +229,11 @@ test('a peer is compared at an event that it knows, and only differences there a
       ],
     },
   ])
+  app.answerWith(() => {
+    throw new DeniedServerError(REMOTE)
+  })
+  const error = `This server does not federate with ${REMOTE}`
+  expect((await check(roomId)).peers).toMatchObject([{ server: REMOTE, event_id: null, error }])
   app.answerWith(() => undefined)
   expect((await check(roomId)).peers).toMatchObject([{ server: REMOTE, event_id: null, error: expect.any(String) }])
   expect(version.id).toBe('12')

@@ -260,6 +260,20 @@ test('the signing keys are shown, and replaced', async () => {
   expect((await send(path, { csrf })).text).toContain('replaced within the last hour')
 })
 
+test('refused events are shown of one room or all, and of no room if a name is no ID', async () => {
+  const { send } = await enter({ admin: true })
+  const room = '!refused:hearth.test'
+  await api.app.database.write((tx) =>
+    sql`insert into events (event_nid, event_id, room_id, type, sender, origin_server_ts, depth, json, rejected)
+      values (-1, '$refused', ${room}, 'm.room.message', '@spammer:gone.test', 1, 1, '{}', 'rule <5>')`.execute(tx.sql),
+  )
+  const list = async (query: string) => (await send(`/admin/rejected-events${query}`)).text
+  expect(await list('')).toMatch(/rule &(lt|#60);5/)
+  expect(await list(`?room=${encodeURIComponent(room)}`)).toContain('$refused')
+  expect(await list(`?room=${encodeURIComponent(room)}&outcome=soft_failed`)).not.toContain('$refused')
+  expect(await list('?room=kitchen')).not.toContain('$refused')
+})
+
 test('a server that does not respond is shown, and tried again', async () => {
   const { userId, send, csrf } = await enter({ admin: true })
   const now = clock.now()

@@ -20,10 +20,12 @@ export const getRefusedEventsPage = adminPage({
     const { query, texts } = visit
     const { refused: words, sections } = texts.admin
     const roomId = isRoomId(query.room) ? query.room : null
-    const found = await listRefusedEvents(app.database, {
+    const wanted = {
       ...{ roomId, outcome: query.outcome === 'all' ? null : query.outcome },
       ...{ beyond: query.from || null, limit: ON_A_PAGE + 1 },
-    })
+    }
+    const isOfNoRoom = roomId === null && query.room !== ''
+    const found = isOfNoRoom ? [] : await listRefusedEvents(app.database, wanted)
     const events = found.slice(0, ON_A_PAGE)
     const next = found.length > ON_A_PAGE ? events.at(-1)!.event_nid : null
     const options = OUTCOMES.map((value) => ({ value, text: words.outcomes[value] }))
@@ -49,7 +51,7 @@ function columnsOf(visit: AdminVisit): Column<RefusedEvent>[] {
     { title: words.sent, cell: ({ origin_server_ts: ts }) => moment(visit, ts) },
     { title: words.outcome, cell: ({ outcome }) => badge(words.outcomes[outcome]) },
     { title: words.reason, cell: ({ reason }) => html`<span class="text">${reason ?? ''}</span>` },
-    { title: words.type, cell: ({ type }) => html`<code>${type}</code>` },
+    { title: words.type, cell: ({ type }) => html`<code class="id">${type}</code>` },
     { title: words.sender, cell: ({ sender }) => userLink(sender) },
     { title: words.room, cell: ({ room_id: id }) => html`<a href="${roomPath(id)}" class="id">${id}</a>` },
   ]

@@ -79,7 +79,7 @@ const id = (text: string | null) => (text === null ? html`–` : html`<span clas
 function keyColumns(visit: AdminVisit): Column<{ type: string; state_key: string }>[] {
   const { roomState: words } = visit.texts.admin
   return [
-    { title: words.type, cell: ({ type }) => html`<code>${type}</code>` },
+    { title: words.type, cell: ({ type }) => html`<code class="id">${type}</code>` },
     { title: words.stateKey, cell: ({ state_key }) => html`<span class="id">${state_key}</span>` },
   ]
 }

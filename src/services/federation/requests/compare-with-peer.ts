@@ -1,6 +1,6 @@
 import type { App } from '../../../app.ts'
 import type { EventId, ServerName } from '../../../core/ids.ts'
-import { FederationError } from '../../../infra/federation/federation-error.ts'
+import { DeniedServerError, FederationError } from '../../../infra/federation/federation-error.ts'
 import { findEventNids } from '../../../storage/rooms/timeline/event-nids.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { type LockedRoom, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
@@ -66,7 +66,8 @@ export async function compareWithPeer(
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
       // Only a peer that answers can know another event.
-      if (error.status !== 404 && error.status !== 403) return failed(error.message)
+      if (error instanceof DeniedServerError || (error.status !== 404 && error.status !== 403))
+        return failed(error.message)
       wanted = [...wanted, ...event.prev_event_ids]
     }
   }

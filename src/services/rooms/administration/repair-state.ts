@@ -45,17 +45,14 @@ export async function repairState(
   room.head = { ...head, state_root: compared.root }
   const isSent = await sendCarrier(app, room, { before, changes: compared.changes })
   if (!isSent) await carrySilently(room, compared.changes)
-  room.writes.push((tx) => storeRest(app, tx, { room, replay, root: compared.root }))
+  room.writes.push((tx) => storeRest(app, tx, room, replay))
 }
 
-async function storeRest(
-  { serverName }: App,
-  tx: Tx,
-  { room, replay, root }: { room: LockedRoom; replay: Replay; root: number },
-): Promise<void> {
+/** Later commands of the transaction may have changed the room further: the counts are those of its head now. */
+async function storeRest({ serverName }: App, tx: Tx, room: LockedRoom, replay: Replay): Promise<void> {
   const roomId = roomIdOf(room)
   await storeRecomputedStates(tx, roomId, [...replay.changed.values()])
-  const others = await readStateNids(tx, root, 'rest', overlayOf(room))
+  const others = await readStateNids(tx, headOf(room).state_root, 'rest', overlayOf(room))
   await recountMembers(tx, serverName, roomId)
   await recountRoomServers(tx, serverName, [roomId])
   await updateOtherStateCount(tx, roomId, others.length)
