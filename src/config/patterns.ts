@@ -11,12 +11,18 @@ export const patterns = z
   )
   .prefault([])
 
+/** With these, a glob matches no server: ports and final dots are no part of the compared names, which are ASCII. */
+const UNMATCHED = /[^!-~]|^[^[].*:[\d*?]*$|\]:|\.$/
+const servers = patterns.refine((globs) => !globs.some((glob) => UNMATCHED.test(glob)), {
+  error: 'has a name that is no server: write names without port and final dot, in ASCII (xn--…)',
+})
+
 /** The setting for servers that are allowed or denied; `what` they may do. */
 export function serverLists(what: string) {
   return z
     .strictObject({
-      allow: patterns.describe('The only servers that are allowed, as globs such as *.example.org; empty: all.'),
-      deny: patterns.describe('Servers that are denied, as globs.'),
+      allow: servers.describe('The only servers that are allowed, as globs such as *.example.org; empty: all.'),
+      deny: servers.describe('Servers that are denied, as globs.'),
     })
     .prefault({})
     .describe(what)
