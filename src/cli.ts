@@ -1,7 +1,6 @@
 import { type Command, CommandError, commandHelp, UsageError } from './cli/command.ts'
-import { explainError } from './cli/explain-error.ts'
+import { ConfigError } from './config/config-error.ts'
 import { nearest } from './config/nearest.ts'
-import { ConfigError } from './config.ts'
 import { HEARTH_VERSION } from './infra/hearth-version.ts'
 
 type Entry = { summary: string; load(): Promise<Command> }
@@ -216,7 +215,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   try {
     return await dispatch(words)
   } catch (error) {
-    console.error(explain(error))
+    console.error(await explain(error))
     return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
   }
 }
@@ -294,8 +293,10 @@ function summaries(lines: (readonly [name: string, summary: string])[]): string 
 }
 
 /** Renders errors that the operator can fix as one line, bugs with their stack. */
-function explain(error: unknown): string {
+async function explain(error: unknown): Promise<string> {
   if (error instanceof ConfigError) return `Hearth cannot use this configuration:\n${error.message}`
   if (error instanceof UsageError || error instanceof CommandError) return error.message
+  // Loaded late: it needs much memory, and the supervisor of several processes needs little.
+  const { explainError } = await import('./cli/explain-error.ts')
   return explainError(error) ?? `This is a bug in Hearth: ${(error as Error).stack ?? error}`
 }

@@ -2,15 +2,16 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import type { z } from 'zod'
 import { type Config, completeConfig } from './config/complete.ts'
+import { ConfigError } from './config/config-error.ts'
 import { applyEnvironment, CONFIG_FILE_VARIABLE, type Environment } from './config/environment.ts'
 import { type ConfigTree, readConfigFile, whyUnreadable } from './config/file.ts'
 import { readJwtKey } from './config/jwt.ts'
-import { ConfigError, describeIssue, type Locate, problemAt } from './config/problems.ts'
+import { describeIssue, type Locate, problemAt } from './config/problems.ts'
 import { configSchema } from './config/schema.ts'
 
 export type { Config, ListenerConfig } from './config/complete.ts'
+export { ConfigError } from './config/config-error.ts'
 export type { CasProviderConfig, OidcProviderConfig, ProviderConfig } from './config/identity-providers.ts'
-export { ConfigError } from './config/problems.ts'
 
 /**
  * Reads the configuration: the file named here or in HEARTH_CONFIG, if any, overridden by the HEARTH_ variables. Throws

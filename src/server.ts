@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { serveUpgrades } from './api/client/sync/upgrades.ts'
 import { endpointsFor } from './api/endpoints.ts'
 import { createHttpApp } from './api/http/http-app.ts'
-import { closeServer, listen } from './api/http/http-server.ts'
+import { closeServer, drainServer, listen, trackResponses } from './api/http/http-server.ts'
 import type { App } from './app.ts'
 import type { Config, ListenerConfig } from './config.ts'
 import type { Logger } from './infra/logger.ts'
@@ -34,6 +34,8 @@ export type RunningServer = {
   addresses: { bind: string; port: number; tls: boolean }[]
   logger: Logger
   metrics: Metrics
+  /** Stops accepting connections, and serves those that clients keep for up to two seconds; then `close` it. */
+  drain(): Promise<void>
   /** Stops gracefully: waiting requests are answered, writes finish, then the database closes. */
   close(): Promise<void>
 }
@@ -53,16 +55,20 @@ export async function startServer(config: Config): Promise<RunningServer> {
   running.defer(stop)
   await prepareNoticesUser(app)
   const addresses: RunningServer['addresses'] = []
+  const drains: (() => Promise<void>)[] = []
   for (const listener of config.listeners) {
     const server = await openListener(app, listener)
     listeners.defer(() => closeServer(server))
+    const responses = trackResponses(server)
+    drains.push(() => drainServer(server, responses))
     const { port } = server.address() as AddressInfo
     addresses.push({ bind: listener.bind, port, tls: listener.tls !== undefined })
   }
   await startWorkers(app, (worker) => workers.defer(() => worker.stop()))
   const started = running.move()
   const { logger, metrics } = app
-  return { addresses, logger, metrics, close: () => started.disposeAsync() }
+  const drain = async () => void (await Promise.all(drains.map((each) => each())))
+  return { addresses, logger, metrics, drain, close: () => started.disposeAsync() }
 }
 
 async function openListener(app: App, listener: ListenerConfig): Promise<Server> {

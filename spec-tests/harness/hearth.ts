@@ -36,6 +36,8 @@ export type HearthOptions = {
   databaseUrl?: string
   /** Further keys of the configuration file. */
   config?: Record<string, unknown>
+  /** How many processes one supervisor runs; needs PostgreSQL. Default: one process without a supervisor. */
+  processes?: number
   /** Arguments for node itself, such as `--cpu-prof`. */
   nodeArguments?: string[]
   serverName?: string
@@ -69,7 +71,8 @@ export async function startHearth(options: HearthOptions = {}): Promise<TestHear
   let output = ''
 
   async function start(): Promise<void> {
-    child = spawn(PROGRAM, ['start', '--config', configFile], {
+    const processes = options.processes === undefined ? [] : ['--processes', String(options.processes)]
+    child = spawn(PROGRAM, ['start', '--config', configFile, ...processes], {
       cwd: ROOT,
       env: { ...process.env, ...(options.nodeArguments && { NODE_OPTIONS: options.nodeArguments.join(' ') }) },
       stdio: ['ignore', 'pipe', 'pipe'],

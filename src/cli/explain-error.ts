@@ -33,7 +33,8 @@ export function explainError(error: unknown): string | undefined {
   const { code, syscall, address, port, path, message } = error as SystemError
   const advice = DATABASE_ADVICE[String(code)]
   if (advice) return `PostgreSQL refuses: ${message}. ${advice}`
-  if (syscall === 'listen') return explainListen(String(code), `${address}:${port}`)
+  // 'bind': the supervisor of several processes listens for them.
+  if (syscall === 'listen' || syscall === 'bind') return explainListen(String(code), `${address}:${port}`)
   if (syscall === 'connect' || syscall === 'getaddrinfo') {
     return `Cannot reach PostgreSQL: ${message}. Check that it runs and that database.url is right.`
   }

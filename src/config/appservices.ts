@@ -2,8 +2,9 @@ import { z } from 'zod'
 import type { Appservice } from '../core/appservice.ts'
 import { isUserId, type ServerName, type UserId } from '../core/ids.ts'
 import { withoutTrailingSlashes } from '../core/text/trailing-slashes.ts'
+import { ConfigError } from './config-error.ts'
 import { readConfigFile } from './file.ts'
-import { ConfigError, describeIssue, type Locate, problemAt } from './problems.ts'
+import { describeIssue, type Locate, problemAt } from './problems.ts'
 
 const namespace = z
   .looseObject({

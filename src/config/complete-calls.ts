@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { z } from 'zod'
 import type { calls } from './calls.ts'
+import { ConfigError } from './config-error.ts'
 import { whyUnreadable } from './file.ts'
-import { ConfigError, type Locate, problemAt } from './problems.ts'
+import { type Locate, problemAt } from './problems.ts'
 
 type Parsed = z.output<typeof calls>
 

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import type { z } from 'zod'
-import { ConfigError, type Locate, problemAt } from './problems.ts'
+import { ConfigError } from './config-error.ts'
+import { type Locate, problemAt } from './problems.ts'
 import { readSecret } from './read-secret.ts'
 import type { s3 } from './s3.ts'
 import type { configSchema } from './schema.ts'

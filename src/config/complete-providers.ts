@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { ConfigError } from './config-error.ts'
 import { whyUnreadable } from './file.ts'
 import type { ParsedProvider, ProviderConfig } from './identity-providers.ts'
-import { ConfigError, type Locate, problemAt } from './problems.ts'
+import { type Locate, problemAt } from './problems.ts'
 
 /** Reads the files with secrets. Throws ConfigError for these, and for an id that two providers have. */
 export function completeProviders(parsed: readonly ParsedProvider[], locate: Locate): ProviderConfig[] {

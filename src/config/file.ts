@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isCollection, isMap, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import { ConfigError, type Locate } from './problems.ts'
+import { ConfigError } from './config-error.ts'
+import type { Locate } from './problems.ts'
 
 export type ConfigTree = { [key: string]: unknown }
 

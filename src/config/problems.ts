@@ -5,17 +5,6 @@ import { nearest } from './nearest.ts'
 /** Returns the source of the value at a path, such as `hearth.yaml:12` or the name of an environment variable. */
 export type Locate = (path: readonly PropertyKey[]) => string
 
-/**
- * The configuration is invalid. The message has one line for each problem, with its source and key; it never contains a
- * secret.
- */
-export class ConfigError extends Error {
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'))
-    this.name = 'ConfigError'
-  }
-}
-
 /** Returns one line about a value, such as "hearth.yaml:3: log.level: expected …". */
 export function problemAt(locate: Locate, path: readonly PropertyKey[], message: string): string {
   return `${locate(path)}: ${path.join('.')}: ${message}`

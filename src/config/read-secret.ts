@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { ConfigError } from './config-error.ts'
 import { whyUnreadable } from './file.ts'
-import { ConfigError, type Locate, problemAt } from './problems.ts'
+import { type Locate, problemAt } from './problems.ts'
 
 /** Returns the secret in a file that a key names. Throws ConfigError if it is unreadable or empty. */
 export function readSecret(file: string, locate: Locate, key: readonly string[]): string {

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { type DestinationStream, type LoggerOptions, pino, stdSerializers } from 'pino'
 import type { Config } from '../config.ts'
 import { prettyLine } from './pretty-log.ts'
@@ -28,12 +29,12 @@ const PATH_SECRET =
 
 /**
  * Writes to standard output, or to `destination`. Hides the values of secret keys, up to three levels deep, and secrets
- * in texts: URLs, forms, JSON and headers.
+ * in texts: URLs, forms, JSON and headers. A process of several under one supervisor adds its `pid`.
  */
 export function createLogger(log: Config['log'], destination: DestinationStream = process.stdout): Logger {
   const options: LoggerOptions = {
     level: log.level,
-    base: null,
+    base: cluster.isWorker ? { pid: process.pid } : null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (level) => ({ level }), log: (fields) => hideSecrets(fields, DEPTH) },
     serializers: { err: errorSerializer },
