@@ -38,7 +38,10 @@ export function actOfCommand({ command, target, details }: CommandAct): AdminAct
   return { actor: `command line: ${operatorName()}`, action: `hearth ${command}`, target, details, address: null }
 }
 
-/** Runs `work` with an App on the migrated database, which logs to standard error, from `level` on. A MatrixError becomes a CommandError. Throws DataFolderLockedError when a server uses the embedded database. */
+/**
+ * Runs `work` with an App on the migrated database, which logs to standard error, from `level` on. A MatrixError becomes
+ * a CommandError. Throws DataFolderLockedError when a server uses the embedded database.
+ */
 export async function withApp<Result>(
   config: Config,
   work: (app: App) => Promise<Result>,

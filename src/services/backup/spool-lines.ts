@@ -8,7 +8,10 @@ export type SpooledLines = {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Stores lines, without line breaks in them, in a file that has no name any more: it ends with the process at the latest. */
+/**
+ * Stores lines, without line breaks in them, in a file that has no name any more: it ends with the process at the
+ * latest.
+ */
 export async function spoolLines(path: string, groups: AsyncIterable<readonly string[]>): Promise<SpooledLines> {
   const file = await open(path, 'w+', 0o600)
   try {
