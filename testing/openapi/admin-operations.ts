@@ -116,7 +116,7 @@ const ADMIN: Readonly<Record<string, string>> = {
   'GET /_synapse/admin/v1/statistics/database/rooms': '',
   'GET /_synapse/admin/v1/background_updates/status': '',
   'GET /_synapse/admin/v1/background_updates/enabled': '',
-  'POST /_synapse/admin/v1/background_updates/enabled': 'enabled:boolean!',
+  'POST /_synapse/admin/v1/background_updates/enabled': 'enabled:boolean',
   'GET /_synapse/admin/v1/scheduled_tasks ?action_name ?resource_id ?status ?max_timestamp': '',
   'GET /_synapse/admin/v1/server_version': '',
   'POST /_synapse/admin/v1/account_validity/validity': 'user_id:string! expiration_ts:integer',
