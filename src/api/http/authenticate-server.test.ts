@@ -11,7 +11,8 @@ async function askedFor(ip: string, origin: string): Promise<string | undefined>
     asked.push(...wanted)
     return wanted.map(() => undefined)
   }
-  const app = { serverName: 'us', clock: { now: () => 0 }, keyRing: { find } } as unknown as App
+  const config = { federation: { servers: { allow: [], deny: [] } } }
+  const app = { serverName: 'us', config, clock: { now: () => 0 }, keyRing: { find } } as unknown as App
   const header = `X-Matrix origin=${origin},destination=us,key="ed25519:a",sig="c2ln"`
   const request = { headersDistinct: { authorization: [header] } } as unknown as IncomingMessage
   await expect(receiveSigned(app, request, ip)).rejects.toMatchObject({ errcode: 'M_UNAUTHORIZED' })
