@@ -109,7 +109,7 @@ async function continueConnection(app: Capabilities, request: SlidingRequest): P
     for (;;) {
       waker.reset()
       const to = app.stream.position()
-      const news = await newsOf(app, { user, from: pos.position, to })
+      const news = await newsOf(app, request, { user, from: pos.position, to })
       const left = deadline - app.clock.now()
       const isOver = hasToEnd || left <= 0 || request.signal.aborted
       if (isOver || news.rows.length > 0 || !knowsAll(request, connection, pos.position)) {
@@ -160,11 +160,13 @@ function isStillAt(
 
 async function newsOf(
   app: Capabilities,
+  { extensions }: SlidingRequest,
   { user, from, to }: { user: ConnectedUser; from: number; to: number },
 ): Promise<SlidingNews> {
   // The user's rooms as of `to`, read before any await, since the stream updates them.
   const { rooms: present, joined } = user
-  return { from, to, joined, rows: await rowsOf(app, { user, from, to, joined, present }) }
+  const followsProfiles = extensions.profiles !== undefined
+  return { from, to, joined, rows: await rowsOf(app, { user, from, to, joined, present, followsProfiles }) }
 }
 
 /** Returns whether only new rows can change the response: the request is the same as before, and was answered. */

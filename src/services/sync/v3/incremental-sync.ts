@@ -58,7 +58,8 @@ export async function incrementalSync(
   // The user's rooms as of `to`, read before any await, since the stream updates them.
   const present = user.rooms
   const { joined, sent } = shownRooms(viewer, user, { partial, lastRoom })
-  const rows = await rowsOf(app, { user, from, to, joined, present })
+  const followsProfiles = viewer.filter.profileFields.size > 0
+  const rows = await rowsOf(app, { user, from, to, joined, present, followsProfiles })
   const isBehind = (acknowledged !== undefined && acknowledged < from) || stickyFrom !== undefined
   const presences = await app.stream.presencesBetween(from, to)
   const isQuiet = rows.length === 0 && presences.length === 0
@@ -196,7 +197,10 @@ function addFirstRooms(synced: SyncedRooms, more: FirstRooms): void {
   addRooms(synced, { ...more, leave })
 }
 
-/** Returns the rows that concern the user: of the user, of joined rooms, and of rooms left since. */
+/**
+ * Returns the rows that concern the user: of the user, of joined rooms, and of rooms left since. Changes of profiles,
+ * which all who share a room get, are only among them for a client that follows profiles.
+ */
 export async function rowsOf(
   app: Pick<App, 'stream'>,
   {
@@ -205,23 +209,25 @@ export async function rowsOf(
     to,
     joined,
     present,
+    followsProfiles = false,
   }: {
     user: ConnectedUser
     from: number
     to: number
     joined: ReadonlySet<RoomId>
     present: ReadonlyMap<RoomId, unknown>
+    followsProfiles?: boolean
   },
 ): Promise<StreamRow[]> {
   const rows = await app.stream.rowsBetween({ from, to, roomIds: joined, userId: user.userId })
   const left = new Set<RoomId>()
   for (const row of rows) if (isOfState(row) && row.room_id !== null && !present.has(row.room_id)) left.add(row.room_id)
-  const own = rows.filter((row) => !(isOfState(row) && left.has(row.room_id!)))
-  if (left.size === 0) return own.filter((row) => row.kind !== 'account_data' || row.user_id === user.userId)
+  const isWanted = ({ kind, user_id }: StreamRow) =>
+    (kind !== 'account_data' || user_id === user.userId) && (kind !== 'profile' || followsProfiles)
+  const own = rows.filter((row) => isWanted(row) && !(isOfState(row) && left.has(row.room_id!)))
+  if (left.size === 0) return own
   const ofLeft = await app.stream.rowsBetween({ from, to, roomIds: left, userId: '' })
-  return [...own, ...ofLeft.filter(isOfState)].filter(
-    (row) => row.kind !== 'account_data' || row.user_id === user.userId,
-  )
+  return [...own, ...ofLeft.filter(isOfState)]
 }
 
 function isOfState({ kind }: StreamRow): boolean {

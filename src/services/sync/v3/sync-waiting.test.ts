@@ -2,11 +2,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pollUntil } from '../../../../testing/poll-until.ts'
 import type { UserId } from '../../../core/ids.ts'
 import { appendToStream } from '../../../storage/engine/stream-append.ts'
+import { storeProfile } from '../../../storage/users/profiles.ts'
 import { createTestApp, type TestApp } from '../../../testing/create-test-app.ts'
 import { ALICE, BOB, CAROL, createReadingRoom, PEOPLE } from '../../../testing/reading-room.ts'
 import { bodies, clientOf, named, type SyncBody } from '../../../testing/sync-client.ts'
 import { setTyping } from '../../rooms/sending/typing.ts'
 import { putAccountData } from '../../users/settings/account-data.ts'
+import { rowsOf } from './incremental-sync.ts'
 
 let app: TestApp
 beforeAll(async () => {
@@ -82,6 +84,20 @@ test('so do typing, account data, invites, joins elsewhere and kicks', async () 
   expect(message.hasEnded()).toBe(false)
   await room.member(BOB, 'join')
   await message.answer
+})
+
+test('changes of profiles in rooms are only news for clients that follow profiles', async () => {
+  const room = await createReadingRoom(app)
+  await room.member(BOB, 'join')
+  const user = await app.sync.connectedUsers.get(BOB)
+  const from = await app.stream.refresh()
+  const change = { userId: ALICE, profile: { 'm.tz': 'UTC' }, changedField: 'm.tz' }
+  await app.database.write((tx) => storeProfile(tx, change))
+  const span = { user, from, to: await app.stream.refresh(), joined: user.joined, present: user.rooms }
+  expect(await rowsOf(app, span)).toEqual([])
+  expect(await rowsOf(app, { ...span, followsProfiles: true })).toContainEqual(
+    expect.objectContaining({ kind: 'profile', room_id: room.roomId, user_id: ALICE, detail: 'm.tz' }),
+  )
 })
 
 test('events that the filter drops wake no sync and make no gap', async () => {
