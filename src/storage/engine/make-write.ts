@@ -47,6 +47,7 @@ export function makeWrite(
       isLazy,
       work: begin,
       last: (transaction) => sendLast(transaction, final, streamRows),
+      mayLack: () => final.length > 0,
     })
     for (const hook of hooks) runHook(() => hook({ lastPosition }))
     if (lastPosition !== undefined) {

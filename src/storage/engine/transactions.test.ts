@@ -5,6 +5,7 @@ import { startPostgres, type TestPostgres } from '../../../testing/postgres.ts'
 import { createTestDatabase } from '../../testing/test-database.ts'
 import type { Database, Tx } from './database.ts'
 import { openDatabase } from './open-database.ts'
+import { appendToStream } from './stream-append.ts'
 import { allOf } from './transactions.ts'
 
 let postgres: TestPostgres
@@ -141,6 +142,8 @@ test('the begin goes with the first statements, and the commit with the last', a
   await database.write(async (tx) => {
     await allOf([divide(tx, 1), divide(tx, 2), divide(tx, 3)])
     await divide(tx, 4)
+    tx.sendWithCommit(() => allOf([divide(tx, 5), divide(tx, 6)]))
+    appendToStream(tx, { kind: 'profile' })
   })
   expect(exchanges).toHaveBeenCalledTimes(3)
   exchanges.mockRestore()

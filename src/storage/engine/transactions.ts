@@ -16,14 +16,15 @@ export type Statements = {
   sql: Kysely<Tables>
   /**
    * Runs `work` in a transaction and commits. `last` starts its last statements, which are sent together with the
-   * commit; later ones fail. If one of them fails before it is sent, nothing is committed. Within the transaction
-   * statements are pipelined: each is sent when it starts, in this order; see `allOf`. `isLazy`: the commit does not
-   * wait for the disk.
+   * commit; later ones fail. `mayLack`: whether one of them may fail before it is sent; then nothing is committed. Within
+   * the transaction statements are pipelined: each is sent when it starts, in this order; see `allOf`. `isLazy`: the
+   * commit does not wait for the disk.
    */
   transact<Result, Last>(transaction: {
     isLazy: boolean
     work: (sql: Kysely<Tables>) => Promise<Result>
     last: (sql: Kysely<Tables>) => Promise<Last>
+    mayLack: () => boolean
   }): Promise<[Result, Last]>
 }
 
@@ -52,7 +53,7 @@ export function onPool(pool: PostgresPool): Statements {
 
   return {
     sql,
-    transact: ({ isLazy, work, last }) =>
+    transact: ({ isLazy, work, last, mayLack }) =>
       sql.getExecutor().provideConnection(async (connection) => {
         const begun = connection.executeQuery(isLazy ? BEGIN_LAZILY : BEGIN)
         // Handled below; otherwise the first statement fails with the same error.
@@ -65,19 +66,38 @@ export function onPool(pool: PostgresPool): Statements {
           throw error
         }
         const result = await work(bound).catch(undo)
-        const lastSent = last(bound)
-        await requireSent(lastSent).catch(undo)
-        const sent = [begun, lastSent, driver.commitTransaction(connection)] as const
-        end()
-        const [, lastResult] = await allOf(sent)
+        const commit = () => {
+          const committed = driver.commitTransaction(connection)
+          end()
+          return committed
+        }
+        const start = () => last(bound)
+        const [, lastResult] = await (mayLack()
+          ? commitIfSent({ begun, start, commit, undo })
+          : allOf([begun, start(), commit()]))
         return [result, lastResult]
       }),
   }
 }
 
-/** Rejects if statements have failed before any answer can be here: not all were sent, so nothing may be committed. */
-async function requireSent(statements: Promise<unknown>): Promise<void> {
-  await Promise.race([statements, new Promise<void>((resolve) => process.nextTick(resolve))])
+type Ending<Last> = {
+  begun: Promise<unknown>
+  start: () => Promise<Last>
+  commit: () => Promise<unknown>
+  undo: (error: unknown) => Promise<never>
+}
+
+/** Starts the last statements, and commits unless one of them has failed in this turn: not all were sent then. */
+function commitIfSent<Last>({ begun, start, commit, undo }: Ending<Last>): Promise<readonly [unknown, Last, unknown]> {
+  return new Promise((resolve) => {
+    let failure: { error: unknown } | undefined
+    // Requested before the statements: the tick that they request ends the write in which the commit is to go.
+    process.nextTick(() => resolve(failure ? undo(failure.error) : allOf([begun, last, commit()])))
+    const last = start()
+    last.catch((error: unknown) => {
+      failure = { error }
+    })
+  })
 }
 
 /**
