@@ -1,9 +1,16 @@
-/** Prints a value as JSON if asked for, otherwise the text that describes it. */
+/**
+ * Prints a value as JSON if asked for, otherwise the text that describes it, without control characters: users and other
+ * servers wrote parts of it.
+ */
 export function print<Value>(
   value: Value,
   { json, describe }: { json?: boolean | undefined; describe: (value: Value) => string },
 ): void {
-  console.log(json ? JSON.stringify(value) : describe(value))
+  console.log(json ? JSON.stringify(value) : describe(value).split('\n').map(withoutControls).join('\n'))
+}
+
+function withoutControls(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, ' ')
 }
 
 /** Renders rows in columns, under their headings. Control characters are left out: names come from users. */
@@ -37,5 +44,5 @@ function cell(value: unknown): string {
   if (value === null || value === undefined || value === '') return '-'
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return text.replaceAll(/\p{Cc}/gu, ' ')
+  return withoutControls(text)
 }

@@ -25,7 +25,7 @@ export const listRefusedEventsCommand = defineCommand({
   async run({ config: configFile, json, outcome, from, limit }, roomId) {
     const query = new URLSearchParams({
       limit: pageOf({ ...(limit !== undefined && { limit }) }).limit,
-      ...(from !== undefined && { from }),
+      ...(from !== undefined && { from: pageOf({ from }).from }),
       ...(outcome !== undefined && { outcome }),
       ...(roomId !== undefined && { room_id: roomId }),
     })

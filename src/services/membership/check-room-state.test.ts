@@ -187,6 +187,17 @@ test('a state event in the transaction of a repair is counted too', async () => 
   expect(await check(roomId)).toMatchObject({ ...right, summary: [] })
 })
 
+test('an invite that came apart from the events of the room is kept and counted, also that of a former member', async () => {
+  const { roomId, member } = await createForkedRoom()
+  await member(BOB, 'leave')
+  await run(sql`insert into events (event_nid, event_id, room_id, type, state_key, sender, origin_server_ts, depth, json)
+    values (-7, '$apart', ${roomId}, 'm.room.member', ${BOB}, ${BORIS}, 1, 1, '{}')`)
+  await run(sql`update room_memberships set membership = 'invite', event_nid = -7
+    where room_id = ${roomId} and user_id = ${BOB}`)
+  await run(sql`update rooms set invited_members = invited_members + 1 where room_id = ${roomId}`)
+  expect(await check(roomId)).toMatchObject({ ...right, summary: [] })
+})
+
 test('if no local member may send, the state is repaired without an event', async () => {
   const { roomId, state, message } = await createSharedRoom(app)
   const old = await message(ALICE, 'before')

@@ -53,8 +53,8 @@ const CHUNK = 1000
 
 /**
  * Recomputes the current state of a locked room from its forward extremities, whose states have been replayed, and
- * compares it with the stored one, the stored members and the summary. Throws LostStateError if the states after the extremities
- * are unknown.
+ * compares it with the stored one, the stored members and the summary. Throws LostStateError if the states after the
+ * extremities are unknown.
  */
 export async function compareState(
   app: Pick<App, 'takeNids' | 'serverName'>,
@@ -128,6 +128,9 @@ async function compareMembers(
 ): Promise<ComparedMembers> {
   const stored = await loadStoredMembers(room.db, roomIdOf(room))
   const wrong: JoinedRoomMember[] = []
+  // Invites that came without the room's other events are not part of its state.
+  let hasOutOfBand = false
+  const keepsStored = (row: StoredMember) => serverNameOf(row.user_id) === serverName && isOutOfBand(row)
   const counts = { joined_members: 0, joined_local_members: 0, invited_members: 0, member_events: 0 }
   for await (const member of membersAt(room, root)) {
     const { user_id: userId, membership } = member
@@ -138,11 +141,12 @@ async function compareMembers(
     if (membership === 'join') counts.joined_members++
     if (membership === 'join' && isOurs) counts.joined_local_members++
     if (membership === 'invite') counts.invited_members++
-    if (!row || (!isSameMember(row, member) && !(isOurs && isOutOfBand(row)))) wrong.push(member)
+    if (row && isSameMember(row, member)) continue
+    if (row && keepsStored(row)) hasOutOfBand = true
+    else wrong.push(member)
   }
-  const extra = [...stored.values()].filter((row) => !(serverNameOf(row.user_id) === serverName && isOutOfBand(row)))
-  // Invites that came without the room's other events are not part of its state.
-  const hasOutOfBand = extra.length < stored.size
+  const extra = [...stored.values()].filter((row) => !keepsStored(row))
+  hasOutOfBand ||= extra.length < stored.size
   return { wrong, lost: extra.map(({ user_id }) => user_id), counts: hasOutOfBand ? {} : counts }
 }
 

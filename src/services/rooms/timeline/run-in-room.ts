@@ -10,8 +10,8 @@ const MOST_QUESTIONS = 30
 
 /**
  * Runs a command in a room of this server; see `RoomTransactions.run`. Between attempts, outside the transaction, it
- * asks the room's policy server for signatures, and the service for spam checks. Throws M_FORBIDDEN for an unknown room, which hides which rooms
- * exist.
+ * asks the room's policy server for signatures, and the service for spam checks. Throws M_FORBIDDEN for an unknown
+ * room, which hides which rooms exist.
  */
 export async function runInRoom<Result>(
   app: Pick<App, 'rooms' | 'federation' | 'signingKeys' | 'timeline' | 'spamChecks'>,
