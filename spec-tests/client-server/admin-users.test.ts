@@ -124,7 +124,7 @@ describe('an account', () => {
     const threepids = [{ medium: 'email', address: `${uniqueName()}@example.org` }]
     expect(await outcomeOf(admin, 'PUT', path, { threepids, displayname: 'Half' })).toEqual([400, 'M_INVALID_PARAM'])
     expect(await admin.get(path)).toMatchObject({ threepids: [], displayname: localpart(user) })
-    const renamed = await admin.ask('PUT', path, { displayname: '', threepids: [], external_ids: [] })
+    const renamed = await admin.ask('PUT', path, { displayname: '', threepids: '', external_ids: [] })
     expect([renamed.status, renamed.body]).toMatchObject([200, { displayname: null, deactivated: true }])
     expect((await admin.ask('PUT', path, { threepids, deactivated: false, password })).body).toMatchObject({
       ...{ deactivated: false, threepids },

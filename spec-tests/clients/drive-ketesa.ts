@@ -1,6 +1,7 @@
-import { pollUntil } from '../../testing/poll-until.ts'
 import { allow, signInOnPage } from '../harness/sign-in-pages.ts'
 import { PASSWORD, startAdminTool } from './admin-tool.ts'
+import { tryBulkActs } from './ketesa-bulk-acts.ts'
+import { openKetesa, UNFILTERED } from './ketesa-pages.ts'
 
 /**
  * Tries the lists, filters and actions of Ketesa in Debian's Chromium. Build its repository with `yarn install` and
@@ -13,66 +14,8 @@ const tool = await startAdminTool({ config: isByPassword ? { oauth: { enabled: f
 const { tab, step, server } = tool
 const [alice, bob, carol] = tool.users.map(({ userId }) => userId) as [string, string, string]
 const [garden, library] = tool.rooms as [string, string]
-const button = (name: string | RegExp) =>
-  tab.getByRole('button', { name, exact: true }).filter({ visible: true }).first()
-const press = (name: string | RegExp) => button(name).click()
-const inDialog = (name: string) => tab.getByRole('dialog').getByRole('button', { name, exact: true }).click()
-/** Presses the last button of the dialog. */
-const accept = () => tab.getByRole('dialog').getByRole('button').last().click()
-const field = (name: string) => tab.locator(`[name="${name}"]`).filter({ visible: true }).first()
-
-/** Ketesa keeps the filters of a list. */
-const UNFILTERED = `?${new URLSearchParams({ filter: '{}', displayedFilters: '{}' })}`
-
-async function go(path: string): Promise<void> {
-  await tab.goto('about:blank')
-  await tab.goto(`${tool.url}#/${path}`)
-}
-
-/** Acts, and waits for the answer to a request, which has to be a success. */
-async function does(method: string, path: RegExp, act: () => Promise<unknown>): Promise<void> {
-  const answering = tab.waitForResponse(
-    (response) => response.request().method() === method && path.test(decodeURIComponent(response.url())),
-  )
-  await Promise.all([answering, act()])
-  const response = await answering
-  if (!response.ok()) throw new Error(`${response.status()} ${await response.text()}`)
-}
-
-/** Opens a tab of a page. The page may still load then, and come back to its first tab. */
-async function openTab(name: RegExp): Promise<void> {
-  const wanted = tab.getByRole('tab', { name })
-  await pollUntil('the tab is open', async () => {
-    await wanted.click()
-    await tab.waitForTimeout(300)
-    return (await wanted.getAttribute('aria-selected')) === 'true'
-  })
-}
-
-const userPage = (user: string) => go(`users/${encodeURIComponent(user)}`)
-const roomPage = (room: string) => go(`rooms/${encodeURIComponent(room)}/show`)
-
-/** Opens a list, sorts it by each of its columns, and narrows it by a text. */
-async function tryList(path: string, api: RegExp, search?: { field: string; text: string }): Promise<void> {
-  await step(`${path}: list`, () => does('GET', api, () => go(path)))
-  if (search)
-    await step(`${path}: search`, () =>
-      does('GET', new RegExp(search.text), () => field(search.field).fill(search.text)),
-    )
-  const columns = await tab.locator('thead .MuiTableSortLabel-root').allInnerTexts()
-  for (const column of columns)
-    await step(`${path}: sort by ${column.trim()}`, () =>
-      does('GET', api, () =>
-        tab.locator('thead .MuiTableSortLabel-root').filter({ hasText: column.trim() }).first().click(),
-      ),
-    )
-}
-
-/** Adds a filter of a list by the name in the menu. */
-async function addFilter(name: string): Promise<void> {
-  await press('Add filter')
-  await tab.locator('.MuiMenuItem-root').filter({ hasText: name }).click()
-}
+const ketesa = openKetesa(tool)
+const { press, inDialog, accept, field, go, does, openTab, userPage, roomPage, addFilter, tryList } = ketesa
 
 await step('Sign in', async () => {
   await tab.goto(tool.url)
@@ -151,7 +94,7 @@ if (isByPassword) {
   await step('user: reset password', async () => {
     await userPage(alice)
     await press('Reset password')
-    await tab.getByRole('dialog').locator('input[type=password], input[name=password]').first().fill(PASSWORD)
+    await tab.getByRole('dialog').locator('input').first().fill(PASSWORD)
     await does('POST', /reset_password/, accept)
   })
   await step('user: log in as', async () => {
@@ -412,8 +355,8 @@ await step('registration token: end', async () => {
   await go('registration_tokens')
   await tab.getByRole('row').filter({ hasText: 'summer' }).getByText('summer').click()
   if (!isByPassword) return does('POST', /registration.tokens\//, () => press('Revoke'))
-  await press('Delete')
-  await does('DELETE', /registration.tokens\//, () => inDialog('Confirm'))
+  // It sends the request when its offer to undo the deletion has ended.
+  await does('DELETE', /registration.tokens\//, () => press('Delete'))
 })
 if (!isByPassword) {
   for (const kind of ['compat', 'oauth2', 'personal', 'user'])
@@ -445,6 +388,7 @@ await step('user: reactivate', async () => {
   if (isByPassword) await field('password').fill(PASSWORD)
   await does(isByPassword ? 'PUT' : 'POST', isByPassword ? /v2\/users/ : /reactivate/, () => press('Save'))
 })
+await tryBulkActs({ ...ketesa, step, tab, isByPassword })
 await step('Sign out', async () => {
   await tab
     .getByRole('button', { name: /root|profile/i })

@@ -15,6 +15,10 @@ const text = z
   .nullish()
   .transform((value) => (value === null ? '' : value))
 
+/** Synapse takes an empty text for an empty list, and Ketesa sends one for an empty field of an imported file. */
+const listOf = <Item extends z.ZodType>(item: Item) =>
+  z.preprocess((value) => (value === '' ? [] : value), z.array(item).max(MAX_LIST).nullish())
+
 const getUser = route({
   method: 'GET',
   path,
@@ -36,14 +40,8 @@ export const putOneUser = route({
     logout_devices: z.boolean().default(true),
     displayname: text,
     avatar_url: text,
-    threepids: z
-      .array(z.object({ medium: z.string(), address: z.string().max(255) }))
-      .max(MAX_LIST)
-      .nullish(),
-    external_ids: z
-      .array(z.object({ auth_provider: z.string().max(255), external_id: z.string() }))
-      .max(MAX_LIST)
-      .nullish(),
+    threepids: listOf(z.object({ medium: z.string(), address: z.string().max(255) })),
+    external_ids: listOf(z.object({ auth_provider: z.string().max(255), external_id: z.string() })),
     admin: z.boolean().optional(),
     deactivated: z.boolean().optional(),
     locked: z.boolean().optional(),
