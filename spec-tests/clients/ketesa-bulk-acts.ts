@@ -46,7 +46,10 @@ async function tryOnUsers({ tab, step, isByPassword, select, press, field, does,
   })
 }
 
-async function tryOnRooms({ step, select, press, does, inDialog }: Driven): Promise<void> {
+async function tryOnRooms({ tab, step, select, does, inDialog }: Driven): Promise<void> {
+  // The list below the toolbar has a hidden "Block" of its own.
+  const toolbar = tab.locator('[class*=RaBulkActionsToolbar]').first()
+  const press = (name: string) => toolbar.getByRole('button', { name, exact: true }).click()
   const selectRooms = () => select('rooms', 'Garden', 'Office')
   for (const [what, name, method, path] of [
     ['block', 'Block', 'PUT', /\/block$/],
