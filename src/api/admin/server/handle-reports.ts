@@ -13,7 +13,8 @@ import { queryInteger, roomId, userId } from '../../http/fields.ts'
 import { type AnyEndpoint, route } from '../../http/route.ts'
 import { hearthV1, listPage } from '../admin-fields.ts'
 
-const MAX_NOTE = 10_000
+/** Characters of a note on a report. */
+export const MAX_NOTE = 10_000
 const state = z.enum(REPORT_STATES)
 const ofReport = z.object({ reportId: queryInteger })
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Html, html } from '../../../core/text/html.ts'
 import { type ReportDetails, showReport } from '../../../services/rooms/directory/handle-reports.ts'
 import { REPORT_STATES } from '../../../storage/schema/reports.ts'
-import { deleteReportOfAnyKind, putReport } from '../../admin/server/handle-reports.ts'
+import { deleteReportOfAnyKind, MAX_NOTE, putReport } from '../../admin/server/handle-reports.ts'
 import { queryInteger } from '../../http/fields.ts'
 import { select, textarea } from '../form.ts'
 import { moment } from '../moment.ts'
@@ -15,7 +15,6 @@ import { REPORTS_PATH, userPath } from './paths.ts'
 import { performAct } from './perform-act.ts'
 import { reportBadge, reportedOf, userLink } from './reports.ts'
 
-const MAX_NOTE = 10_000
 const ofReport = z.object({ reportId: queryInteger })
 type OfReport = z.output<typeof ofReport>
 
