@@ -130,7 +130,7 @@ describe('profile updates in syncs', () => {
       since = body.next_batch
       return body['org.matrix.msc4429.users']
     }
-    return { once, next: () => pollUntil('profiles are told', () => once(1000)) }
+    return { once, next: () => pollUntil('a response has profiles', () => once(1000)) }
   }
 
   /** The same for sliding sync. */
@@ -142,7 +142,7 @@ describe('profile updates in syncs', () => {
     }
     const once = async (timeout = 0, other: object = {}) =>
       (await client.sync({ ...request, ...other }, { timeout })).extensions['org.matrix.msc4262.profiles']?.users
-    return { once, next: () => pollUntil('profiles are told', () => once(1000)) }
+    return { once, next: () => pollUntil('a response has profiles', () => once(1000)) }
   }
 
   test('servers announce them', async () => {

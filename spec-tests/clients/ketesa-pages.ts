@@ -5,7 +5,7 @@ import type { AdminTool } from './admin-tool.ts'
 /** Ketesa keeps the filters of a list. */
 export const UNFILTERED = `?${new URLSearchParams({ filter: '{}', displayedFilters: '{}' })}`
 
-/** What the driver does on the pages of Ketesa. */
+/** The acts of the driver on the pages of Ketesa. */
 export type Ketesa = ReturnType<typeof openKetesa>
 
 /** Returns acts on the pages of Ketesa in the tab of a tool. */

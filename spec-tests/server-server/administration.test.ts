@@ -5,7 +5,7 @@ import { startFederation } from '../harness/federation.ts'
 import type { TestHearth } from '../harness/hearth.ts'
 import { bodiesOf, createRoom, historyOf, refusal, roomPath, v3 } from '../harness/rooms.ts'
 
-/** What acts of an administrator do over two servers: on the own one, and on that of other members of a room. */
+/** Effects of an administrator's acts on two servers: their own, and that of other members of a room. */
 let federation: Awaited<ReturnType<typeof startFederation>>
 let home: TestHearth
 let away: TestHearth

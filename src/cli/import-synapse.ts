@@ -168,7 +168,7 @@ function keyIn(text: string): string {
   return `${keyId} ${publicKey}`
 }
 
-/** Returns what shows that Synapse or MAS runs. */
+/** Returns the signs that Synapse or MAS runs. */
 export async function signsOfLife({ synapse, databases: { main }, mas }: Source): Promise<string[]> {
   const signs: string[] = []
   for (const { host, port } of synapse.listeners)

@@ -4,7 +4,7 @@ import type { Shape } from './shape.ts'
 export type Refusal = { path?: string; body?: unknown; status: number; errcode: string }
 
 /**
- * What an endpoint promises. `{names}` in paths, bodies and keys of answers stand for objects of the world. A request
+ * The promise of an endpoint. `{names}` in paths, bodies and keys of answers stand for objects of the world. A request
  * about a user or a room is also made for a remote user and for unknown ones, which are refused unless `remote` or
  * `unknown` have another status.
  */

@@ -6,7 +6,7 @@ import { signInByOAuth } from '../oauth-client.ts'
 import { newVisitor, signIn } from '../page-visitor.ts'
 import { createRoom, eventPath, joinRoom, roomPath, sendEvent, v3 } from '../rooms.ts'
 
-/** What the rows of the contract are about, by name, and who asks. */
+/** The objects that rows of the contract name, and the administrator who makes the requests. */
 export type ContractWorld = { admin: TestUser; isHearth: boolean; values: Record<string, string> }
 
 const PASSWORD = 'correct horse battery'

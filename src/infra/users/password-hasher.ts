@@ -23,7 +23,7 @@ export function hashWithSecret(hash: string): string {
   return SECRET_HASH + hash
 }
 
-/** What hashes that this server verifies contain besides the password. */
+/** Secrets besides the password in hashes that this server verifies. */
 export type ImportedSecrets = {
   /** Follows the password in bcrypt hashes. */
   pepper?: string | undefined

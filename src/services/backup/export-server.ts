@@ -33,7 +33,7 @@ export type ExportSource = {
   report(step: string, done: number): void
 }
 
-/** What an export contains. `missing`: files that were deleted in the meantime, or that the store does not have. */
+/** The contents of an export. `missing`: files that were deleted in the meantime, or that the store does not have. */
 export type Exported = {
   /** How many lines of each kind. */
   lines: Record<string, number>

@@ -37,7 +37,7 @@ type StateCheck = {
   repairs: boolean
 }
 
-/** What a check has found; `is_right`: the stored state is the recomputed one. */
+/** The findings of a check; `is_right`: the stored state is the recomputed one. */
 export type StateReport = Partial<StateComparison> & {
   events: number
   /** Events whose stored states differ from the recomputed ones. */

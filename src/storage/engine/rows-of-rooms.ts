@@ -19,7 +19,7 @@ export async function addRowsOfRooms(transaction: Kysely<Tables>, rows: NewStrea
     for (const cause of causes) if (cause.user_id === room.user_id) rows.push({ ...cause, ...room })
 }
 
-/** Returns what the users who share a room get of a row without a room. */
+/** Returns the rows that users who share a room get for a row without a room. */
 function rowForRooms(row: NewStreamRow): NewStreamRow[] {
   if (row.room_id !== null || row.user_id === null) return []
   if (row.kind === 'profile') return [row]

@@ -14,8 +14,8 @@ type Random = Pick<App, 'random' | 'signingKeys'>
 type PretendedCall = { params: object & { txnId?: string; roomId?: RoomId }; session: Session }
 
 /**
- * Returns what a shadow-banned user is told about an event that is not sent, or not scheduled (`delay`). A repeated
- * transaction gets the same answer: clients would show another event beside the first one.
+ * Returns the response to a shadow-banned user for an event that is not sent, or not scheduled (`delay`). A repeated
+ * transaction gets the same response: clients would show another event beside the first one.
  */
 export function pretendedEvent(
   app: Random,

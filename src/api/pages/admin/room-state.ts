@@ -13,7 +13,7 @@ import { userLink } from './reports.ts'
 
 type Check = Awaited<ReturnType<typeof findStateCheck>>
 
-/** What the last check of a room's state has found. */
+/** The findings of the last check of a room's state. */
 export const getRoomStatePage = adminPage({
   method: 'GET',
   path: `${ROOMS_PATH}/:roomId/state`,

@@ -11,7 +11,7 @@ export type RoomMateChanges = {
   met: Set<UserId>
   /** Users who shared a room and now share none. */
   parted: Set<UserId>
-  /** Which of `others` share a room now. */
+  /** Those of `others` who share a room now. */
   present: Set<UserId>
   /** Whether the user has entered rooms with others. */
   hasEntered: boolean

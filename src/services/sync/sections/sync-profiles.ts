@@ -6,7 +6,7 @@ import { type FollowedProfile, loadFollowedProfiles, type Profile } from '../../
 import { roomMateChanges } from './room-mates.ts'
 import type { SyncViewer } from './sync-room.ts'
 
-/** What a client learns of a profile: fields with their values, and removed fields. */
+/** News of a profile for a client: fields with their values, and removed fields. */
 export type ProfileNews = { updated: Profile; removed: string[] }
 
 /** By local user who shares a room; null: the client can forget the user's profile. */

@@ -20,7 +20,7 @@ export type RefusedEvent = {
   reason: string | null
 }
 
-/** Which refused events a list has; null: any. `beyond`: the last event of the page before; null: the first page. */
+/** The refused events that a list has; null: any. `beyond`: the last event of the page before; null: the first page. */
 export type RefusedQuery = { roomId: RoomId | null; outcome: Refusal | null; beyond: number | null; limit: number }
 
 /** Returns a page of refused events, those that arrived last first. */
