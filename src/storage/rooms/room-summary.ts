@@ -71,6 +71,9 @@ export async function storeRoomSummaries(
 /** The types of state events, with an empty state key, that the summary of a room contains. */
 export const SUMMARISED_TYPES: readonly string[] = [...SOURCES.keys()]
 
+/** The fields that these events determine. */
+export const SUMMARY_FIELDS: readonly SummaryField[] = [...SOURCES.values()].flat().map(({ field }) => field)
+
 /** Returns the fields of a summary that a state event with an empty state key determines. */
 export function summaryFields({
   type,

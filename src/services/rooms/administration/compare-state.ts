@@ -4,7 +4,7 @@ import type { Pdu } from '../../../core/pdu.ts'
 import { storableText } from '../../../storage/engine/storable-text.ts'
 import { type JoinedRoomMember, joinedRoomMember } from '../../../storage/rooms/membership/joined-room-members.ts'
 import { loadStoredMembers, type StoredMember } from '../../../storage/rooms/membership/stored-members.ts'
-import { findRoom, SUMMARISED_TYPES, summaryFields } from '../../../storage/rooms/room-summary.ts'
+import { findRoom, SUMMARISED_TYPES, SUMMARY_FIELDS, summaryFields } from '../../../storage/rooms/room-summary.ts'
 import { loadEventTexts } from '../../../storage/rooms/timeline/event-texts.ts'
 import { loadEvents, loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import {
@@ -187,15 +187,10 @@ async function compareSummary(
   const others = await readStateNids(room.db, root, 'rest', overlayOf(room))
   const expected = events.map((event) => (event ? summaryFields(event.pdu) : {}))
   const right: Record<string, unknown> = Object.assign({}, ...expected)
-  const fields = SUMMARY_COLUMNS.filter((column) => (right[column] ?? null) !== row[column])
+  const fields = SUMMARY_FIELDS.filter((field) => (right[field] ?? null) !== row[field])
   const wrongCounts = Object.entries({ ...counts, other_state_events: others.length })
     .filter(([column, count]) => row[column as keyof RoomRow] !== count)
     .map(([column]) => column)
   const changes = keys.map(({ type }, place) => ({ type, state_key: '', event: events[place] }))
   return { fields: [...fields, ...wrongCounts], changes: fields.length > 0 ? changes : [] }
 }
-
-const SUMMARY_COLUMNS = [
-  ...(['name', 'topic', 'canonical_alias', 'avatar_url', 'join_rule', 'guest_access', 'history_visibility'] as const),
-  ...(['encryption', 'tombstone', 'max_lifetime', 'min_lifetime'] as const),
-]
