@@ -271,3 +271,13 @@ test('a check that runs again after its repair keeps the report', async () => {
   await runStateCheck(app, payload)
   expect(await findStateCheck(app, task_id)).toMatchObject({ is_repaired: true, state_total: 1, status: 'complete' })
 })
+
+test('a repair that the policy server of the room refuses is not reported as made', async () => {
+  const { roomId, state, message } = await createSharedRoom(app)
+  const old = await message(ALICE, 'before')
+  await state('m.room.policy', { via: REMOTE, public_keys: { ed25519: 'key' } })
+  await run(sql`update room_heads set state_root = ${old.state_after}::bigint where room_id = ${roomId}`)
+  app.answerWith(() => undefined)
+  expect(await check(roomId, { repairs: true })).toMatchObject({ is_repaired: false, status: 'failed' })
+  expect((await findRoomHead(app.database, roomId))?.state_root).toBe(old.state_after)
+})

@@ -153,11 +153,11 @@ async function compareLocked(
   const replay: Replay = { ...before, changed: new Map(before.changed) }
   await replayRest(app, room, replay, { report })
   const compared = await compareState(app, room, replay)
-  const is_repaired = repairs && !compared.isEqual
-  Object.assign(report, compared.comparison, { is_right: compared.isEqual, is_repaired })
-  if (!is_repaired) return
+  Object.assign(report, compared.comparison, { is_right: compared.isEqual, is_repaired: false })
+  if (!repairs || compared.isEqual) return
   for (const [address, node] of room.nodes) locked.nodes.set(address, node)
   await repairState(app, locked, { compared, replay })
+  report.is_repaired = true
   locked.writes.push(save)
 }
 
