@@ -144,7 +144,7 @@ async function stickyResult(
   if (!extensions.sticky) return undefined
   const after = stickySince(extensions.sticky, from ?? 0)
   const whole = new Set([...fresh(KNOWN.sticky)].filter((roomId) => news.stickyRooms.has(roomId)))
-  const joined = from === undefined ? (await app.sync.connectedUsers.get(viewer.userId)).joined : news.joined
+  const joined = await joinedRooms(app, viewer, news)
   const followed = news.hasLists ? joined : live(KNOWN.sticky)
   const rooms = whole.size === 0 ? followed : new Set([...followed].filter((roomId) => !whole.has(roomId)))
   const span = { after, from: from ?? Number.MAX_SAFE_INTEGER, to, limit: extensions.sticky.limit }
@@ -158,6 +158,15 @@ async function stickyResult(
     hasMore: page.upTo !== undefined,
     rooms: await serveSticky(app, viewer, { events, isSent: news.isSent }),
   }
+}
+
+/** Returns the user's joined rooms. A first response comes without news, so that `joined` is empty then. */
+async function joinedRooms(
+  app: Reading,
+  { userId }: SyncViewer,
+  { from, joined }: Pick<ExtensionNews, 'from' | 'joined'>,
+): Promise<ReadonlySet<RoomId>> {
+  return from === undefined ? (await app.sync.connectedUsers.get(userId)).joined : joined
 }
 
 /** Returns the position up to which a client has sticky events: by default, that of its connection. */
@@ -181,15 +190,16 @@ async function threadSubscriptionsResult(
 async function profilesResult(
   app: Reading,
   viewer: SyncViewer,
-  { extensions, from, to, rows, joined, profilesOf }: ExtensionNews,
+  news: ExtensionNews,
 ): Promise<ProfilesNews | undefined> {
+  const { extensions, from, to, rows, profilesOf } = news
   if (!extensions.profiles) return undefined
   const fields = extensions.profiles.fields && new Set(extensions.profiles.fields)
   const whole = profilesOf()
-  const user = from === undefined ? await app.sync.connectedUsers.get(viewer.userId) : { joined }
+  const joined = await joinedRooms(app, viewer, news)
   const profiles =
     from === undefined
-      ? await allProfiles(app, viewer, { fields, joined: [...user.joined], whole })
+      ? await allProfiles(app, viewer, { fields, joined: [...joined], whole })
       : await profileChanges(app, viewer, { fields, whole, isLazy: true, rows, joined, to })
   return profiles.size > 0 ? profiles : undefined
 }
