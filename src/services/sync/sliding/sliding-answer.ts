@@ -1,6 +1,7 @@
 import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
 import { paginationToken } from '../../../core/pagination-token.ts'
+import { isPresent } from '../../../core/rooms/membership.ts'
 import { type ListedRoom, type ListReader, loadListedRooms } from '../../../storage/rooms/room-lists.ts'
 import { KNOWN, type KnownRoom } from '../../../storage/schema/sliding-sync.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
@@ -185,7 +186,7 @@ async function addDepartures(
   const rooms = new Map((await loadListedRooms(app.database, reader, moved)).map((room) => [room.roomId, room]))
   for (const [roomId, knownRoom] of known) {
     const room = rooms.get(roomId) ?? lostRoom(roomId, knownRoom)
-    if (room.membership !== 'leave' && room.membership !== 'ban') continue
+    if (isPresent(room.membership)) continue
     matched.set(roomId, { room, lists: [], isSubscribed: false, config: places.configs[knownRoom.config]! })
   }
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { App } from '../../../app.ts'
 import type { RoomId } from '../../../core/ids.ts'
+import { isPresent } from '../../../core/rooms/membership.ts'
 import { loadRoomSummaries } from '../../../storage/rooms/room-heroes.ts'
 import { loadEvents } from '../../../storage/rooms/timeline/events.ts'
 import type { StoredEvent } from '../../../storage/schema/stored-event.ts'
@@ -106,7 +107,7 @@ async function roomsOfGroup(
   { group, to }: { group: readonly NewestOfRoom[]; to: number },
 ): Promise<FirstRooms> {
   const joined = group.filter(({ membership }) => membership === 'join')
-  const departed = group.filter(({ membership }) => membership === 'leave' || membership === 'ban')
+  const departed = group.filter(({ membership }) => !isPresent(membership))
   const events = await loadEvents(
     app.database,
     joined.flatMap(({ newest }) => newest),

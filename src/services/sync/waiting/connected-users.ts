@@ -1,5 +1,5 @@
 import type { RoomId, UserId } from '../../../core/ids.ts'
-import type { Membership } from '../../../core/rooms/membership.ts'
+import { isPresent, type Membership } from '../../../core/rooms/membership.ts'
 import type { StreamTail } from '../../../infra/stream-tail.ts'
 import type { Database } from '../../../storage/engine/database.ts'
 import type { StreamRow } from '../../../storage/schema/stream.ts'
@@ -181,8 +181,8 @@ function setMembership(
   { roomId, now }: { roomId: RoomId; now: { membership: Membership; event_nid: number } },
 ): void {
   const rooms = new Map(user.rooms)
-  if (now.membership === 'leave' || now.membership === 'ban') rooms.delete(roomId)
-  else rooms.set(roomId, now)
+  if (isPresent(now.membership)) rooms.set(roomId, now)
+  else rooms.delete(roomId)
   user.rooms = rooms
   if ((now.membership === 'join') === user.joined.has(roomId)) return
   const joined = new Set(user.joined)
