@@ -214,7 +214,7 @@ test('if no local member may send, the state is repaired without an event', asyn
 
 test('a peer is compared at an event that it knows, and only differences there are reported', async () => {
   const { roomId, merge, state, make, version } = await createForkedRoom()
-  await state('m.room.topic', { topic: 'the peer has not received this' })
+  const newest = await state('m.room.topic', { topic: 'the peer has not received this' })
   const before = await readAllState(app.database, merge.state_before!)
   const theirs: string[] = before.map(({ event_id }) => event_id)
   const lost = await make({ type: 'org.example.lost', state_key: 'k', content: {} })
@@ -238,6 +238,14 @@ test('a peer is compared at an event that it knows, and only differences there a
         { type: 'm.room.topic', state_key: '', ours: topic.event_id, theirs: null },
         { type: 'org.example.lost', state_key: 'k', ours: null, theirs: lost.event_id },
       ],
+    },
+  ])
+  theirs.splice(theirs.indexOf(lost.event_id), 1, newest.event_id, merge.event_id)
+  // The merge is stored, but no state event.
+  expect((await check(roomId)).peers).toMatchObject([
+    {
+      ...{ differences_total: 1, missing_total: 0, unknown_total: 1 },
+      differences: [{ type: 'm.room.topic', state_key: '', ours: topic.event_id, theirs: newest.event_id }],
     },
   ])
   app.answerWith(() => {

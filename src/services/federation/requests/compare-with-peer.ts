@@ -1,7 +1,7 @@
 import type { App } from '../../../app.ts'
 import type { EventId, ServerName } from '../../../core/ids.ts'
 import { DeniedServerError, FederationError } from '../../../infra/federation/federation-error.ts'
-import { findEventNids } from '../../../storage/rooms/timeline/event-nids.ts'
+import { type EventNid, findEventNids } from '../../../storage/rooms/timeline/event-nids.ts'
 import { loadEventsById } from '../../../storage/rooms/timeline/events.ts'
 import { type LockedRoom, overlayOf } from '../../../storage/rooms/timeline/locked-room.ts'
 import { readStateNids } from '../../../storage/rooms/timeline/room-state.ts'
@@ -98,7 +98,7 @@ async function compare(
   const stored = await findEventNids(app.database, [...theirs.all])
   const missing = [...theirs.all].filter((id) => !stored.has(id))
   const onlyTheirs = [...theirs.state].filter((id) => !ours.has(id))
-  const keys = await keysOf(app, source, { ids: onlyTheirs, missing: new Set(missing) })
+  const keys = await keysOf(app, source, { ids: onlyTheirs, stored })
   const differences = new Map<string, PeerDifference>()
   const note = (type: string, state_key: string, which: { ours?: EventId; theirs?: EventId }) => {
     const key = `${type}\0${state_key}`
@@ -117,14 +117,15 @@ async function compare(
 async function keysOf(
   app: AskingApp & Pick<App, 'database'>,
   source: EventSource,
-  { ids, missing }: { ids: readonly EventId[]; missing: ReadonlySet<EventId> },
+  { ids, stored }: { ids: readonly EventId[]; stored: ReadonlyMap<EventId, EventNid> },
 ): Promise<Map<EventId, { type: string; state_key: string }>> {
-  const stored = await loadEventsById(
-    app.database,
-    ids.filter((id) => !missing.has(id)),
-  )
-  const wanted = ids.filter((id) => missing.has(id)).slice(0, MOST_FETCHED)
-  const fetched = await askEvents(app, source, wanted)
-  const keyed = [...stored, ...fetched].filter(({ pdu }) => pdu.state_key !== undefined)
-  return new Map(keyed.map(({ event_id, pdu }) => [event_id, { type: pdu.type, state_key: pdu.state_key! }]))
+  const known = ids.flatMap((id) => stored.get(id) ?? []).filter((event) => event.is_state)
+  const nids = known.map(({ event_nid }) => event_nid)
+  const entries = await loadStateEntries(app.database, nids, new Map())
+  const wanted = ids.filter((id) => !stored.has(id)).slice(0, MOST_FETCHED)
+  const fetched = (await askEvents(app, source, wanted)).filter(({ pdu }) => pdu.state_key !== undefined)
+  return new Map([
+    ...[...entries.values()].map((entry) => [entry.event_id, entry] as const),
+    ...fetched.map(({ event_id, pdu }) => [event_id, { type: pdu.type, state_key: pdu.state_key! }] as const),
+  ])
 }
