@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
-import type { DeviceId, UserId } from '../../core/ids.ts'
+import type { UserId } from '../../core/ids.ts'
 import type { Tx } from '../engine/database.ts'
+import type { OAuthSessionRow } from '../schema/oauth.ts'
 
 /** An account as the Matrix Authentication Service knows it. */
 export type MasAccount = {
@@ -22,14 +23,7 @@ export async function updateMasAccounts(tx: Tx, accounts: readonly MasAccount[])
 }
 
 /** A session of an OAuth client. */
-export type ImportedOAuthSession = {
-  session_nid: number
-  client_id: string
-  user_id: UserId
-  device_id: DeviceId | null
-  scope: string
-  created_ts: number
-}
+export type ImportedOAuthSession = Omit<OAuthSessionRow, 'upstream_session_nid'>
 
 /** Takes numbers for new sessions. */
 export async function takeSessionNids(tx: Tx, count: number): Promise<number[]> {
