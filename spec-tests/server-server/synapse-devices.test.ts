@@ -40,7 +40,10 @@ test.each(WAYS)(
     await joinVia(viewer, roomId, owner)
     await seesMember(owner, roomId, { of: viewer, membership: 'join' })
     await uploadKeys(owner)
-    await pollUntil('the list is known', async () => (await devicesOf(owner, viewer)).includes(owner.deviceId))
+    for (const known of ['Known', 'Known better']) {
+      await rename(owner, known)
+      await pollUntil('the list is stored', () => isStored(owner, { viewer, name: known, proxy: proxies.get(here)! }))
+    }
 
     const proxy = proxies.get(there)!
     proxy.setFault('lost')
@@ -70,8 +73,34 @@ async function rename(device: TestUser, display_name: string): Promise<void> {
   await device.put(`${v3}/devices/${device.deviceId}`, { display_name })
 }
 
-/** Returns a user's devices with keys, as the viewer's server serves them. */
-async function devicesOf({ userId }: TestUser, viewer: TestUser): Promise<string[]> {
+type KnownDevices = Record<string, { unsigned?: { device_display_name?: string } }>
+
+async function queryKeys({ userId }: TestUser, viewer: TestUser): Promise<KnownDevices> {
   const { device_keys } = await viewer.post(`${v3}/keys/query`, { device_keys: { [userId]: [] } })
-  return Object.keys(device_keys[userId] ?? {}).sort()
+  return device_keys[userId] ?? {}
+}
+
+/** Returns a user's devices with keys, as the viewer's server serves them. */
+async function devicesOf(user: TestUser, viewer: TestUser): Promise<string[]> {
+  return Object.keys(await queryKeys(user, viewer)).sort()
+}
+
+/**
+ * Returns whether the viewer's server has stored a device with a name, and is not fetching the list of devices: it would
+ * find changes of which it never hears. `proxy`: that before the user's server.
+ */
+async function isStored(
+  user: TestUser,
+  { viewer, name, proxy }: { viewer: TestUser; name: string; proxy: FaultyProxy },
+): Promise<boolean> {
+  proxy.setFault('slow', /\/user\//)
+  let devices: KnownDevices | undefined
+  const query = queryKeys(user, viewer).then((found) => {
+    devices = found
+  })
+  await pollUntil('the list is there, or asked for', () => devices !== undefined || proxy.waiting() > 0)
+  const isFetched = proxy.waiting() > 0
+  proxy.setFault('none')
+  await query
+  return !isFetched && devices?.[user.deviceId]?.unsigned?.device_display_name === name
 }
